@@ -1,0 +1,1 @@
+"""The data tier: each store offers its consumers a typed endpoint."""

@@ -1,0 +1,1 @@
+"""Parts that any application on Kubernetes could use; nothing here knows ADO."""

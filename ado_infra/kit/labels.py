@@ -1,0 +1,55 @@
+"""Names and labels, in one place so that a creator and a selector can never disagree.
+
+Label keys: kubernetes.io, "Recommended Labels".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SELECTOR_KEY = "app"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What an object belongs to.
+
+    Attributes:
+        application: The application as a whole (`app.kubernetes.io/name` and `/part-of`).
+        instance: This installation of it, unique in a program.
+        component: The part of the application that the object serves.
+    """
+
+    application: str
+    instance: str
+    component: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of every object; never a version, which would change what must not change."""
+        return {
+            "app.kubernetes.io/name": self.application,
+            "app.kubernetes.io/instance": self.instance,
+            "app.kubernetes.io/component": self.component,
+            "app.kubernetes.io/part-of": self.application,
+            "app.kubernetes.io/managed-by": "pulumi",
+        }
+
+    def pod_labels(self, workload: str, version: str) -> dict[str, str]:
+        """The labels of a workload's pods: its selector, and the version that runs."""
+        return {**self.labels, **selector(workload), "app.kubernetes.io/version": version}
+
+
+def selector(workload: str) -> dict[str, str]:
+    """What selects a workload's pods: its name alone, because selectors can never be changed."""
+    return {SELECTOR_KEY: workload}
+
+
+def autoscaler_name(workload: str) -> str:
+    """The HorizontalPodAutoscaler of a workload."""
+    return f"{workload}-hpa"
+
+
+def disruption_budget_name(workload: str) -> str:
+    """The PodDisruptionBudget of a workload."""
+    return f"{workload}-pdb"

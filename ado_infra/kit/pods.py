@@ -1,0 +1,87 @@
+"""Pods that pass Pod Security `restricted`, and a little more, without being asked.
+
+Rules: kubernetes.io, "Pod Security Standards". Beyond them: read-only root file system, no
+service-account token, no service environment variables.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pulumi_kubernetes.core.v1 import (
+    AffinityArgs,
+    CapabilitiesArgs,
+    EmptyDirVolumeSourceArgs,
+    PodAffinityTermArgs,
+    PodAntiAffinityArgs,
+    PodSecurityContextArgs,
+    ResourceRequirementsArgs,
+    SeccompProfileArgs,
+    SecurityContextArgs,
+    VolumeArgs,
+    VolumeMountArgs,
+    WeightedPodAffinityTermArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
+
+from ado_infra.kit.labels import selector
+from ado_infra.settings import AntiAffinity, Resources
+
+DEFAULT_USER: Final = 10001
+"""uid, gid and fsGroup: above 10000, so that it meets no user of the host."""
+
+NAMESPACE_LABELS: Final = {
+    f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
+}
+
+
+def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
+    """The security context of a pod whose files and processes belong to `user`."""
+    return PodSecurityContextArgs(
+        run_as_non_root=True,
+        run_as_user=user,
+        run_as_group=user,
+        fs_group=user,
+        seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
+    )
+
+
+def container_security() -> SecurityContextArgs:
+    """The security context of every container."""
+    return SecurityContextArgs(
+        allow_privilege_escalation=False,
+        capabilities=CapabilitiesArgs(drop=["ALL"]),
+        read_only_root_filesystem=True,
+        run_as_non_root=True,
+    )
+
+
+def resource_requirements(resources: Resources) -> ResourceRequirementsArgs:
+    """Requests and limits as Kubernetes wants them."""
+    return ResourceRequirementsArgs(
+        requests=resources.requests.model_dump(), limits=resources.limits.model_dump()
+    )
+
+
+def scratch_volume(name: str) -> VolumeArgs:
+    """An empty directory that lives as long as the pod."""
+    return VolumeArgs(name=name, empty_dir=EmptyDirVolumeSourceArgs())
+
+
+def mount(name: str, path: str) -> VolumeMountArgs:
+    """A writable mount of a volume."""
+    return VolumeMountArgs(name=name, mount_path=path)
+
+
+def spread_over_hosts(workload: str, anti_affinity: AntiAffinity) -> AffinityArgs:
+    """Keeps the pods of a workload on different hosts: whenever possible, or always."""
+    term = PodAffinityTermArgs(
+        label_selector=LabelSelectorArgs(match_labels=selector(workload)),
+        topology_key="kubernetes.io/hostname",
+    )
+    if anti_affinity is AntiAffinity.REQUIRED:
+        rule = PodAntiAffinityArgs(required_during_scheduling_ignored_during_execution=[term])
+    else:
+        preferred = WeightedPodAffinityTermArgs(weight=100, pod_affinity_term=term)
+        rule = PodAntiAffinityArgs(preferred_during_scheduling_ignored_during_execution=[preferred])
+    return AffinityArgs(pod_anti_affinity=rule)

@@ -1,0 +1,231 @@
+"""A stateless workload: pods that are hardened, spread, probed, disrupted with care and rolled.
+
+The workload owns its selector and hands it to its Service, autoscaler and disruption budget, so
+that they cannot select anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import (
+    Deployment,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
+from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgs,
+    ContainerPortArgs,
+    EnvVarArgs,
+    HTTPGetActionArgs,
+    LifecycleArgs,
+    LifecycleHandlerArgs,
+    LocalObjectReferenceArgs,
+    PodSpecArgs,
+    PodTemplateSpecArgs,
+    ProbeArgs,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+    SleepActionArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
+
+from ado_infra.kit import labels, pods
+from ado_infra.kit.autoscaling import cpu_autoscaler
+from ado_infra.kit.disruption import disruption_budget
+from ado_infra.kit.labels import Identity
+from ado_infra.kit.sources import ConfigFile, SecretKey
+from ado_infra.settings import AntiAffinity, Disruption, Health, Resources, Scaling
+
+PRE_STOP_SECONDS: Final = 5
+"""How long a leaving pod still serves, until every node has stopped sending to it."""
+GRACE_PERIOD_SECONDS: Final = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """A named container port, and the port of the Service that leads to it."""
+
+    name: str
+    container: int
+    service: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadArgs:
+    """What tells one workload from another.
+
+    Attributes:
+        identity: What the objects belong to.
+        name: Name of the Deployment and the Service, and the pods' `app` label.
+        namespace: Where everything is created.
+        image: Reference of the container image, with tag or digest.
+        version: The image's version as a label value.
+        ports: The container's ports; the first one answers the probes.
+        resources: Requests and limits of the container.
+        health: Paths of the probes.
+        disruption: How many pods a voluntary disruption must leave or may take.
+        anti_affinity: Whether two pods may share a host.
+        replicas: A fixed number of pods, or the bounds of an autoscaler, which then owns it.
+        pull_secret: Name of an existing image pull Secret.
+        variables: Plain environment variables.
+        secrets: Environment variables read from Secrets.
+        files: Volume name → file read from a ConfigMap.
+    """
+
+    identity: Identity
+    name: str
+    namespace: pulumi.Input[str]
+    image: str
+    version: str
+    ports: tuple[Port, ...]
+    resources: Resources
+    health: Health
+    disruption: Disruption
+    anti_affinity: AntiAffinity
+    replicas: int | Scaling
+    pull_secret: str | None = None
+    variables: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    files: Mapping[str, ConfigFile] = field(default_factory=dict)
+
+
+class Workload(pulumi.ComponentResource):
+    """Pods behind a Service.
+
+    Produces: Deployment, Service, PodDisruptionBudget, and with `Scaling` a
+    HorizontalPodAutoscaler, which then owns the number of replicas.
+    """
+
+    service_name: pulumi.Output[str]
+    """Name of the Service."""
+
+    def __init__(
+        self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Workload", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        Deployment(
+            f"{name}-deployment", metadata=_metadata(args), spec=_deployment_spec(args), opts=child
+        )
+        service = Service(
+            f"{name}-service", metadata=_metadata(args), spec=_service_spec(args), opts=child
+        )
+        PodDisruptionBudget(
+            f"{name}-pdb",
+            metadata=_metadata(args, labels.disruption_budget_name(args.name)),
+            spec=disruption_budget(args.name, args.disruption),
+            opts=child,
+        )
+        if isinstance(args.replicas, Scaling):
+            HorizontalPodAutoscaler(
+                f"{name}-hpa",
+                metadata=_metadata(args, labels.autoscaler_name(args.name)),
+                spec=cpu_autoscaler(args.name, args.replicas),
+                opts=child,
+            )
+        self.service_name = service.metadata.name
+        self.register_outputs({"serviceName": self.service_name})
+
+
+def _metadata(args: WorkloadArgs, name: str | None = None) -> ObjectMetaArgs:
+    return ObjectMetaArgs(
+        name=name or args.name, namespace=args.namespace, labels=args.identity.labels
+    )
+
+
+def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
+    return DeploymentSpecArgs(
+        replicas=args.replicas if isinstance(args.replicas, int) else None,
+        selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
+        strategy=_strategy(args.anti_affinity),
+        template=PodTemplateSpecArgs(
+            metadata=ObjectMetaArgs(
+                labels=args.identity.pod_labels(args.name, args.version),
+                annotations=_checksums(args),
+            ),
+            spec=_pod_spec(args),
+        ),
+    )
+
+
+def _strategy(anti_affinity: AntiAffinity) -> DeploymentStrategyArgs:
+    # With one pod per host there may be no room for a surge: the rollout would wait for ever.
+    surge, unavailable = (0, 1) if anti_affinity is AntiAffinity.REQUIRED else (1, 0)
+    return DeploymentStrategyArgs(
+        type="RollingUpdate",
+        rolling_update=RollingUpdateDeploymentArgs(max_surge=surge, max_unavailable=unavailable),
+    )
+
+
+def _checksums(args: WorkloadArgs) -> dict[str, pulumi.Input[str]]:
+    sources: dict[str, SecretKey | ConfigFile] = {**args.secrets, **args.files}
+    return {f"checksum/{name}": source.digest for name, source in sources.items()}
+
+
+def _pod_spec(args: WorkloadArgs) -> PodSpecArgs:
+    pull_secrets = [LocalObjectReferenceArgs(name=args.pull_secret)] if args.pull_secret else None
+    return PodSpecArgs(
+        affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
+        automount_service_account_token=False,
+        containers=[_container(args)],
+        enable_service_links=False,
+        image_pull_secrets=pull_secrets,
+        security_context=pods.pod_security(),
+        termination_grace_period_seconds=GRACE_PERIOD_SECONDS,
+        volumes=[
+            pods.scratch_volume("tmp"),
+            *(file.volume(name) for name, file in args.files.items()),
+        ],
+    )
+
+
+def _container(args: WorkloadArgs) -> ContainerArgs:
+    return ContainerArgs(
+        name=args.identity.component,
+        image=args.image,
+        env=[
+            *(EnvVarArgs(name=name, value=value) for name, value in args.variables.items()),
+            *(secret.variable(name) for name, secret in args.secrets.items()),
+        ],
+        lifecycle=LifecycleArgs(
+            pre_stop=LifecycleHandlerArgs(sleep=SleepActionArgs(seconds=PRE_STOP_SECONDS))
+        ),
+        liveness_probe=_probe(args, args.health.live, delay=10, period=10),
+        ports=[ContainerPortArgs(name=p.name, container_port=p.container) for p in args.ports],
+        readiness_probe=_probe(args, args.health.ready, delay=5, period=5),
+        resources=pods.resource_requirements(args.resources),
+        security_context=pods.container_security(),
+        volume_mounts=[
+            pods.mount("tmp", "/tmp"),  # noqa: S108 - the pod's own, and the only writable path
+            *(file.mount(name) for name, file in args.files.items()),
+        ],
+    )
+
+
+def _probe(args: WorkloadArgs, path: str, *, delay: int, period: int) -> ProbeArgs:
+    """A probe of the first port; delays and periods in seconds, from the design."""
+    return ProbeArgs(
+        http_get=HTTPGetActionArgs(path=path, port=args.ports[0].name),
+        initial_delay_seconds=delay,
+        period_seconds=period,
+        timeout_seconds=5,
+    )
+
+
+def _service_spec(args: WorkloadArgs) -> ServiceSpecArgs:
+    return ServiceSpecArgs(
+        type="ClusterIP",
+        selector=labels.selector(args.name),
+        ports=[
+            ServicePortArgs(name=port.name, port=port.service, target_port=port.name)
+            for port in args.ports
+        ],
+    )

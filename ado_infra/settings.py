@@ -1,0 +1,342 @@
+"""What a stack may say about the platform: one frozen model per `ado:<room>` key of its config.
+
+Plain values only. Nothing here knows Pulumi, and no secret ever passes through (see `secrets.py`).
+YAML keys are camelCase, Python fields snake_case. Defaults are the design's production numbers;
+a smaller environment says so in its `Pulumi.<stack>.yaml`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
+
+from ado_infra.values import (
+    Cpu,
+    DnsName,
+    HttpPath,
+    HttpUrl,
+    IntOrPercent,
+    Memory,
+    Percentage,
+    Registry,
+    ReplicaCount,
+    millicores,
+    share_of,
+    size_in_bytes,
+)
+
+
+class Room(BaseModel):
+    """Base of every setting: frozen, strict, unknown keys refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+        validate_default=True,
+    )
+
+
+class OpenRoom(Room):
+    """A room that may carry keys of the application's own."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@unique
+class Profile(StrEnum):
+    """How much a stack must guarantee before it may be deployed."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+@unique
+class AntiAffinity(StrEnum):
+    """Whether two pods of one tier may share a host."""
+
+    PREFERRED = "preferred"
+    REQUIRED = "required"
+
+
+@unique
+class LogLevel(StrEnum):
+    """The least severe message that the applications log."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+@unique
+class LogFormat(StrEnum):
+    """The shape of the applications' log lines."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class ImageVersion(Room):
+    """Which version of a tier's image runs: exactly one of tag and digest, never `latest`."""
+
+    tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.-]{0,127}$")] | None = None
+    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _names_one_version(self) -> Self:
+        if (self.tag is None) == (self.digest is None):
+            raise ValueError("needs exactly one of tag and digest")
+        if self.tag == "latest":
+            raise ValueError("the tag 'latest' names no version; give the one that was tested")
+        return self
+
+    def reference(self, repository: str) -> str:
+        """What to pull, for example `ado/api-gateway:1.4.2`."""
+        return f"{repository}:{self.tag}" if self.tag else f"{repository}@{self.digest}"
+
+    @property
+    def label(self) -> str:
+        """The version as a label value: the tag, or the first 12 hex digits of the digest."""
+        text = self.tag or str(self.digest).removeprefix("sha256:")[:12]
+        return text[:63].strip("._-")
+
+
+class Amounts(Room):
+    """CPU and memory of one container."""
+
+    cpu: Cpu
+    memory: Memory
+
+
+class Resources(Room):
+    """What a container is promised (requests) and the most it may use (limits)."""
+
+    requests: Amounts
+    limits: Amounts
+
+    @model_validator(mode="after")
+    def _requests_within_limits(self) -> Self:
+        for unit, measure in (("cpu", millicores), ("memory", size_in_bytes)):
+            request, limit = getattr(self.requests, unit), getattr(self.limits, unit)
+            if measure(request) > measure(limit):
+                raise ValueError(
+                    f"requests.{unit} {request} exceeds limits.{unit} {limit}; "
+                    "a container is never promised more than it may use"
+                )
+        return self
+
+    @classmethod
+    def of(cls, requests: tuple[str, str], limits: tuple[str, str]) -> Self:
+        """Resources from (cpu, memory) pairs."""
+        return cls(
+            requests=Amounts(cpu=requests[0], memory=requests[1]),
+            limits=Amounts(cpu=limits[0], memory=limits[1]),
+        )
+
+
+class Scaling(Room):
+    """Between which numbers of pods an autoscaler moves, and at which CPU load.
+
+    `cpu_utilization` is in percent of the requested CPU.
+    """
+
+    min_replicas: ReplicaCount = 2
+    max_replicas: ReplicaCount = 5
+    cpu_utilization: Percentage = 70
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"minReplicas {self.min_replicas} exceeds maxReplicas {self.max_replicas}; "
+                "raise the maximum or lower the minimum"
+            )
+        return self
+
+
+class Disruption(Room):
+    """How many pods a voluntary disruption, such as a node drain, must leave or may take."""
+
+    min_available: IntOrPercent | None = None
+    max_unavailable: IntOrPercent | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if (self.min_available is None) == (self.max_unavailable is None):
+            raise ValueError("needs exactly one of minAvailable and maxUnavailable")
+        return self
+
+    def blocked_with(self, replicas: int) -> str | None:
+        """Why no pod could ever be evicted while `replicas` run; None when one can."""
+        if self.min_available is not None and share_of(self.min_available, replicas) >= replicas:
+            return f"minAvailable {self.min_available} of {replicas}"
+        if self.max_unavailable is not None and share_of(self.max_unavailable, replicas) == 0:
+            return f"maxUnavailable {self.max_unavailable}"
+        return None
+
+
+class Health(Room):
+    """Where a tier answers probes, on its first port."""
+
+    ready: HttpPath = "/health/ready"
+    live: HttpPath = "/health/live"
+
+
+class TierSettings(Room):
+    """What every application tier has in common."""
+
+    image: ImageVersion
+    resources: Resources
+    health: Health = Health()
+    disruption: Disruption = Disruption(max_unavailable=1)
+    anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The number of pods that run at the quietest time."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _drains(self) -> Self:
+        if blocked := self.disruption.blocked_with(self.minimum_replicas):
+            raise ValueError(
+                f"disruption.{blocked} would block every node drain for ever; "
+                "use maxUnavailable: 1, or run more pods"
+            )
+        return self
+
+
+class GatewaySettings(TierSettings):
+    """The API gateway: HTTP and WebSocket entry of the platform."""
+
+    resources: Resources = Resources.of(("500m", "512Mi"), ("2", "2Gi"))
+    scaling: Scaling = Scaling()
+    disruption: Disruption = Disruption(min_available=1)
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The autoscaler's lower bound."""
+        return self.scaling.min_replicas
+
+
+class DashboardSettings(TierSettings):
+    """The web dashboard."""
+
+    resources: Resources = Resources.of(("100m", "128Mi"), ("500m", "512Mi"))
+    replicas: ReplicaCount = 2
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The fixed number of pods."""
+        return self.replicas
+
+
+class ImageSettings(Room):
+    """Where the platform's images are pulled from."""
+
+    registry: Registry = "ado"
+    pull_secret: DnsName | None = None
+    """Name of an existing image pull Secret in the platform's namespace."""
+
+
+class Orchestration(OpenRoom):
+    """How agents are run; `checkpoint_interval` in seconds."""
+
+    max_parallel_agents: Annotated[int, Field(ge=1, le=10_000)] = 50
+    checkpoint_interval: Annotated[int, Field(ge=1, le=86_400)] = 30
+    worktree_isolation: bool = True
+
+
+class ApiFallback(OpenRoom):
+    """When paid APIs step in for subscriptions; `confirm_above_cost` in US dollars."""
+
+    enabled: bool = True
+    confirm_above_cost: Annotated[float, Field(ge=0, le=1_000_000)] = 1.00
+
+
+class Routing(OpenRoom):
+    """Which provider a task goes to."""
+
+    strategy: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "subscription-first"
+    api_fallback: ApiFallback = ApiFallback()
+
+
+class Gate(OpenRoom):
+    """Whether a quality gate must pass."""
+
+    required: bool = True
+
+
+class TestGate(Gate):
+    """The test gate; `min_coverage` in percent."""
+
+    __test__ = False  # the name is the domain's; pytest would collect it
+    min_coverage: Annotated[int, Field(ge=0, le=100)] = 80
+
+
+class Quality(OpenRoom):
+    """Which gates a result must pass."""
+
+    build: Gate = Gate()
+    tests: TestGate = TestGate()
+    lint: Gate = Gate()
+
+
+class Logging(OpenRoom):
+    """What the applications log."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.JSON
+
+
+class Tracing(OpenRoom):
+    """Where traces are sent."""
+
+    enabled: bool = True
+    endpoint: HttpUrl = "http://jaeger-collector:14268/api/traces"
+
+
+class Observability(OpenRoom):
+    """Logs and traces."""
+
+    logging: Logging = Logging()
+    tracing: Tracing = Tracing()
+
+
+class ApplicationConfig(OpenRoom):
+    """The applications' own `config.yaml`, but for `server`, which derives from the ports."""
+
+    orchestration: Orchestration = Orchestration()
+    routing: Routing = Routing()
+    quality: Quality = Quality()
+    observability: Observability = Observability()
+
+    @model_validator(mode="after")
+    def _server_is_derived(self) -> Self:
+        if "server" in (self.model_extra or {}):
+            raise ValueError("server is derived from the tiers' ports; remove it")
+        return self
+
+
+class Settings(Room):
+    """Everything a stack says, by room."""
+
+    profile: Profile = Profile.DEVELOPMENT
+    protect_data: bool = True
+    """Whether Namespace, data stores and generated secrets refuse to be destroyed."""
+    images: ImageSettings = ImageSettings()
+    gateway: GatewaySettings
+    dashboard: DashboardSettings
+    config: ApplicationConfig = ApplicationConfig()
+
+    @property
+    def tiers(self) -> dict[str, TierSettings]:
+        """Every application tier by the name of its room."""
+        return {"gateway": self.gateway, "dashboard": self.dashboard}

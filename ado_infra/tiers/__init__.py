@@ -1,0 +1,1 @@
+"""The application tiers, one module for each box of the picture."""

@@ -1,0 +1,71 @@
+"""The API gateway: the platform's HTTP and WebSocket entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
+from ado_infra.kit.sources import ConfigFile
+from ado_infra.kit.workload import Port, Workload
+from ado_infra.settings import GatewaySettings
+from ado_infra.tiers.common import (
+    HTTP_PORT,
+    METRICS,
+    WS_PORT,
+    Inputs,
+    Placement,
+    tier_workload,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiGatewayArgs:
+    """What the gateway is told; a data store that is absent is not announced to its pods."""
+
+    placement: Placement
+    settings: GatewaySettings
+    config_file: ConfigFile
+    database: DatabaseEndpoint | None = None
+    redis: RedisEndpoint | None = None
+
+
+class ApiGateway(pulumi.ComponentResource):
+    """The API gateway, autoscaled on CPU.
+
+    Produces: a Workload `ado-api-gateway` (Deployment, Service with `http` 80, `ws` 81 and
+    `metrics` 9090, HorizontalPodAutoscaler, PodDisruptionBudget).
+    """
+
+    service_name: pulumi.Output[str]
+    """Name of the Service."""
+
+    def __init__(
+        self, name: str, args: ApiGatewayArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:ApiGateway", name, {}, opts)
+        workload = tier_workload(
+            args.placement,
+            args.settings,
+            component="api-gateway",
+            ports=(
+                Port(name="http", container=HTTP_PORT, service=80),
+                Port(name="ws", container=WS_PORT, service=81),
+                METRICS,
+            ),
+            replicas=args.settings.scaling,
+            inputs=_inputs(args),
+        )
+        child = pulumi.ResourceOptions(parent=self)
+        self.service_name = Workload(f"{name}-workload", workload, child).service_name
+        self.register_outputs({"serviceName": self.service_name})
+
+
+def _inputs(args: ApiGatewayArgs) -> Inputs:
+    stores = [store for store in (args.database, args.redis) if store]
+    return Inputs(
+        variables={name: value for s in stores for name, value in s.variables.items()},
+        secrets={name: secret for s in stores for name, secret in s.secrets.items()},
+        config_file=args.config_file,
+    )

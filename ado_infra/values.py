@@ -1,0 +1,142 @@
+"""The types that settings are made of: quantities, percentages, hosts, image registries.
+
+Each is a plain string or number in YAML and stays one in Python; the annotated types below refuse
+what Kubernetes would refuse, or accept and never be able to satisfy. Grammar of quantities:
+kubernetes.io, "Quantity"; of names: RFC 1123; of images: the OCI distribution specification.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints
+
+MAX_MILLICORES: Final = 1_024_000
+MAX_BYTES: Final = 24 * 2**40
+"""No node sold today has more than 1024 cores or 24 TiB: beyond it is a slip of the finger."""
+
+_CPU = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>m?)")
+_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>Ki|Mi|Gi|Ti|k|M|G|T)?")
+_MEMORY_UNITS: Final = {
+    None: 1,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
+_DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_PATH_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
+
+
+def millicores(quantity: str) -> int:
+    """A CPU quantity in thousandths of a core: `500m` → 500, `2` → 2000.
+
+    Raises ValueError when it is no quantity, not positive, or beyond any machine.
+    """
+    seen = _CPU.fullmatch(quantity)
+    if not seen:
+        raise ValueError("is no CPU quantity; write cores as '2' or thousandths as '500m'")
+    number = Decimal(seen["number"]) * (1 if seen["unit"] else 1000)
+    return _bounded(number, MAX_MILLICORES, "1024 cores")
+
+
+def size_in_bytes(quantity: str) -> int:
+    """A memory quantity in bytes: `512Mi` → 536870912.
+
+    Raises ValueError when it is no quantity, not positive, or beyond any machine.
+    """
+    seen = _MEMORY.fullmatch(quantity)
+    if not seen:
+        raise ValueError("is no memory quantity; write for example '512Mi' or '2Gi'")
+    number = Decimal(seen["number"]) * _MEMORY_UNITS[seen["unit"]]
+    return _bounded(number, MAX_BYTES, "24Ti")
+
+
+def share_of(value: int | str, total: int) -> int:
+    """What an int-or-percent means for `total` pods; the PDB controller rounds up, so do we."""
+    if isinstance(value, int):
+        return value
+    return math.ceil(int(value.removesuffix("%")) * total / 100)
+
+
+def is_dns_name(host: str) -> bool:
+    """Whether a host is an RFC 1123 DNS name."""
+    return len(host) <= 253 and all(_DNS_LABEL.fullmatch(label) for label in host.split("."))
+
+
+def _bounded(number: Decimal, maximum: int, shown: str) -> int:
+    if number < 1 or number > maximum:
+        raise ValueError(f"is out of range; more than zero and at most {shown}")
+    return int(number)
+
+
+def _checked(measure: Callable[[str], int]) -> AfterValidator:
+    def keep(quantity: str) -> str:
+        measure(quantity)
+        return quantity
+
+    return AfterValidator(keep)
+
+
+def _int_or_percent(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000:
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\d{1,2}%|100%", value):
+        return value
+    raise ValueError("must be a number of pods such as 1, or a percentage such as '30%'")
+
+
+def _dns_name(host: str) -> str:
+    if not is_dns_name(host):
+        raise ValueError("is no DNS name; lower-case letters, digits and hyphens between dots")
+    return host
+
+
+def _registry(value: str) -> str:
+    """An optional host[:port], then path components, as images are named."""
+    first, *rest = value.split("/")
+    if "." in first or ":" in first or first == "localhost":
+        host, _, port = first.partition(":")
+        _dns_name(host)
+        if port and not port.isdecimal():
+            raise ValueError("has a port that is no number; write it as host[:port]/path")
+    else:
+        rest.insert(0, first)
+    if not all(_PATH_COMPONENT.fullmatch(component) for component in rest):
+        raise ValueError("is no image registry; write it as host[:port]/path, without a scheme")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is no URL; write it as http://host[:port]/path")
+    if parts.username or parts.password:
+        raise ValueError("carries credentials; no secret belongs into a plain setting")
+    _dns_name(parts.hostname)
+    return value
+
+
+Cpu = Annotated[str, _checked(millicores)]
+"""A CPU quantity such as `500m` or `2`."""
+Memory = Annotated[str, _checked(size_in_bytes)]
+"""A memory quantity such as `512Mi` or `2Gi`."""
+IntOrPercent = Annotated[int | str, PlainValidator(_int_or_percent)]
+"""A number of pods, or a percentage of them such as `30%`."""
+Percentage = Annotated[int, Field(ge=1, le=100)]
+ReplicaCount = Annotated[int, Field(ge=1, le=1000)]
+"""A number of pods; the upper bound only catches slips of the finger."""
+HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+DnsName = Annotated[str, AfterValidator(_dns_name)]
+Registry = Annotated[str, AfterValidator(_registry)]
+"""Where images are pulled from: `ado` (Docker Hub), `registry.example.com:5000/team`."""
