@@ -1,0 +1,187 @@
+"""Builds programs under Pulumi's mocks and records what they registered."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+from pulumi.runtime import mocks, rpc
+
+ROOT = Path(__file__).parents[2]
+SECRETS = {"ado:anthropicApiKey": "sk-ant-canary", "ado:googleApiKey": "AIza-canary"}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registered resource, as the engine would have received it."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    protect: bool
+    inputs: Mapping[str, Any]
+    """Secrets are still wrapped."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The Kubernetes object, secrets unwrapped."""
+        plain = unwrapped(self.inputs)
+        assert isinstance(plain, dict)
+        return plain
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(kind, physical name) of an object; (type, logical name) of anything else."""
+        if "kind" not in self.inputs:
+            return self.type, self.name
+        return str(self.inputs["kind"]), str(self.manifest["metadata"]["name"])
+
+
+@dataclass
+class Recording(mocks.Mocks):
+    """What a program registered, in order."""
+
+    resources: list[Registered] = field(default_factory=list)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        """Answers like a provider: the inputs come back, random bytes are made up."""
+        outputs = dict(args.inputs)
+        if args.typ == "random:index/randomBytes:RandomBytes":
+            outputs["hex"] = "ab" * int(args.inputs["length"])
+        return f"{args.name}-id", outputs
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
+        raise AssertionError(f"unexpected call of {args.token}")
+
+    @property
+    def objects(self) -> list[Registered]:
+        """The Kubernetes objects alone."""
+        return [r for r in self.resources if r.type.startswith("kubernetes:")]
+
+    def of_kind(self, kind: str) -> list[dict[str, Any]]:
+        """The manifests of a kind."""
+        return [r.manifest for r in self.objects if r.key[0] == kind]
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        """The one manifest of this kind and name."""
+        (found,) = [r for r in self.objects if r.key == (kind, name)]
+        return found.manifest
+
+    def keys(self) -> set[tuple[str, str]]:
+        """Everything but components, by key; fails when two resources share one."""
+        keys = [r.key for r in self.resources if not r.type.startswith("ado:")]
+        assert len(keys) == len(set(keys)), "two resources have the same kind and name"
+        return set(keys)
+
+
+class _Monitor(mocks.MockMonitor):
+    """Also keeps what the stock monitor forgets: parents and protection."""
+
+    mocks: Recording
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.mocks.resources.append(
+                Registered(
+                    urn=response.urn,
+                    type=request.type,
+                    name=request.name,
+                    parent=request.parent,
+                    protect=request.protect,
+                    inputs=rpc.deserialize_properties(request.object, keep_unknowns=True),
+                )
+            )
+        return response
+
+
+def record(
+    program: Callable[[], object],
+    *,
+    into: Recording | None = None,
+) -> Recording:
+    """Runs a program under fresh mocks and returns what it registered.
+
+    With `into` the caller holds the recording, also of a program that fails or registers nothing.
+    """
+    recording = Recording() if into is None else into
+    pulumi.runtime.set_mocks(
+        recording, project="ado", stack="test", preview=False, monitor=_Monitor(recording)
+    )
+    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    assert recording.resources or into is not None, "the program registered nothing"
+    return recording
+
+
+def configure(config: Mapping[str, object], secrets: Mapping[str, str]) -> None:
+    """Sets the stack's config as the engine hands it over: everything as text."""
+    plain = {
+        key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
+    }
+    pulumi.runtime.set_all_config({**plain, **secrets}, list(secrets))
+
+
+def stack_config(stack: str) -> dict[str, Any]:
+    """The config of a committed stack file."""
+    loaded = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())
+    return dict(loaded["config"])
+
+
+def record_stack(
+    stack: str,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    secrets: Mapping[str, str] | None = None,
+    into: Recording | None = None,
+) -> Recording:
+    """Runs the real `__main__.py` with a committed stack file, its config deeply updated."""
+    configure(merged(stack_config(stack), changes or {}), SECRETS if secrets is None else secrets)
+    main = str(ROOT / "__main__.py")
+    return record(lambda: runpy.run_path(main, run_name="__main__") and None, into=into)
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it, mapping by mapping."""
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def unwrapped(value: Any) -> Any:
+    """A value without the wrapping that marks secrets."""
+    if is_secret(value):
+        return unwrapped(value["value"])
+    if isinstance(value, Mapping):
+        return {key: unwrapped(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [unwrapped(inner) for inner in value]
+    return value
+
+
+def is_secret(value: Any) -> bool:
+    """Whether a value is wrapped as a secret."""
+    return isinstance(value, Mapping) and value.get(rpc._special_sig_key) == rpc._special_secret_sig
+
+
+def secret_paths(value: Any, path: str = "") -> Iterator[str]:
+    """Where in an input secrets are, as dotted paths."""
+    if is_secret(value):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from secret_paths(inner, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for index, inner in enumerate(value):
+            yield from secret_paths(inner, f"{path}[{index}]")
