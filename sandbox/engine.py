@@ -1,0 +1,285 @@
+"""The real Pulumi engine, deploying a checkout's program to a sandbox.
+
+Everything the engine keeps is below the sandbox's own state directory: its home with the plugins,
+the backend with the state, and copies of the project and stack files. The checkout is only read,
+so that it stays clean, and KUBECONFIG, `~/.kube` and `~/.pulumi` of the user play no part.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import runpy
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pulumi import automation
+from pulumi.automation import events
+from ruamel.yaml import YAML
+
+from sandbox import files, plugins
+from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
+from sandbox.tools import PULUMI, Report, ensure
+
+SANDBOX_SECRETS: Final = ("anthropicApiKey", "googleApiKey")
+"""Secrets that a stack demands and that only its owner has: the sandbox puts in marked values."""
+_ENCRYPTION_KEYS: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
+
+OnEvent = Callable[[events.EngineEvent], None]
+OnOutput = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """How a run of the engine ended.
+
+    Attributes:
+        succeeded: Whether the engine exited with 0.
+        changes: Number of resources by operation, `same` among them.
+        errors: What the engine and the program said of what went wrong, without duplicates.
+        objects: Resource inputs by URN as they were planned; they may hold secrets.
+    """
+
+    succeeded: bool = False
+    changes: dict[str, int] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    objects: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> int:
+        """How many resources were, or would be, touched."""
+        return sum(count for operation, count in self.changes.items() if operation != "same")
+
+    def see(self, event: events.EngineEvent) -> None:
+        """Takes in one event of the engine."""
+        if event.summary_event:
+            changes = event.summary_event.resource_changes
+            self.changes = {str(getattr(op, "value", op)): n for op, n in changes.items()}
+        diagnostic = event.diagnostic_event
+        if diagnostic and diagnostic.severity == "error":
+            message = plain(diagnostic.message)
+            if message and message not in self.errors:
+                self.errors.append(message)
+        step = event.resource_pre_event
+        if step and step.metadata.new and step.metadata.new.inputs:
+            self.objects[step.metadata.urn] = step.metadata.new.inputs
+
+
+class Engine:
+    """One stack of a checkout's program, in one sandbox."""
+
+    stand_in_secrets: list[str]
+    """Keys of the secrets that the sandbox has put in just now."""
+
+    def __init__(self, sandbox: Sandbox, checkout: Path, stack: str, report: Report) -> None:
+        """Prepares the engine's home and the stack's copy.
+
+        Raises SandboxError when the checkout has no such stack.
+        """
+        self._sandbox = sandbox
+        self._checkout = checkout
+        self._name = stack
+        source = checkout / f"Pulumi.{stack}.yaml"
+        if not source.exists():
+            known = sorted(p.suffixes[0].removeprefix(".") for p in checkout.glob("Pulumi.*.yaml"))
+            raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
+        self._pulumi = ensure([PULUMI], report)["pulumi"]
+        for directory in (self.home, self.backend, self.project):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        plugins.install(self.home)
+        self._copy_project(source)
+        self._stack = self._select()
+        self._give_secrets()
+
+    @property
+    def home(self) -> Path:
+        """The engine's PULUMI_HOME."""
+        return self._sandbox.pulumi / "home"
+
+    @property
+    def backend(self) -> Path:
+        """Where the state of every stack is kept."""
+        return self._sandbox.pulumi / "state"
+
+    @property
+    def project(self) -> Path:
+        """The copies of the project and stack files."""
+        return self._sandbox.pulumi / "project" / self._name
+
+    def preview(
+        self, on_event: OnEvent | None = None, on_output: OnOutput | None = None
+    ) -> Outcome:
+        """What `up` would change, with every planned object; changes nothing."""
+        return self._run(
+            lambda see: self._stack.preview(on_event=see, on_output=on_output, diff=True), on_event
+        )
+
+    def up(self, on_event: OnEvent | None = None) -> Outcome:
+        """Makes the sandbox what the program says."""
+        return self._run(lambda see: self._stack.up(on_event=see, show_secrets=False), on_event)
+
+    def destroy(self, on_event: OnEvent | None = None) -> Outcome:
+        """Removes what the stack made, or nothing at all when something is protected.
+
+        The preview comes first: without it the engine would delete whatever is unprotected
+        before it fails.
+        """
+        planned = self._run(lambda see: self._stack.preview_destroy(on_event=see), None)
+        if not planned.succeeded:
+            return planned
+        return self._run(
+            lambda see: self._stack.destroy(on_event=see, show_secrets=False), on_event
+        )
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's exports."""
+        return {name: output.value for name, output in self._stack.outputs().items()}
+
+    def set_secret(self, path: str, value: str) -> None:
+        """Puts an encrypted value into the stack's copy; never onto an argument list."""
+        self._pulumi_command(
+            ["config", "set", "--secret", "--path", path, "--stack", self._name], value
+        )
+
+    def _run(self, command: Callable[[OnEvent], object], on_event: OnEvent | None) -> Outcome:
+        outcome = Outcome()
+
+        def see(event: events.EngineEvent) -> None:
+            outcome.see(event)
+            if on_event:
+                on_event(event)
+
+        with files.locked(self._sandbox.pulumi / "lock", _say_waiting):
+            self._clear_stale_locks()
+            try:
+                command(see)
+            except automation.errors.CommandError as failed:
+                if not outcome.errors:
+                    outcome.errors.append(plain(str(failed)))
+            else:
+                outcome.succeeded = True
+        return outcome
+
+    def _select(self) -> automation.Stack:
+        passphrase = self._sandbox.pulumi / "passphrase"
+        if not passphrase.exists():
+            files.write(passphrase, secrets.token_urlsafe(32))
+        os.environ["PATH"] = f"{self._pulumi.parent}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {
+            "KUBECONFIG": str(self._sandbox.kubeconfig),
+            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            "PULUMI_HOME": str(self.home),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+        # A passphrase of the user's own would take precedence over the sandbox's.
+        os.environ.pop("PULUMI_CONFIG_PASSPHRASE", None)
+        workspace = automation.LocalWorkspace(
+            work_dir=str(self.project),
+            pulumi_home=str(self.home),
+            env_vars=self._environment,
+            program=None if _language_host(self.home) else self._program,
+        )
+        return automation.Stack.create_or_select(self._name, workspace)
+
+    def _program(self) -> None:
+        """The checkout's program, run in this process: what the language host would do."""
+        sys.path.insert(0, str(self._checkout))
+        try:
+            runpy.run_path(str(self._checkout / "__main__.py"), run_name="__main__")
+        finally:
+            sys.path.remove(str(self._checkout))
+
+    def _copy_project(self, stack_file: Path) -> None:
+        """Copies project and stack file; the copy keeps the sandbox's own secrets."""
+        yaml = YAML()
+        project = yaml.load(self._checkout / "Pulumi.yaml")
+        if _language_host(self.home):
+            project["main"] = str(self._checkout)
+            project["runtime"]["options"]["virtualenv"] = sys.prefix
+        yaml.dump(project, self.project / "Pulumi.yaml")
+
+        copy = self.project / stack_file.name
+        kept = (yaml.load(copy) or {}) if copy.exists() else {}
+        document = yaml.load(stack_file) or {}
+        given = document.get("config", {})
+        # Values encrypted for the user's own stack cannot be read here: ours take their place.
+        self._encrypted = [path for key in given for path in _secure_paths(given[key], key)]
+        config = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
+        config |= {key: v for key, v in kept.get("config", {}).items() if _is_secure(v)}
+        merged = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept} | {"config": config}
+        with io.StringIO() as text:
+            yaml.dump(merged, text)
+            files.write(copy, text.getvalue())
+
+    def _give_secrets(self) -> None:
+        """Puts in what only the stack's owner has: a production stack is refused without."""
+        config = YAML(typ="safe").load(self.project / f"Pulumi.{self._name}.yaml")["config"]
+        self.stand_in_secrets = []
+        for path in {*self._encrypted, *(f"ado:{key}" for key in SANDBOX_SECRETS)}:
+            if config.get(path) is None:
+                self.set_secret(path, f"sandbox-{path.split(':')[-1]}-{secrets.token_hex(8)}")
+                self.stand_in_secrets.append(path)
+
+    def _clear_stale_locks(self) -> None:
+        # Nobody else runs the engine here, so a lock was left by one that was killed.
+        for lock in (self.backend / ".pulumi" / "locks").rglob("*.json"):
+            lock.unlink()
+
+    def _pulumi_command(self, arguments: list[str], given: str) -> None:
+        done = subprocess.run(
+            [str(self._pulumi), *arguments, "--non-interactive"],
+            cwd=self.project,
+            env=os.environ | self._environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise SandboxError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+
+
+def _language_host(home: Path) -> str | None:
+    """The official Python language host, where there is one."""
+    name = "pulumi-language-python"
+    beside = [str(Path.home() / ".pulumi" / "bin"), str(home / "bin")]
+    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(beside))
+
+
+def _is_secure(value: object) -> bool:
+    return isinstance(value, Mapping) and "secure" in value
+
+
+def _secure_paths(value: object, path: str) -> list[str]:
+    """Where below a config value encrypted ones are, as `pulumi config --path` names them."""
+    if _is_secure(value):
+        return [path]
+    if isinstance(value, Mapping):
+        return [found for key in value for found in _secure_paths(value[key], f"{path}.{key}")]
+    return []
+
+
+def _without_secure(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {
+            key: _without_secure(inner) for key, inner in value.items() if not _is_secure(inner)
+        }
+    return value
+
+
+def plain(message: str) -> str:
+    """A message without the engine's colour marks."""
+    return re.sub(r"<\{%.*?%\}>", "", message).strip()
+
+
+def _say_waiting() -> None:
+    print("Another deployment to this sandbox is running; waiting for it to end.")

@@ -1,0 +1,197 @@
+"""`python -m sandbox.stack up|preview|status|destroy`: a stack of this checkout, in a sandbox.
+
+What the `make` targets call. Knows the program only as a user does: by its stack files, by what
+the engine plans, and by what runs in the cluster afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import cluster, images, rollout
+from sandbox.capacity import nodes_needed
+from sandbox.display import Display
+from sandbox.engine import Engine, Outcome
+from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
+from sandbox.progress import step
+
+CHECKOUT = Path(__file__).parents[1]
+HOW_TO_LIFT = """\
+The stack is protected: nothing was deleted. To take it down with its data, lift the protection:
+  1. pulumi config set ado:protectData false   (a production stack first: pulumi config rm profile)
+  2. pulumi up
+  3. pulumi destroy
+Here: make the same edits in Pulumi.{stack}.yaml, then `make up STACK={stack}` and \
+`make destroy STACK={stack}`; or remove the whole sandbox with `make down`."""
+
+app = typer.Typer(
+    help="A stack of this checkout, in a sandbox.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+Stack = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
+Name = Annotated[str, typer.Option("--name", help="Which sandbox.")]
+
+
+@app.command()
+def up(stack: Stack = "dev", name: Name = "default") -> None:
+    """Start the sandbox when needed, deploy the stack, wait until it is Ready, print its links."""
+    console, sandbox, started = _console(), Sandbox(name), time.monotonic()
+    cluster.up(sandbox, None, console)
+    with _engine(sandbox, stack, console) as engine:
+        with step(console, f"Planning stack {stack}"):
+            plan = _checked(engine.preview(), stack)
+        _provide(sandbox, plan, console)
+        _deploy(engine, plan, console)
+        outputs = engine.outputs()
+    with step(console, "Waiting until every tier is Ready"):
+        tiers = rollout.wait_until_ready(sandbox, outputs["namespace"])
+    _show(console, tiers, _publish(sandbox, outputs))
+    console.print(f"Stack {stack} is up ({time.monotonic() - started:.1f} s).")
+
+
+@app.command()
+def preview(stack: Stack = "dev", name: Name = "default") -> None:
+    """Show what `up` would change, in every detail; change nothing."""
+    console, sandbox = _console(), _running(name)
+    with _engine(sandbox, stack, console) as engine:
+        _checked(engine.preview(on_output=typer.echo), stack, shown=True)
+
+
+@app.command()
+def status(stack: Stack = "dev", name: Name = "default") -> None:
+    """Show every tier: pods, version, autoscaler, and its link; exit code 0 if all are Ready."""
+    console, sandbox = _console(), _running(name)
+    with _engine(sandbox, stack, console) as engine:
+        outputs = engine.outputs()
+    if "namespace" not in outputs:
+        raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
+    with rollout.api(sandbox) as connection:
+        seen = rollout.tiers(connection, outputs["namespace"])
+    _show(console, seen, _publish(sandbox, outputs))
+    raise typer.Exit(0 if all(tier.settled for tier in seen) else 3)
+
+
+@app.command()
+def destroy(stack: Stack = "dev", name: Name = "default") -> None:
+    """Delete what the stack made; a protected stack is left whole."""
+    console, sandbox = _console(), _running(name)
+    with _engine(sandbox, stack, console) as engine, Display(console) as display:
+        outcome = engine.destroy(display.see)
+    if any("protect" in error for error in outcome.errors):
+        raise SandboxError("\n".join([*outcome.errors, "", HOW_TO_LIFT.format(stack=stack)]))
+    _checked(outcome, stack)
+    console.print(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is a message, never a traceback."""
+    try:
+        app(prog_name="python -m sandbox.stack")
+    except SandboxError as error:
+        message = str(error)
+        Console(stderr=True).print(
+            message, style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _running(name: str) -> Sandbox:
+    sandbox = Sandbox(name)
+    if not cluster.status(sandbox).running:
+        raise SandboxError(f"Sandbox {name} does not run; `make up` starts it.")
+    return sandbox
+
+
+@contextmanager
+def _engine(sandbox: Sandbox, stack: str, console: Console) -> Iterator[Engine]:
+    with step(console, "Preparing the engine") as report:
+        engine = Engine(sandbox, CHECKOUT, stack, report)
+    if engine.stand_in_secrets:
+        keys = ", ".join(engine.stand_in_secrets)
+        console.print(f"The sandbox puts in secrets of its own, which open nothing: {keys}")
+    yield engine
+
+
+def _checked(outcome: Outcome, stack: str, *, shown: bool = False) -> Outcome:
+    if not outcome.succeeded:
+        errors = [] if shown else outcome.errors
+        raise SandboxError("\n".join([*errors, f"Stack {stack}: the engine refused; see above."]))
+    return outcome
+
+
+def _provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
+    """Nodes for all the pods that are planned, and an image under every reference they name."""
+    planned = list(plan.objects.values())
+    needed = nodes_needed(planned)
+    if needed > len(cluster.containerd_sockets(sandbox)):
+        cluster.up(sandbox, needed, console)
+    with step(console, "Loading images") as report:
+        references = sorted({image for inputs in planned for image in _images(inputs)})
+        images.provide(cluster.containerd_sockets(sandbox), references, report)
+
+
+def _images(inputs: Mapping[str, Any]) -> list[str]:
+    """The images of a planned object's pods, if it has any."""
+    spec = inputs.get("spec") or {}
+    pod = (spec.get("template") or {}).get("spec") or {}
+    containers = [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
+    return [container["image"] for container in containers]
+
+
+def _deploy(engine: Engine, plan: Outcome, console: Console) -> None:
+    if not plan.changed:
+        console.print(f"Nothing to change: {plan.changes.get('same', 0)} resources are as said.")
+        return
+    with Display(console) as display:
+        outcome = engine.up(display.see)
+    if not outcome.succeeded:
+        raise SandboxError("\n".join([*outcome.errors, "The deployment failed; see above."]))
+    changes = ", ".join(f"{count} {operation}" for operation, count in outcome.changes.items())
+    console.print(f"Deployed: {changes}.")
+
+
+def _publish(sandbox: Sandbox, outputs: Mapping[str, Any]) -> dict[str, str]:
+    """Loopback links to the platform's Services, as name → URL."""
+    services = {
+        "gateway": (outputs["gatewayService"], "http", "http"),
+        "gateway (WebSocket)": (outputs["gatewayService"], "ws", "ws"),
+        "dashboard": (outputs["dashboardService"], "http", "http"),
+    }
+    targets = rollout.endpoints(
+        sandbox, outputs["namespace"], {link: of[:2] for link, of in services.items()}
+    )
+    ports = cluster.publish(sandbox, targets)
+    return {link: f"{of[2]}://127.0.0.1:{ports[link]}" for link, of in services.items()}
+
+
+def _show(console: Console, tiers: list[rollout.Tier], links: Mapping[str, str]) -> None:
+    table = Table("Tier", "Pods", "Version", "Autoscaler", box=None, pad_edge=False)
+    for tier in tiers:
+        colour = "green" if tier.settled else "red"
+        pods = f"[{colour}]{tier.ready}/{tier.wanted}[/{colour}]"
+        table.add_row(tier.name, pods, tier.version, tier.autoscaler or "-")
+    console.print(table)
+    for link, url in links.items():
+        console.print(f"  {link}: {url}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import images, oci
+from sandbox.errors import SandboxError
+
+FOREIGN_DIGEST = "sha256:" + "ab" * 32
+
+
+def silent(_: str) -> None:
+    """A report nobody reads."""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "ado-sandbox" / "images"
+
+
+@pytest.fixture
+def bootstrapped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A tiny Debian instead of a minute's download; how often it was made."""
+    made: list[Path] = []
+
+    def debootstrap(root: Path, _: object) -> None:
+        made.append(root)
+        for name in ("usr/bin/catatonit", "usr/share/doc/x/copyright", "usr/lib/dev/kept", "dev/x"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(name)
+
+    monkeypatch.setattr(images, "_debootstrap", debootstrap)
+    return made
+
+
+def contents(archive: Path) -> dict[str, bytes]:
+    """Every file of a tar."""
+    with tarfile.open(archive) as tar:
+        files = ((member.name, tar.extractfile(member)) for member in tar)
+        return {name: file.read() for name, file in files if file}
+
+
+def configs(archive: Path) -> dict[str, Any]:
+    """Image name → its `config`, following the digests as a runtime does."""
+    files = contents(archive)
+
+    def blob(descriptor: dict[str, Any]) -> bytes:
+        content = files["blobs/" + descriptor["digest"].replace(":", "/")]
+        assert len(content) == descriptor["size"]
+        assert f"sha256:{hashlib.sha256(content).hexdigest()}" == descriptor["digest"]
+        return content
+
+    found = {}
+    for entry in json.loads(files["index.json"])["manifests"]:
+        manifest = json.loads(blob(entry))
+        config = json.loads(blob(manifest["config"]))
+        layers = [layer["digest"] for layer in manifest["layers"]]
+        assert config["rootfs"]["diff_ids"] == layers
+        assert all(blob(layer) for layer in manifest["layers"])
+        found[entry["annotations"]["io.containerd.image.name"]] = config["config"]
+    return found
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_the_standin_archive_holds_a_valid_image_for_each_platform_image() -> None:
+    archive = images.standin_archive(silent)
+    found = {name.rpartition("/")[2].partition(":")[0]: c for name, c in configs(archive).items()}
+    assert set(found) == {"api-gateway", "dashboard", "orchestrator", "worker"}
+    for role, config in found.items():
+        assert f"STANDIN_ROLE={role}" in config["Env"]
+        assert config["User"] == "10001:10001"
+    blobs = [name for name in contents(archive) if name.startswith("blobs/")]
+    assert len(blobs) == 2 + 2 * len(found)  # shared layers once, a config and manifest for each
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_the_pause_image_runs_as_nobody_in_particular() -> None:
+    (config,) = configs(images.pause_archive(silent)).values()
+    assert config["Entrypoint"][0] == "/pause"
+    assert config["User"] not in {"", "0", "0:0"}
+
+
+def test_the_base_is_built_once_and_without_what_no_container_reads(
+    cache: Path, bootstrapped: list[Path]
+) -> None:
+    images.pause_archive(silent)
+    images.standin_archive(silent)
+    assert len(bootstrapped) == 1
+    (base,) = cache.glob("base-*.tar")
+    with tarfile.open(base) as tar:
+        names = set(tar.getnames())
+    assert {"./usr/bin/catatonit", "./usr/lib/dev/kept", "./dev", "./usr/share/doc"} <= names
+    assert not {"./dev/x", "./usr/share/doc/x"} & names
+
+
+def test_a_changed_program_makes_a_new_archive_on_the_same_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bootstrapped: list[Path]
+) -> None:
+    (tmp_path / "standin.py").write_text("print(1)")
+    monkeypatch.setattr(images, "STANDIN_SOURCE", tmp_path)
+    first = images.standin_archive(silent)
+    assert images.standin_archive(silent) == first
+    (tmp_path / "standin.py").write_text("print(2)")
+    assert images.standin_archive(silent) != first
+    assert len(bootstrapped) == 1
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_an_interrupted_build_leaves_nothing_that_is_used_later(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_write = oci.write_archive
+
+    def interrupted(path: Path, _: object) -> None:
+        path.write_text("half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(oci, "write_archive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        images.standin_archive(silent)
+    assert [path.name for path in cache.glob("standin*")] == ["standin.lock"]
+    monkeypatch.setattr(oci, "write_archive", whole_write)
+    assert len(configs(images.standin_archive(silent))) == 4
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_what_a_killed_build_left_behind_is_removed(cache: Path) -> None:
+    leftover = cache / "base.partial" / "root" / "old"
+    leftover.mkdir(parents=True)
+    images.pause_archive(silent)
+    assert not (cache / "base.partial").exists()
+
+
+def test_two_sandboxes_at_once_build_the_base_once(bootstrapped: list[Path]) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        archives = set(pool.map(images.pause_archive, [silent] * 4))
+    assert len(archives) == 1
+    assert len(bootstrapped) == 1
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_archives_of_long_gone_programs_are_removed_by_the_next_build(cache: Path) -> None:
+    cache.mkdir(parents=True)
+    old, recent = cache / "standin-0ld.tar", cache / "standin-recent.tar"
+    old.touch()
+    recent.touch()
+    os.utime(old, (0, 0))
+    images.standin_archive(silent)
+    assert not old.exists()
+    assert recent.exists()
+
+
+@pytest.mark.parametrize(
+    ("reference", "full"),
+    [
+        ("worker:1", "docker.io/library/worker:1"),
+        ("ado/worker:1", "docker.io/ado/worker:1"),
+        ("localhost/worker:1", "localhost/worker:1"),
+        ("registry.example/a/b/worker:1", "registry.example/a/b/worker:1"),
+        ("registry:5000/worker:1", "registry:5000/worker:1"),
+        (f"ado/worker@{FOREIGN_DIGEST}", f"docker.io/ado/worker@{FOREIGN_DIGEST}"),
+        (f"registry:5000/worker:1@{FOREIGN_DIGEST}", f"registry:5000/worker@{FOREIGN_DIGEST}"),
+    ],
+)
+def test_a_reference_is_stored_in_the_form_that_the_runtime_looks_up(
+    reference: str, full: str
+) -> None:
+    assert images._normalised(reference) == full
+
+
+@pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize("role", images.STANDIN_ROLES)
+@pytest.mark.parametrize("form", ["{}:1", "registry:5000/team/{}:1", "ado/{}@" + FOREIGN_DIGEST])
+def test_the_last_path_segment_decides_what_stands_for_an_image(role: str, form: str) -> None:
+    assert images.archive_for(form.format(role), silent) == images.standin_archive(silent)
+
+
+@pytest.mark.parametrize("reference", ["registry.example/ado/scheduler:1", "worker/other:1"])
+def test_an_unknown_image_is_named(reference: str, bootstrapped: list[Path]) -> None:
+    with pytest.raises(SandboxError, match=f"{reference}.*api-gateway"):
+        images.archive_for(reference, silent)
+    assert not bootstrapped
+
+
+CTR = """#!/usr/bin/env python3
+# A containerd that remembers images: `reference digest` lines beside its socket.
+import json, pathlib, sys, tarfile
+_, _, socket, _, namespace, _, action, *rest = sys.argv
+assert namespace == "k8s.io"
+store = pathlib.Path(socket).with_suffix(".json")
+known = json.loads(store.read_text()) if store.exists() else {}
+with pathlib.Path(socket).with_suffix(".log").open("a") as log:
+    print(action, file=log)
+if action == "ls":
+    print("REF TYPE DIGEST SIZE PLATFORMS LABELS")
+    for reference, digest in known.items():
+        print(reference, "type", digest, "1 MiB linux/amd64 -")
+elif action == "import":
+    if pathlib.Path(socket).with_suffix(".full").exists():
+        sys.exit("no space left on device")
+    with tarfile.open(rest[0]) as tar:
+        for entry in json.load(tar.extractfile("index.json"))["manifests"]:
+            known[entry["annotations"]["io.containerd.image.name"]] = entry["digest"]
+else:
+    assert rest[0] == "--force"
+    known[rest[2]] = known[rest[1]]
+store.write_text(json.dumps(known))
+"""
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The sockets of two nodes whose containerds a program on PATH plays."""
+    program = tmp_path / "bin" / "ctr"
+    program.parent.mkdir()
+    program.write_text(CTR)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    sockets = [tmp_path / node / "containerd.sock" for node in ("n1", "n2")]
+    for socket in sockets:
+        socket.parent.mkdir()
+    return sockets
+
+
+def known(socket: Path) -> dict[str, str]:
+    found: dict[str, str] = json.loads(socket.with_suffix(".json").read_text())
+    return found
+
+
+def calls(socket: Path) -> list[str]:
+    return socket.with_suffix(".log").read_text().split()
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_every_node_knows_each_reference_as_the_image_of_its_role(nodes: list[Path]) -> None:
+    references = ["ado/worker:1", f"registry:5000/api-gateway@{FOREIGN_DIGEST}"]
+    images.provide(nodes, references, silent)
+    digests = oci.digests(images.standin_archive(silent))
+    by_role = {name.split("/")[-1].split(":")[0]: digest for name, digest in digests.items()}
+    for socket in nodes:
+        assert known(socket)["docker.io/ado/worker:1"] == by_role["worker"]
+        of_gateway = known(socket)[f"registry:5000/api-gateway@{FOREIGN_DIGEST}"]
+        assert of_gateway == by_role["api-gateway"]
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_a_node_that_has_everything_is_only_asked(nodes: list[Path]) -> None:
+    images.provide(nodes, ["ado/worker:1"], silent)
+    images.provide(nodes, ["ado/worker:1"], silent)
+    assert calls(nodes[0]) == ["ls", "import", "tag", "ls"]
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_another_tag_of_a_known_image_copies_nothing(nodes: list[Path]) -> None:
+    images.provide(nodes, ["ado/worker:1"], silent)
+    images.provide(nodes, ["ado/worker:2"], silent)
+    assert calls(nodes[0]).count("import") == 1
+    assert "docker.io/ado/worker:2" in known(nodes[0])
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_a_changed_image_replaces_the_old_one_under_the_same_reference(
+    nodes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images.provide(nodes, ["ado/worker:1"], silent)
+    before = known(nodes[0])["docker.io/ado/worker:1"]
+    (tmp_path / "changed.py").write_text("print()")
+    monkeypatch.setattr(images, "STANDIN_SOURCE", tmp_path)
+    images.provide(nodes, ["ado/worker:1"], silent)
+    assert known(nodes[0])["docker.io/ado/worker:1"] != before
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_pause_is_loaded_under_the_name_that_containerd_is_configured_with(
+    nodes: list[Path],
+) -> None:
+    images.load(nodes, images.pause_archive(silent), [images.PAUSE], silent)
+    assert set(known(nodes[1])) == {images.PAUSE}
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_a_refusing_containerd_is_quoted(nodes: list[Path]) -> None:
+    nodes[1].with_suffix(".full").touch()
+    with pytest.raises(SandboxError, match=r"n2/containerd\.sock.*no space left"):
+        images.provide(nodes, ["ado/worker:1"], silent)
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_an_archive_without_the_image_is_refused_before_any_node_is_touched(
+    nodes: list[Path],
+) -> None:
+    with pytest.raises(SandboxError, match="ado/worker:1"):
+        images.load(nodes, images.pause_archive(silent), ["ado/worker:1"], silent)
+    assert not nodes[0].with_suffix(".log").exists()
