@@ -8,6 +8,7 @@ so that it stays clean, and KUBECONFIG, `~/.kube` and `~/.pulumi` of the user pl
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import runpy
@@ -44,12 +45,14 @@ class Outcome:
     Attributes:
         succeeded: Whether the engine exited with 0.
         changes: Number of resources by operation, `same` among them.
+        touched: URN → operation of every resource that was, or would be, changed.
         errors: What the engine and the program said of what went wrong, without duplicates.
         objects: Resource inputs by URN as they were planned; they may hold secrets.
     """
 
     succeeded: bool = False
     changes: dict[str, int] = field(default_factory=dict)
+    touched: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     objects: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -69,6 +72,8 @@ class Outcome:
             if message and message not in self.errors:
                 self.errors.append(message)
         step = event.resource_pre_event
+        if step and step.metadata.op is not events.OpType.SAME:
+            self.touched[step.metadata.urn] = str(step.metadata.op.value)
         if step and step.metadata.new and step.metadata.new.inputs:
             self.objects[step.metadata.urn] = step.metadata.new.inputs
 
@@ -141,13 +146,27 @@ class Engine:
 
     def outputs(self) -> dict[str, Any]:
         """The stack's exports."""
-        return {name: output.value for name, output in self._stack.outputs().items()}
+        printed = self._pulumi_command(["stack", "output", "--json"])
+        outputs: dict[str, Any] = json.loads(printed)
+        return outputs
+
+    def resources(self) -> list[dict[str, Any]]:
+        """Every resource of the state; secrets stay encrypted."""
+        exported = json.loads(self._pulumi_command(["stack", "export"]))
+        found: list[dict[str, Any]] = exported["deployment"].get("resources") or []
+        return found
+
+    def deployed_stacks(self) -> set[str]:
+        """The stacks of this sandbox that have resources."""
+        projects = {path.name for path in self.project.parent.iterdir()}
+        if projects == {self._name}:
+            return projects  # the usual case needs no question to the engine
+        stacks = self._stack.workspace.list_stacks()
+        return {stack.name for stack in stacks if stack.resource_count}
 
     def set_secret(self, path: str, value: str) -> None:
         """Puts an encrypted value into the stack's copy; never onto an argument list."""
-        self._pulumi_command(
-            ["config", "set", "--secret", "--path", path, "--stack", self._name], value
-        )
+        self._pulumi_command(["config", "set", "--secret", "--path", path], value)
 
     def _run(self, command: Callable[[OnEvent], object], on_event: OnEvent | None) -> Outcome:
         outcome = Outcome()
@@ -234,9 +253,9 @@ class Engine:
         for lock in (self.backend / ".pulumi" / "locks").rglob("*.json"):
             lock.unlink()
 
-    def _pulumi_command(self, arguments: list[str], given: str) -> None:
+    def _pulumi_command(self, arguments: list[str], given: str = "") -> str:
         done = subprocess.run(
-            [str(self._pulumi), *arguments, "--non-interactive"],
+            [str(self._pulumi), *arguments, "--stack", self._name, "--non-interactive"],
             cwd=self.project,
             env=os.environ | self._environment,
             input=given,
@@ -246,6 +265,7 @@ class Engine:
         )
         if done.returncode != 0:
             raise SandboxError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+        return done.stdout
 
 
 def _language_host(home: Path) -> str | None:

@@ -1,9 +1,17 @@
-"""Where a sandbox keeps things."""
+"""Where a sandbox keeps things, and what belongs to it by name."""
 
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
+
+from sandbox.errors import SandboxError
+
+STATE_ROOT = Path("/var/lib/ado-sandbox")
+RUNTIME_ROOT = Path("/run/ado-sandbox")
+NETNS_ROOT = Path("/run/netns")  # where iproute2 keeps named network namespaces
 
 
 def cache_dir() -> Path:
@@ -12,3 +20,83 @@ def cache_dir() -> Path:
     path = Path(base) / "ado-sandbox"
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """One embedded cluster, known by its name; nothing here touches the machine.
+
+    Raises SandboxError when the name is no short DNS label: it becomes part of the names of
+    directories, network namespaces and UNIX sockets, whose length is limited.
+    """
+
+    name: str = "default"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?", self.name):
+            raise SandboxError(
+                f"{self.name!r} cannot name a sandbox: use at most 20 lower-case letters, digits "
+                "and dashes, starting with a letter and not ending with a dash."
+            )
+
+    @property
+    def state(self) -> Path:
+        """What a restarted sandbox needs: etcd's data, volumes, images, keys, logs."""
+        return STATE_ROOT / self.name
+
+    @property
+    def runtime(self) -> Path:
+        """What is worth nothing after a reboot: sockets, process ids, leases of addresses."""
+        return RUNTIME_ROOT / self.name
+
+    @property
+    def logs(self) -> Path:
+        """One file per program."""
+        return self.state / "logs"
+
+    @property
+    def volumes(self) -> Path:
+        """One directory per PersistentVolume."""
+        return self.state / "volumes"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's way in, from this machine's loopback; mode 0600."""
+        return self.state / "kubeconfig"
+
+    @property
+    def pulumi(self) -> Path:
+        """For what deploys to the sandbox: engine home, state and copies of stack files."""
+        return self.state / "pulumi"
+
+    @property
+    def cgroup(self) -> str:
+        """Every process of the sandbox lives below this control group, in every hierarchy."""
+        return f"ado-sandbox/{self.name}"
+
+    @property
+    def context(self) -> str:
+        """The name of the context in `kubeconfig`."""
+        return f"ado-sandbox-{self.name}"
+
+    @property
+    def fabric(self) -> str:
+        """The network namespace of the control plane and of the bridge between the nodes."""
+        return f"ado-{self.name}-fabric"
+
+    def namespace(self, node: str) -> str:
+        """The network namespace of a node."""
+        return f"ado-{self.name}-{node}"
+
+    def owns_namespace(self, namespace: str) -> bool:
+        """Whether a named network namespace is this sandbox's."""
+        return re.fullmatch(rf"ado-{re.escape(self.name)}-(fabric|n\d+)", namespace) is not None
+
+    def containerd_socket(self, node: str) -> Path:
+        """Where a node's containerd answers."""
+        return self.runtime / node / "containerd.sock"
+
+
+def netns_path(namespace: str) -> Path:
+    """The file that stands for a named network namespace."""
+    return NETNS_ROOT / namespace

@@ -51,35 +51,35 @@ def tiers(connection: client.ApiClient, namespace: str) -> list[Tier]:
     return [_tier(deployment, scaled) for deployment in deployments.items]
 
 
-def wait_until_ready(sandbox: Sandbox, namespace: str, deadline: float = DEADLINE) -> list[Tier]:
+def wait_until_ready(
+    connection: client.ApiClient, namespace: str, deadline: float = DEADLINE
+) -> list[Tier]:
     """Every tier, once all of them are settled.
 
     Raises SandboxError after `deadline` seconds, saying which tier lacks what.
     """
-    with api(sandbox) as connection:
-        attempts = Retrying(
-            retry=retry_if_result(lambda found: not all(tier.settled for tier in found)),
-            stop=stop_after_delay(deadline),
-            wait=wait_fixed(0.3),
-        )
-        try:
-            return attempts(tiers, connection, namespace)
-        except RetryError as late:
-            missing = [t for t in late.last_attempt.result() if not t.settled]
-            lines = "\n".join(f"  {tier.name}: {tier.reason}" for tier in missing)
-            raise SandboxError(f"Not Ready after {deadline:.0f} s:\n{lines}") from None
+    attempts = Retrying(
+        retry=retry_if_result(lambda found: not all(tier.settled for tier in found)),
+        stop=stop_after_delay(deadline),
+        wait=wait_fixed(0.3),
+    )
+    try:
+        return attempts(tiers, connection, namespace)
+    except RetryError as late:
+        missing = [tier for tier in late.last_attempt.result() if not tier.settled]
+        lines = "\n".join(f"  {tier.name}: {tier.reason}" for tier in missing)
+        raise SandboxError(f"Not Ready after {deadline:.0f} s:\n{lines}") from None
 
 
 def endpoints(
-    sandbox: Sandbox, namespace: str, ports: Mapping[str, tuple[str, str]]
+    connection: client.ApiClient, namespace: str, ports: Mapping[str, tuple[str, str]]
 ) -> dict[str, tuple[str, int]]:
     """Where Services answer: name → (Service, port name) becomes name → (cluster IP, port)."""
-    with api(sandbox) as connection:
-        core = client.CoreV1Api(connection)
-        specs = {
-            service: core.read_namespaced_service(service, namespace).spec
-            for service in {service for service, _ in ports.values()}
-        }
+    core = client.CoreV1Api(connection)
+    specs = {
+        service: core.read_namespaced_service(service, namespace).spec
+        for service in {service for service, _ in ports.values()}
+    }
     return {
         name: (
             specs[service].cluster_ip,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from kubernetes import client
 from rich.console import Console
 from rich.table import Table
 
@@ -42,56 +43,60 @@ app = typer.Typer(
 )
 Stack = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
 Name = Annotated[str, typer.Option("--name", help="Which sandbox.")]
+Project = Annotated[Path, typer.Option("--project", help="The checkout with the program.")]
 
 
 @app.command()
-def up(stack: Stack = "dev", name: Name = "default") -> None:
+def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Start the sandbox when needed, deploy the stack, wait until it is Ready, print its links."""
     console, sandbox, started = _console(), Sandbox(name), time.monotonic()
     cluster.up(sandbox, None, console)
-    with _engine(sandbox, stack, console) as engine:
+    with _engine(sandbox, stack, project, console) as engine:
+        _refuse_beside(engine.deployed_stacks() - {stack}, stack)
         with step(console, f"Planning stack {stack}"):
             plan = _checked(engine.preview(), stack)
-        _provide(sandbox, plan, console)
+        provide(sandbox, plan, console)
         _deploy(engine, plan, console)
         outputs = engine.outputs()
-    with step(console, "Waiting until every tier is Ready"):
-        tiers = rollout.wait_until_ready(sandbox, outputs["namespace"])
-    _show(console, tiers, _publish(sandbox, outputs))
+    with rollout.api(sandbox) as connection:
+        with step(console, "Waiting until every tier is Ready"):
+            tiers = rollout.wait_until_ready(connection, outputs["namespace"])
+        _show(console, tiers, publish(sandbox, connection, outputs))
     console.print(f"Stack {stack} is up ({time.monotonic() - started:.1f} s).")
 
 
 @app.command()
-def preview(stack: Stack = "dev", name: Name = "default") -> None:
+def preview(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Show what `up` would change, in every detail; change nothing."""
     console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, console) as engine:
-        _checked(engine.preview(on_output=typer.echo), stack, shown=True)
+    with _engine(sandbox, stack, project, console) as engine:
+        _checked(engine.preview(on_output=typer.echo), stack)
 
 
 @app.command()
-def status(stack: Stack = "dev", name: Name = "default") -> None:
+def status(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Show every tier: pods, version, autoscaler, and its link; exit code 0 if all are Ready."""
     console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, console) as engine:
+    with _engine(sandbox, stack, project, console) as engine:
         outputs = engine.outputs()
     if "namespace" not in outputs:
         raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
     with rollout.api(sandbox) as connection:
         seen = rollout.tiers(connection, outputs["namespace"])
-    _show(console, seen, _publish(sandbox, outputs))
+        _show(console, seen, publish(sandbox, connection, outputs))
     raise typer.Exit(0 if all(tier.settled for tier in seen) else 3)
 
 
 @app.command()
-def destroy(stack: Stack = "dev", name: Name = "default") -> None:
+def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Delete what the stack made; a protected stack is left whole."""
     console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, console) as engine, Display(console) as display:
+    with _engine(sandbox, stack, project, console) as engine, Display(console) as display:
         outcome = engine.destroy(display.see)
     if any("protect" in error for error in outcome.errors):
         raise SandboxError("\n".join([*outcome.errors, "", HOW_TO_LIFT.format(stack=stack)]))
-    _checked(outcome, stack)
+    if not outcome.succeeded:
+        raise SandboxError("\n".join([*outcome.errors, f"Stack {stack} is not gone; see above."]))
     console.print(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
 
 
@@ -121,23 +126,32 @@ def _running(name: str) -> Sandbox:
 
 
 @contextmanager
-def _engine(sandbox: Sandbox, stack: str, console: Console) -> Iterator[Engine]:
+def _engine(sandbox: Sandbox, stack: str, project: Path, console: Console) -> Iterator[Engine]:
     with step(console, "Preparing the engine") as report:
-        engine = Engine(sandbox, CHECKOUT, stack, report)
+        engine = Engine(sandbox, project.resolve(), stack, report)
     if engine.stand_in_secrets:
         keys = ", ".join(engine.stand_in_secrets)
         console.print(f"The sandbox puts in secrets of its own, which open nothing: {keys}")
     yield engine
 
 
-def _checked(outcome: Outcome, stack: str, *, shown: bool = False) -> Outcome:
+def _refuse_beside(others: set[str], stack: str) -> None:
+    # Both would own the same namespace.
+    if others:
+        other = min(others)
+        raise SandboxError(
+            f"Stack {other} is deployed here already, and both use one namespace. First "
+            f"`make destroy STACK={other}`, or `make down`; then `make up STACK={stack}`."
+        )
+
+
+def _checked(outcome: Outcome, stack: str) -> Outcome:
     if not outcome.succeeded:
-        errors = [] if shown else outcome.errors
-        raise SandboxError("\n".join([*errors, f"Stack {stack}: the engine refused; see above."]))
+        raise SandboxError("\n".join([*outcome.errors, f"Stack {stack}: nothing was changed."]))
     return outcome
 
 
-def _provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
+def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     """Nodes for all the pods that are planned, and an image under every reference they name."""
     planned = list(plan.objects.values())
     needed = nodes_needed(planned)
@@ -168,15 +182,17 @@ def _deploy(engine: Engine, plan: Outcome, console: Console) -> None:
     console.print(f"Deployed: {changes}.")
 
 
-def _publish(sandbox: Sandbox, outputs: Mapping[str, Any]) -> dict[str, str]:
+def publish(
+    sandbox: Sandbox, connection: client.ApiClient, outputs: Mapping[str, Any]
+) -> dict[str, str]:
     """Loopback links to the platform's Services, as name → URL."""
     services = {
         "gateway": (outputs["gatewayService"], "http", "http"),
-        "gateway (WebSocket)": (outputs["gatewayService"], "ws", "ws"),
+        "gateway-ws": (outputs["gatewayService"], "ws", "ws"),
         "dashboard": (outputs["dashboardService"], "http", "http"),
     }
     targets = rollout.endpoints(
-        sandbox, outputs["namespace"], {link: of[:2] for link, of in services.items()}
+        connection, outputs["namespace"], {link: of[:2] for link, of in services.items()}
     )
     ports = cluster.publish(sandbox, targets)
     return {link: f"{of[2]}://127.0.0.1:{ports[link]}" for link, of in services.items()}

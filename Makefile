@@ -1,0 +1,47 @@
+# `make` or `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help up preview status destroy down unit test lint
+STACK ?= dev
+PYTHON ?= python3
+RUN := .venv/bin/python
+READY := .venv/ready
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  STACK=dev|prod            which stack, for up, preview, status and destroy'
+
+up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
+	@$(RUN) -m sandbox.stack up --stack $(STACK)
+
+preview: $(READY) ## what `make up` would change
+	@$(RUN) -m sandbox.stack preview --stack $(STACK)
+
+status: $(READY) ## every tier as it runs
+	@$(RUN) -m sandbox.stack status --stack $(STACK)
+
+destroy: $(READY) ## delete the stack, unless it is protected
+	@$(RUN) -m sandbox.stack destroy --stack $(STACK)
+
+down: $(READY) ## remove the sandbox with its cluster, its data and its state
+	@$(RUN) -m sandbox down
+
+unit: $(READY) ## the fast tests: no cluster, seconds
+	@$(RUN) -m pytest tests/unit
+
+test: $(READY) ## all tests, on a cluster of their own
+	@$(RUN) -m pytest tests/unit tests/cluster
+
+lint: $(READY) ## style and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+# The tools, in a virtual environment of the checkout's own; made anew when the pins change.
+$(READY): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …' >&2; exit 1; }
+	@echo 'Installing the Python packages into .venv (once, about a minute)'
+	@$(PYTHON) -m venv .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check \
+		-r requirements.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,40 @@
+"""Writing files whole or not at all, and one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
+    """Replace a file's content at once; nobody ever sees half of it, nor a wider mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = content.encode() if isinstance(content, str) else content
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(data)
+    partial.replace(path)
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None]) -> Iterator[Path]:
+    """Hold an exclusive lock on a file during the block, which may delete the file.
+
+    `waiting` is called once when somebody else holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            # Its last holder may have deleted the file: then this lock keeps nobody out.
+            if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+                yield path
+                return

@@ -1,0 +1,90 @@
+"""The programs that come from the distribution: installed when that removes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from sandbox.errors import SandboxError
+from sandbox.tools import Report
+
+CNI_PLUGINS = Path("/usr/lib/cni")
+
+PROGRAMS: Mapping[str, str] = {
+    "containerd": "containerd",
+    "ctr": "containerd",
+    "runc": "runc",
+    f"{CNI_PLUGINS}/ptp": "containernetworking-plugins",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "debootstrap": "debootstrap",
+}
+"""What the sandbox runs → the Debian package that has it."""
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # often missing from a user's PATH
+_APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+
+
+def ensure(report: Report) -> None:
+    """Install the packages of the programs that are missing.
+
+    Raises SandboxError when that would remove packages (they are named and nothing is changed),
+    when it fails, and on a system without apt (the missing programs are named).
+    """
+    absent = [program for program in PROGRAMS if not _installed(program)]
+    if not absent:
+        return
+    packages = sorted({PROGRAMS[program] for program in absent})
+    if not shutil.which("apt-get"):
+        names = ", ".join(Path(program).name for program in absent)
+        raise SandboxError(
+            f"These programs are missing: {names}. They cannot be installed without apt-get; "
+            f"Debian has them in the packages {', '.join(packages)}."
+        )
+    install = ["install", "--no-install-recommends", "--yes", *packages]
+    report("simulating the installation of " + ", ".join(packages))
+    simulated = _apt("--simulate", *install)
+    if simulated.returncode != 0:
+        report("reading package lists")
+        _apt("update")
+        simulated = _apt("--simulate", *install)
+    removed = removals(simulated.stdout)
+    if removed:
+        raise SandboxError(
+            f"Installing {', '.join(packages)} would remove {', '.join(removed)}. Nothing was "
+            "changed. Install the programs in a way that fits this machine, or use another one: "
+            + ", ".join(Path(program).name for program in absent)
+        )
+    report("installing " + ", ".join(packages))
+    done = _apt(*install) if simulated.returncode == 0 else simulated
+    if done.returncode != 0:
+        raise SandboxError(
+            f"apt-get cannot install {', '.join(packages)}: {done.stderr.strip()[-600:]}"
+        )
+
+
+def removals(simulation: str) -> list[str]:
+    """The packages that `apt-get --simulate install` says it would remove."""
+    return re.findall(r"^(?:Remv|Purg) (\S+)", simulation, flags=re.MULTILINE)
+
+
+def _installed(program: str) -> bool:
+    search = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}"
+    return shutil.which(program, path=search) is not None
+
+
+def _apt(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["apt-get", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | _APT,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )

@@ -1,0 +1,67 @@
+"""Steps with elapsed time: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+
+from sandbox.tools import Report
+
+QUIET_INTERVAL = 15.0
+"""Seconds between the plain lines of one step, so that a log of a build stays short."""
+WORTH_A_LINE = 0.5
+"""Seconds that a step must take to leave a line behind."""
+
+
+@contextmanager
+def step(console: Console, title: str) -> Iterator[Report]:
+    """Show a step of work; call the yielded function with what it is doing right now."""
+    started = time.monotonic()
+    with _live(console, title) if console.is_terminal else _plain(console, title) as report:
+        yield report
+    seconds = time.monotonic() - started
+    if seconds > WORTH_A_LINE:
+        console.print(f"{title} ({_clock(seconds)})", markup=False, highlight=False)
+
+
+@contextmanager
+def _live(console: Console, title: str) -> Iterator[Report]:
+    # Imported here: not needed where nobody watches.
+    from rich.progress import (  # noqa: PLC0415
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(escape(title), total=None)
+
+        def report(doing: str) -> None:
+            progress.update(task, description=f"{escape(title)} [dim]{escape(doing)}[/dim]")
+
+        yield report
+
+
+@contextmanager
+def _plain(console: Console, title: str) -> Iterator[Report]:
+    started = last = time.monotonic()
+
+    def report(doing: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > QUIET_INTERVAL:
+            last = now
+            line = f"  {title}: {doing} ({_clock(now - started)})"
+            console.print(line, markup=False, highlight=False)
+
+    yield report
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

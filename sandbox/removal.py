@@ -1,0 +1,85 @@
+"""Taking a sandbox away with everything it left on this machine, in whatever state it is."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from sandbox import cgroups, network, node
+from sandbox.mounts import unmount_below
+from sandbox.paths import RUNTIME_ROOT, STATE_ROOT, Sandbox
+
+SHIM_SOCKETS = Path("/run/containerd/s")
+CNI_RESULTS = Path("/var/lib/cni/results")
+CONTAINER_LOGS = Path("/var/log/containers")
+"""Directories that containerd, CNI and the kubelet share with others and that cannot be moved."""
+
+
+def traces(sandbox: Sandbox) -> bool:
+    """Whether anything of the sandbox is there."""
+    return (
+        sandbox.state.exists()
+        or sandbox.runtime.exists()
+        or _condemned(sandbox).exists()
+        or bool(network.existing(sandbox))
+        or any((root / sandbox.cgroup).exists() for root in cgroups.hierarchies())
+    )
+
+
+def remove(sandbox: Sandbox) -> None:
+    """Remove processes, mounts, namespaces, control groups and files.
+
+    Interrupted, it can be run again. Raises SandboxError when a process cannot be ended or a
+    mount cannot be undone; nothing that is mounted is ever deleted.
+    """
+    # All at once and without grace: nobody will read what they might still write.
+    cgroups.kill(sandbox.cgroup)
+    unmount_below(sandbox.runtime)
+    unmount_below(sandbox.state)
+    network.remove(sandbox)
+    cgroups.remove(sandbox.cgroup)
+    for trace in _shared_traces(sandbox):
+        trace.unlink(missing_ok=True)
+    if sandbox.state.exists():
+        # At once: an `up` after an interrupted `down` must not find half of it.
+        _delete(_condemned(sandbox))
+        sandbox.state.rename(_condemned(sandbox))
+    _delete(sandbox.runtime)
+    _delete(_condemned(sandbox))
+
+
+def remove_empty_roots() -> None:
+    """Remove what all sandboxes share once the last is gone."""
+    for directory in (
+        STATE_ROOT,
+        RUNTIME_ROOT,
+        SHIM_SOCKETS,
+        SHIM_SOCKETS.parent,
+        CNI_RESULTS,
+        CNI_RESULTS.parent,
+        CONTAINER_LOGS,
+    ):
+        with suppress(OSError):  # not empty, or never there
+            directory.rmdir()
+
+
+def _condemned(sandbox: Sandbox) -> Path:
+    return STATE_ROOT / f".{sandbox.name}.removing"
+
+
+def _delete(directory: Path) -> None:
+    if directory.exists():
+        shutil.rmtree(directory)
+
+
+def _shared_traces(sandbox: Sandbox) -> Iterator[Path]:
+    """The sandbox's files in directories that it shares with others."""
+    for address in sandbox.runtime.glob("*/containerd/io.containerd.runtime.v2.task/*/*/address"):
+        yield Path(address.read_text().strip().removeprefix("unix://"))
+    prefix = node.cni_network(sandbox, "")
+    yield from CNI_RESULTS.glob(f"{prefix}*")
+    for link in CONTAINER_LOGS.glob("*.log"):
+        if link.is_symlink() and sandbox.state in link.readlink().parents:
+            yield link

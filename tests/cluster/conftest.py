@@ -1,0 +1,34 @@
+"""A real cluster for the tests, apart from the one that `make up` shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sandbox import cluster as clusters
+from sandbox.paths import Sandbox
+from tests.cluster.deployment import Deployment
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Sandbox]:
+    """A running sandbox of three nodes, removed afterwards."""
+    sandbox = Sandbox("test")
+    console = Console()
+    clusters.down(sandbox, console)
+    clusters.up(sandbox, 3, console)
+    yield sandbox
+    if not os.environ.get("KEEP_SANDBOX"):
+        clusters.down(sandbox, console)
+
+
+@pytest.fixture
+def deployment(cluster: Sandbox, tmp_path: Path) -> Iterator[Deployment]:
+    """The dev stack, deployed and Ready as committed, whatever the test before left."""
+    deployed = Deployment(cluster, tmp_path)
+    deployed.reset()
+    yield deployed

@@ -1,0 +1,161 @@
+"""A stack under test: its files changed at will, deployed by the real engine, looked at for real."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes import client
+from rich.console import Console
+
+from sandbox import kubectl, rollout, stack, tools
+from sandbox.engine import Engine, Outcome
+from sandbox.paths import Sandbox
+from tests.unit.recording import ROOT, merged
+
+NAMESPACE = "ado-system"
+
+
+@dataclass
+class Deployment:
+    """A checkout in `directory` with a changed stack file, and the sandbox it goes to."""
+
+    sandbox: Sandbox
+    directory: Path
+    stack: str = "dev"
+
+    def write(
+        self, changes: Mapping[str, Any] | None = None, *, drop: tuple[str, ...] = ()
+    ) -> None:
+        """Writes program and stack file, its config deeply updated.
+
+        `drop`: top-level keys of Pulumi.yaml to leave out.
+        """
+        shutil.copy(ROOT / "__main__.py", self.directory)
+        project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+        for key in drop:
+            del project[key]
+        (self.directory / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+        name = f"Pulumi.{self.stack}.yaml"
+        document = yaml.safe_load((ROOT / name).read_text())
+        document["config"] = merged(document["config"], changes or {})
+        (self.directory / name).write_text(yaml.safe_dump(document))
+
+    def engine(self) -> Engine:
+        """The engine for what was written last."""
+        return Engine(self.sandbox, self.directory, self.stack, lambda _: None)
+
+    def up(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
+        """Deploys with these changes and waits until every tier is Ready."""
+        self.write(changes, **options)
+        engine = self.engine()
+        plan = engine.preview()
+        assert plan.succeeded, plan.errors
+        stack.provide(self.sandbox, plan, Console(quiet=True))
+        outcome = engine.up()
+        assert outcome.succeeded, outcome.errors
+        self.wait_until_ready()
+        return outcome
+
+    def preview(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
+        """What would change."""
+        self.write(changes, **options)
+        return self.engine().preview()
+
+    def reset(self) -> None:
+        """The stack as committed."""
+        self.up()
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs `python -m sandbox.stack` on what was written last, as `make` does."""
+        command = [sys.executable, "-m", "sandbox.stack", *arguments, "--stack", self.stack]
+        where = ["--name", self.sandbox.name, "--project", str(self.directory)]
+        return subprocess.run(
+            [*command, *where], cwd=ROOT, capture_output=True, text=True, check=False, timeout=400
+        )
+
+    def objects(self) -> dict[tuple[str, str], Mapping[str, Any]]:
+        """Every live object of the platform, by (kind, name)."""
+        kinds = "namespaces,configmaps,secrets,deployments,services,hpa,pdb,pods,replicasets"
+        listed = json.loads(self.kubectl("get", kinds, "-A", "-l", rollout.PART_OF, "-o", "json"))
+        return {(item["kind"], item["metadata"]["name"]): item for item in listed["items"]}
+
+    def pods(self, workload: str) -> set[str]:
+        """The uids of a workload's running pods: any change means it rolled."""
+        with rollout.api(self.sandbox) as api:
+            found = client.CoreV1Api(api).list_namespaced_pod(
+                NAMESPACE, label_selector=f"app={workload}"
+            )
+        return {pod.metadata.uid for pod in found.items if not pod.metadata.deletion_timestamp}
+
+    def kubectl(self, *arguments: str, given: str = "") -> str:
+        """The standard output of kubectl, which must succeed."""
+        return kubectl.run(self.sandbox, *arguments, standard_input=given)
+
+    def inside(self, program: str, workload: str = "ado-dashboard") -> str:
+        """What a Python program prints inside one of a workload's pods."""
+        target = ["exec", "-n", NAMESPACE, f"deployment/{workload}", "--"]
+        return self.kubectl(*target, "python3", "-c", program)
+
+    def links(self) -> dict[str, str]:
+        """The loopback links, as `make up` prints them."""
+        with rollout.api(self.sandbox) as api:
+            return stack.publish(self.sandbox, api, self.engine().outputs())
+
+    def wait_until_ready(self, namespace: str = NAMESPACE) -> list[rollout.Tier]:
+        """Every tier, once all of them are settled."""
+        with rollout.api(self.sandbox) as api:
+            return rollout.wait_until_ready(api, namespace)
+
+    def dry_run_warnings(self, manifest: Mapping[str, Any]) -> list[str]:
+        """What the API server warns about when this object is applied; nothing is changed."""
+        done = self._apply(manifest)
+        assert done.returncode == 0, done.stderr
+        return [line for line in done.stderr.splitlines() if "warning" in line.lower()]
+
+    def refusal_of(self, manifest: Mapping[str, Any]) -> str:
+        """Why the API server refuses an object."""
+        done = self._apply(manifest)
+        assert done.returncode != 0, "the API server accepts it"
+        return done.stderr
+
+    def _apply(self, manifest: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
+        program = tools.ensure((tools.KUBERNETES,), lambda _: None)["kubectl"]
+        apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"]
+        return subprocess.run(
+            [str(program), "--kubeconfig", str(self.sandbox.kubeconfig), *apply],
+            input=json.dumps(manifest),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @contextmanager
+    def watched_arguments(self) -> Iterator[set[bytes]]:
+        """Every argument list of any process that was seen during the block."""
+        seen: set[bytes] = set()
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.is_set():
+                for arguments in Path("/proc").glob("[0-9]*/cmdline"):
+                    with suppress(OSError):  # ended in between
+                        seen.add(arguments.read_bytes().replace(b"\0", b" "))
+                done.wait(0.05)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield seen
+        finally:
+            done.set()
+            watcher.join()

@@ -1,0 +1,175 @@
+"""The real Pulumi engine with the offline plugins: an inline program, a state of its own."""
+
+from __future__ import annotations
+
+import gc
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pulumi.automation as auto
+import pytest
+
+from sandbox.plugins import install
+from sandbox.tools import PULUMI, ensure
+
+Program = Callable[[], None]
+
+
+class HasKubeconfig(Protocol):
+    """What the `cluster` fixture offers to the engine."""
+
+    kubeconfig: Path
+
+
+@dataclass
+class Run:
+    """What one command of the engine did."""
+
+    steps: dict[str, str] = field(default_factory=dict)
+    """Logical name → operation, without those that stayed the same."""
+    replacing: set[str] = field(default_factory=set)
+    """Logical names whose old object was deleted before the new one was made."""
+    diagnostics: list[str] = field(default_factory=list)
+    """Warnings and errors."""
+    statuses: list[str] = field(default_factory=list)
+    """Passing lines, as shown beside a resource."""
+    diffs: dict[str, list[str]] = field(default_factory=dict)
+    """Logical name → the property paths that differ."""
+    output: str = ""
+    error: str = ""
+    """Everything the engine said when the command failed; empty when it did not."""
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """How many resources had each operation."""
+        return dict(Counter(self.steps.values()))
+
+
+class Engine:
+    """A stack `test` of a project `plugin-test`; state and PULUMI_HOME are under one folder."""
+
+    def __init__(
+        self, folder: Path, kubeconfig: Path, config: Mapping[str, Any] | None = None
+    ) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.work = folder / "work"
+        for part in (self.home, self.work, folder / "state"):
+            part.mkdir(parents=True, exist_ok=True)
+        install(self.home)
+        pulumi = ensure([PULUMI], lambda _: None)["pulumi"]
+        self._environment = {
+            "KUBECONFIG": str(kubeconfig),
+            "PATH": f"{pulumi.parent}{os.pathsep}{os.environ['PATH']}",
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+        }
+        self.set_config(config or {})
+
+    def set_config(self, config: Mapping[str, Any]) -> None:
+        """The project's own `config` section, as a Pulumi.yaml has it."""
+        lines = ["name: plugin-test", "runtime: python"]
+        if config:
+            lines.append("config:")
+        for key, value in config.items():
+            text = str(value).lower() if isinstance(value, bool) else value
+            lines += [f"  {key}:", f"    value: {text}"]
+        (self.work / "Pulumi.yaml").write_text("\n".join(lines) + "\n")
+
+    def preview(self, program: Program) -> Run:
+        """`pulumi preview --diff`."""
+        return self._run(program, lambda stack, **on: stack.preview(diff=True, **on))
+
+    def up(self, program: Program) -> Run:
+        """`pulumi up`."""
+        return self._run(program, lambda stack, **on: stack.up(**on))
+
+    def refresh(self, program: Program) -> Run:
+        """`pulumi refresh`."""
+        return self._run(program, lambda stack, **on: stack.refresh(**on))
+
+    def destroy(self) -> Run:
+        """`pulumi destroy`."""
+        return self._run(lambda: None, lambda stack, **on: stack.destroy(**on))
+
+    def state(self) -> dict[str, Any]:
+        """Logical name → the resource as stored, secrets encrypted."""
+        deployment = self._stack(lambda: None).export_stack().deployment or {}
+        return {
+            resource["urn"].rpartition("::")[2]: resource
+            for resource in deployment.get("resources", [])
+        }
+
+    def stored_text(self) -> str:
+        """Every file of state and history, for looking for what must not be there."""
+        files = [path for path in (self.folder / "state").rglob("*") if path.is_file()]
+        return "\n".join(path.read_text(errors="replace") for path in files)
+
+    def _stack(self, program: Program) -> auto.Stack:
+        os.environ.update(self._environment)  # the plugins are started with this process's own
+        return auto.create_or_select_stack(
+            "test",
+            project_name="plugin-test",
+            program=program,
+            opts=auto.LocalWorkspaceOptions(
+                work_dir=str(self.work), pulumi_home=str(self.home), env_vars=self._environment
+            ),
+        )
+
+    def _run(self, program: Program, command: Callable[..., Any]) -> Run:
+        run, lines = Run(), []
+        with warnings.catch_warnings():
+            # The Automation API leaves the event loops of inline programs to the collector.
+            warnings.simplefilter("ignore", ResourceWarning)
+            try:
+                command(
+                    self._stack(program),
+                    on_event=lambda event: _note(run, event),
+                    on_output=lines.append,
+                )
+            except auto.CommandError as error:
+                run.error = str(error)
+            gc.collect()
+        run.output = "\n".join(lines)
+        return run
+
+
+def _note(run: Run, event: auto.events.EngineEvent) -> None:
+    if event.diagnostic_event:
+        message = event.diagnostic_event
+        if message.ephemeral:
+            run.statuses.append(message.message)
+        elif message.severity in {"warning", "error"}:
+            run.diagnostics.append(message.message)
+    for step in (event.resource_pre_event, event.res_outputs_event):
+        if step is None:
+            continue
+        data = step.metadata
+        name = data.urn.rpartition("::")[2]
+        operation = str(getattr(data.op, "value", data.op))
+        if data.type.startswith("pulumi:") or operation in {"same", "refresh"}:
+            continue
+        if operation == "delete-replaced" and name not in run.steps:
+            run.replacing.add(name)
+        if operation in {"replace", "create-replacement", "delete-replaced"}:
+            operation = "replace"
+        run.steps[name] = operation
+        if data.detailed_diff:
+            run.diffs[name] = sorted(data.detailed_diff)
+
+
+@pytest.fixture(name="engine")
+def fixture_engine(cluster: HasKubeconfig, tmp_path: Path) -> Iterator[Engine]:
+    """An engine with an empty state; what a test leaves in the cluster is destroyed."""
+    before = dict(os.environ)
+    engine = Engine(tmp_path, cluster.kubeconfig)
+    yield engine
+    engine.destroy()
+    os.environ.clear()
+    os.environ.update(before)

@@ -1,0 +1,119 @@
+"""From the first `up` over a killed sandbox to the last `destroy`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sandbox import cluster as clusters
+from sandbox import programs
+from sandbox.paths import Sandbox
+from tests.cluster.deployment import Deployment
+
+TWO_PLATFORMS = """
+from ado_infra import AdoPlatform, AdoPlatformArgs, AgentCredentials, load_settings
+
+settings = load_settings()
+for name in ("blue", "green"):
+    args = AdoPlatformArgs(
+        settings=settings,
+        agent_credentials=AgentCredentials.from_config(),
+        namespace=f"ado-{name}",
+    )
+    AdoPlatform(name, args)
+"""
+
+
+def _generated(deployment: Deployment) -> dict[str, Any]:
+    """What follows from the generated secrets: the digests that they key, by URN."""
+    digests = {
+        resource["urn"]: resource["outputs"]["credentialsDigest"]
+        for resource in deployment.engine().resources()
+        if resource["type"] == "ado:index:Configuration"
+    }
+    assert digests
+    return digests
+
+
+def _kept(deployment: Deployment) -> dict[tuple[str, str], str]:
+    """The uids of everything but pods and what comes and goes with them."""
+    passing = {"Pod", "ReplicaSet"}
+    return {
+        key: manifest["metadata"]["uid"]
+        for key, manifest in deployment.objects().items()
+        if key[0] not in passing
+    }
+
+
+def test_generated_secrets_stay_the_same(deployment: Deployment) -> None:
+    before = _generated(deployment)
+    deployment.up({"ado:dashboard": {"image": {"tag": "0.9.0"}}})
+    assert _generated(deployment) == before
+
+
+def test_a_killed_sandbox_is_repaired_with_everything_deployed(deployment: Deployment) -> None:
+    before, secrets = _kept(deployment), _generated(deployment)
+    supervisor = programs.supervisor_pid(deployment.sandbox)
+    assert supervisor
+    os.kill(supervisor, signal.SIGKILL)
+    clusters.up(deployment.sandbox, None, Console())
+    deployment.wait_until_ready()
+    assert set(deployment.up().changes) == {"same"}
+    assert _generated(deployment) == secrets
+    assert _kept(deployment) == before
+
+
+def test_two_platforms_of_one_program_live_side_by_side(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    assert deployment.command("destroy").returncode == 0
+    (tmp_path / "__main__.py").write_text(TWO_PLATFORMS)
+    outcome = deployment.engine().up()
+    assert outcome.succeeded, outcome.errors
+    for name in ("blue", "green"):
+        tiers = deployment.wait_until_ready(f"ado-{name}")
+        assert {tier.name for tier in tiers} == {"ado-api-gateway", "ado-dashboard"}
+
+
+def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deployment) -> None:
+    assert deployment.objects()
+    gone = deployment.command("destroy")
+    assert gone.returncode == 0, gone.stderr
+    assert deployment.objects() == {}
+    assert deployment.engine().resources() == []
+
+
+@pytest.fixture
+def production(deployment: Deployment, cluster: Sandbox, tmp_path: Path) -> Deployment:
+    """The prod stack, alone in the sandbox and not deployed yet."""
+    assert deployment.command("destroy").returncode == 0
+    prod = Deployment(cluster, tmp_path, "prod")
+    prod.write()
+    return prod
+
+
+def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> None:
+    up = production.command("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert "The sandbox puts in secrets of its own" in up.stdout
+    assert {(t.name, t.ready) for t in production.wait_until_ready()} == {
+        ("ado-api-gateway", 2),
+        ("ado-dashboard", 2),
+    }
+
+    before = _kept(production)
+    refused = production.command("destroy")
+    assert refused.returncode == 1
+    assert "pulumi config set ado:protectData false" in refused.stderr
+    assert "pulumi config rm profile" in refused.stderr
+    assert _kept(production) == before
+
+    production.up({"ado:protectData": False, "ado:profile": "development"})
+    gone = production.command("destroy")
+    assert gone.returncode == 0, gone.stderr
+    assert production.objects() == {}

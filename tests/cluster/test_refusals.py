@@ -1,0 +1,62 @@
+"""Mistakes through the real engine: a short message, exit code 1, and nothing registered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests.cluster.deployment import Deployment
+from tests.unit.recording import ROOT
+
+SEVERAL: dict[str, Any] = {
+    "ado:gatway": {},
+    "ado:gateway": {"scaling": {"minReplicas": "3"}, "image": {"tag": "latest"}},
+    "ado:dashboard": {"replicas": -1},
+}
+
+
+def test_wrong_settings_are_all_named_and_nothing_is_registered(deployment: Deployment) -> None:
+    deployment.write(SEVERAL)
+    refused = deployment.command("up")
+    assert refused.returncode == 1
+    for part in ("ado:gatway", 'minReplicas = "3"', "'latest'", "ado:dashboard.replicas = -1"):
+        assert part in refused.stderr
+    assert "Traceback" not in refused.stdout + refused.stderr
+    planned = deployment.engine().preview()
+    assert not planned.succeeded
+    assert set(planned.touched) <= {urn for urn in planned.touched if "pulumi:Stack" in urn}
+
+
+def test_a_secret_in_plain_text_is_refused_without_being_shown(deployment: Deployment) -> None:
+    deployment.write({"ado:googleApiKey": "canary-in-plain-text"})
+    refused = deployment.command("up")
+    assert refused.returncode == 1
+    assert "pulumi config set --secret googleApiKey" in refused.stderr
+    assert "canary-in-plain-text" not in refused.stdout + refused.stderr
+
+
+def test_an_encrypted_value_inside_a_room_is_refused(deployment: Deployment) -> None:
+    deployment.write({"ado:gateway": {"apiKey": {"secure": "v1:of:another:stack"}}})
+    refused = deployment.command("up")
+    assert refused.returncode == 1
+    assert "ado:gateway holds an encrypted value" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_an_unknown_stack_is_refused_with_the_known_ones(deployment: Deployment) -> None:
+    deployment.stack = "staging"
+    refused = deployment.command("up")
+    assert refused.returncode == 1
+    assert "There is no stack 'staging' here" in refused.stderr
+    assert "dev" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["preview", "status", "destroy"])
+def test_without_a_sandbox_a_command_says_how_to_start_one(command: str) -> None:
+    arguments = [sys.executable, "-m", "sandbox.stack", command, "--name", "absent"]
+    refused = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "Sandbox absent does not run; `make up` starts it." in refused.stderr

@@ -1,0 +1,439 @@
+"""The sandbox itself: what it offers, what it survives, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import cgroups, cluster, images, kubectl, network, programs
+from sandbox.errors import SandboxError
+from sandbox.mounts import mounts, unmount_below
+from sandbox.paths import Sandbox
+from sandbox.programs import State
+
+LIFE = Sandbox("test-life")
+NEIGHBOUR = Sandbox("test-neighbour")
+IMAGE = "sandbox-test/dashboard:1"
+REPOSITORY = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the sandbox needs root")
+
+
+def command(*arguments: str, sandbox: Sandbox = LIFE) -> subprocess.CompletedProcess[str]:
+    """Run the sandbox's command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "sandbox", *arguments, "--name", sandbox.name],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def succeed(*arguments: str, sandbox: Sandbox = LIFE) -> str:
+    done = command(*arguments, sandbox=sandbox)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def until(what: str, condition: Callable[[], Any], deadline: float = 60) -> Any:
+    """Wait for a condition and return what it returned."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        if result := condition():
+            return result
+        time.sleep(0.1)
+    pytest.fail(f"not within {deadline:.0f} s: {what}")
+
+
+def get(*what: str, sandbox: Sandbox = LIFE) -> Any:
+    return json.loads(kubectl.run(sandbox, "get", *what, "--output=json"))
+
+
+def pid_of(program: str) -> int:
+    pid = next(s.pid for s in programs.read_status(LIFE) if s.name == program)
+    assert pid
+    return pid
+
+
+def is_ready_again(program: str, old_pid: int) -> bool:
+    return any(
+        s.name == program and s.state is State.READY and s.pid != old_pid
+        for s in programs.read_status(LIFE)
+    )
+
+
+def wait_for_web(sandbox: Sandbox = LIFE) -> None:
+    kubectl.run(sandbox, "rollout", "status", "daemonset/web", "--timeout=60s")
+
+
+def web_pods(sandbox: Sandbox = LIFE) -> list[dict[str, Any]]:
+    pods: list[dict[str, Any]] = get("pods", "--selector=app=web", sandbox=sandbox)["items"]
+    return sorted(pods, key=lambda pod: str(pod["spec"]["nodeName"]))
+
+
+def containers(sandbox: Sandbox = LIFE) -> list[str]:
+    statuses = [pod["status"]["containerStatuses"][0] for pod in web_pods(sandbox)]
+    return [status["containerID"] for status in statuses]
+
+
+def fetch(port: int) -> int:
+    status: int = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).status
+    return status
+
+
+def fetch_inside(pod: str, *urls: str) -> None:
+    """Let a pod fetch from each URL, repeatedly, so that every endpoint gets its turn."""
+    program = (
+        "import sys, urllib.request\n"
+        "for url in sys.argv[1:]:\n"
+        "    for _ in range(12):\n"
+        "        assert urllib.request.urlopen(url, timeout=3).status == 200, url\n"
+    )
+
+    def all_answer() -> bool:
+        try:
+            kubectl.run(LIFE, "exec", pod, "--", "python3", "-c", program, *urls)
+        except SandboxError:
+            return False  # Ready, but not yet known to every node's kube-proxy
+        return True
+
+    until(f"{pod} reaches {urls}", all_answer, deadline=10)
+
+
+def deploy(sandbox: Sandbox = LIFE) -> None:
+    """A web server on every node with a Service, and a claim with a line in it."""
+    images.provide(cluster.containerd_sockets(sandbox), [IMAGE], lambda _: None)
+    security = {"runAsUser": 999, "runAsGroup": 999, "fsGroup": 999}
+    write_line = "test -e /data/line || echo kept > /data/line; exec sleep 1d"
+
+    def template(name: str, container: dict[str, Any], **spec: Any) -> dict[str, Any]:
+        containers = [{"name": name, "image": IMAGE, **container}]
+        spec |= {"containers": containers, "terminationGracePeriodSeconds": 1}
+        return {"metadata": {"labels": {"app": name}}, "spec": spec}
+
+    probe = {"tcpSocket": {"port": 3000}, "periodSeconds": 1}
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    web = {
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": template("web", {"readinessProbe": probe}),
+    }
+    data = {
+        "serviceName": "data",
+        "selector": {"matchLabels": {"app": "data"}},
+        "template": template(
+            "data",
+            {
+                "command": ["/bin/sh", "-c", write_line],
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            },
+            securityContext=security,
+        ),
+        "volumeClaimTemplates": [claim],
+    }
+    service = {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 3000}]}
+    items = [
+        {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        for version, kind, name, spec in (
+            ("apps/v1", "DaemonSet", "web", web),
+            ("apps/v1", "StatefulSet", "data", data),
+            ("v1", "Service", "web", service),
+        )
+    ]
+    listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    kubectl.run(sandbox, "apply", "--filename=-", standard_input=listing)
+    wait_for_web(sandbox)
+    kubectl.run(sandbox, "rollout", "status", "statefulset/data", "--timeout=60s")
+
+
+def line_in_volume() -> str:
+    kubectl.run(LIFE, "wait", "--for=condition=Ready", "pod/data-0", "--timeout=60s")
+    return kubectl.run(LIFE, "exec", "data-0", "--", "cat", "/data/line").strip()
+
+
+def publish(sandbox: Sandbox = LIFE) -> int:
+    address = get("service", "web", sandbox=sandbox)["spec"]["clusterIP"]
+    return cluster.publish(sandbox, {"web": (address, 80)})["web"]
+
+
+def traces(sandbox: Sandbox) -> list[str]:
+    """Whatever on this machine bears the sandbox's name; written without the sandbox's help."""
+    found = [f"mount {m.target}" for m in mounts() if sandbox.name in m.target.parts]
+    directories = [Path("/run/netns"), Path("/var/lib/cni/results"), Path("/var/log/containers")]
+    directories += [Path("/var/lib/ado-sandbox"), Path("/run/ado-sandbox")]
+    for directory in directories:
+        for path in directory.glob("*") if directory.is_dir() else ():
+            target = str(path.readlink()) if path.is_symlink() else ""
+            if sandbox.name in path.name or sandbox.name in target:
+                found.append(f"file {path}")
+    groups = Path("/sys/fs/cgroup").glob(f"**/{sandbox.name}")
+    found += [f"group {group}" for group in groups]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            membership = (process / "cgroup").read_text()
+            arguments = (process / "cmdline").read_text()
+        except OSError:
+            continue
+        if f"ado-sandbox/{sandbox.name}" in membership + arguments:
+            found.append(f"process {process.name} {arguments}")
+    return found
+
+
+def shim_sockets(sandbox: Sandbox) -> list[Path]:
+    """Sockets of the sandbox's shims, which containerd keeps in a directory shared by all."""
+    paths = set()
+    for pid in cgroups.processes(sandbox.cgroup):
+        # as seen in the namespace of the process, whose nodes are nobody else's
+        paths |= set(Path(f"/proc/{pid}/net/unix").read_text().split())
+    return [path for path in map(Path, paths) if path.parent == Path("/run/containerd/s")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def life() -> Iterator[None]:
+    for sandbox in (LIFE, NEIGHBOUR):
+        succeed("down", sandbox=sandbox)
+    succeed("up", "--nodes", "2")
+    deploy()
+    yield
+    for sandbox in (LIFE, NEIGHBOUR):
+        succeed("down", sandbox=sandbox)
+
+
+def test_pods_reach_pods_and_services_of_all_nodes_by_address_and_name() -> None:
+    pods = web_pods()
+    assert [pod["spec"]["nodeName"] for pod in pods] == ["n1", "n2"]
+    addresses = [f"http://{pod['status']['podIP']}:3000/" for pod in pods]
+    for pod in pods:
+        names = ["http://web/", "http://web.default.svc.cluster.local/"]
+        fetch_inside(pod["metadata"]["name"], *addresses, *names)
+
+
+def test_nothing_listens_on_the_machine_but_relays_on_loopback() -> None:
+    publish()
+    own = cgroups.processes(LIFE.cgroup)
+    listening = subprocess.run(
+        ["ss", "--listening", "--tcp", "--udp", "--numeric", "--processes", "--no-header"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    lines = [line for line in listening if any(f"pid={pid}," in line for pid in own)]
+    assert len(lines) == 2  # the API server and the Service
+    assert all(line.split()[4].startswith("127.0.0.1:") for line in lines), lines
+
+
+def test_the_kubeconfig_is_private_and_verifies_the_server() -> None:
+    path = Path(succeed("kubeconfig").strip())
+    assert path.stat().st_mode & 0o777 == 0o600
+    configuration = json.loads(path.read_text())
+    assert configuration["current-context"] == "ado-sandbox-test-life"
+    server = configuration["clusters"][0]["cluster"]
+    assert set(server) == {"server", "certificate-authority-data"}
+    assert server["server"].startswith("https://127.0.0.1:")
+
+
+def test_a_volume_comes_and_goes_with_its_claim() -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "brief"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Mi"}},
+        },
+    }
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": ["sleep", "1d"],
+        "volumeMounts": [{"name": "brief", "mountPath": "/brief"}],
+    }
+    volume = {"name": "brief", "persistentVolumeClaim": {"claimName": "brief"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "brief"},
+        "spec": {"containers": [container], "volumes": [volume]},
+    }
+    listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": [claim, pod]})
+    kubectl.run(LIFE, "apply", "--filename=-", standard_input=listing)
+    kubectl.run(LIFE, "wait", "--for=condition=Ready", "pod/brief", "--timeout=60s")
+    name = get("pvc", "brief")["spec"]["volumeName"]
+    assert (LIFE.volumes / name).is_dir()
+
+    kubectl.run(LIFE, "delete", "pod/brief", "pvc/brief", "--grace-period=1")
+    kubectl.run(LIFE, "wait", "--for=delete", f"pv/{name}", "--timeout=30s")
+    assert not (LIFE.volumes / name).exists()
+
+
+def test_a_volume_belongs_to_the_group_its_pod_asks_for() -> None:
+    assert line_in_volume() == "kept"  # written by uid 999
+    volume = LIFE.volumes / get("pvc", "data-data-0")["spec"]["volumeName"]
+    assert volume.stat().st_gid == 999
+
+
+def test_top_shows_nodes_and_pods() -> None:
+    def top() -> bool:
+        try:
+            lines = kubectl.run(LIFE, "top", "pods", "--no-headers").splitlines()
+            return len(lines) == 3 and len(kubectl.run(LIFE, "top", "nodes").splitlines()) == 3
+        except SandboxError:  # "metrics not available yet"
+            return False
+
+    until("metrics of every node and pod", top)
+
+
+def test_a_second_up_changes_nothing_and_is_fast() -> None:
+    before = programs.read_status(LIFE)
+    started = time.monotonic()
+    succeed("up")
+    assert time.monotonic() - started < 2
+    assert programs.read_status(LIFE) == before
+
+
+def test_status_says_what_runs() -> None:
+    seen = json.loads(succeed("status", "--json"))
+    assert seen["running"]
+    assert [node["name"] for node in seen["nodes"] if node["ready"]] == ["n1", "n2"]
+    unknown = command("status", sandbox=Sandbox("test-unknown"))
+    assert unknown.returncode == 3
+    assert "There is no sandbox test-unknown" in unknown.stdout
+
+
+@pytest.mark.parametrize("program", ["n1-containerd", "n1-kubelet", "kube-apiserver", "etcd"])
+def test_a_killed_program_is_started_again_and_pods_go_on(program: str) -> None:
+    before, pid = containers(), pid_of(program)
+    os.kill(pid, signal.SIGKILL)
+    until(f"{program} ready again", lambda: is_ready_again(program, pid))
+    until("everything running", lambda: cluster.status(LIFE).running)
+    assert containers() == before
+
+
+def test_up_repairs_a_sandbox_whose_supervisor_was_killed() -> None:
+    before, port = containers(), publish()
+    supervisor = programs.supervisor_pid(LIFE)
+    assert supervisor
+    os.kill(supervisor, signal.SIGKILL)
+    until("no supervisor", lambda: programs.supervisor_pid(LIFE) is None)
+    assert command("status").returncode == 3
+    succeed("up")
+    assert containers() == before
+    assert line_in_volume() == "kept"
+    assert publish() == port
+    assert fetch(port) == 200
+
+
+def test_up_after_a_reboot_brings_everything_back() -> None:
+    """The machine's part is played: processes and namespaces gone, mounts too, files left."""
+    port = publish()
+    cgroups.kill(LIFE.cgroup)
+    unmount_below(LIFE.runtime)
+    unmount_below(LIFE.state)
+    network.remove(LIFE)
+    cgroups.remove(LIFE.cgroup)
+    (LIFE.runtime / "boot-id").write_text("another boot")
+    succeed("up")
+    wait_for_web()
+    assert line_in_volume() == "kept"
+    until("the published Service answering", lambda: fetch(port) == 200)
+
+
+def test_two_sandboxes_live_side_by_side() -> None:
+    succeed("up", "--nodes", "1", sandbox=NEIGHBOUR)
+    assert json.loads(succeed("status", "--json", sandbox=NEIGHBOUR))["running"]
+    assert len(get("nodes", sandbox=NEIGHBOUR)["items"]) == 1
+    assert get("pods", sandbox=NEIGHBOUR)["items"] == []
+    before = containers()
+    succeed("down", sandbox=NEIGHBOUR)
+    assert traces(NEIGHBOUR) == []
+    assert containers() == before
+    assert cluster.status(LIFE).running
+
+
+def test_nodes_are_added_and_never_taken_away() -> None:
+    refused = command("up", "--nodes", "1")
+    assert refused.returncode == 1
+    assert "has 2 nodes" in refused.stderr
+    succeed("up", "--nodes", "3")
+    images.provide(cluster.containerd_sockets(LIFE), [IMAGE], lambda _: None)
+    wait_for_web()
+    pods = web_pods()
+    assert [pod["spec"]["nodeName"] for pod in pods] == ["n1", "n2", "n3"]
+    addresses = [f"http://{pod['status']['podIP']}:3000/" for pod in pods]
+    for pod in pods:
+        fetch_inside(pod["metadata"]["name"], *addresses, "http://web/")
+    port = publish()
+    assert [fetch(port) for _ in range(12)] == [200] * 12
+
+
+@pytest.mark.parametrize("after", ["supervisor", "containerd", "kubelet"])
+def test_down_leaves_nothing_after_a_kill(after: str) -> None:
+    """Of a running sandbox with pods, whatever died just before."""
+    if not cluster.status(LIFE).running:
+        succeed("up", "--nodes", "1")
+        deploy()
+    victim = programs.supervisor_pid(LIFE) if after == "supervisor" else pid_of(f"n1-{after}")
+    sockets = shim_sockets(LIFE)
+    assert sockets
+    assert victim
+    os.kill(victim, signal.SIGKILL)
+    succeed("down")
+    assert traces(LIFE) == []
+    assert [socket for socket in sockets if socket.exists()] == []
+    assert succeed("down") == "There is no sandbox test-life.\n"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("mend", ["up", "down"])
+def test_an_interrupted_up_is_mended_by_up_and_by_down(how: signal.Signals, mend: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    until("etcd running", lambda: any(s.pid for s in programs.read_status(LIFE)))
+    process.send_signal(how)
+    output, _ = process.communicate(timeout=30)
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "python -m sandbox up --name test-life" in output
+        assert "python -m sandbox down --name test-life" in output
+    if mend == "up":
+        succeed("up")
+        assert cluster.status(LIFE).running
+    succeed("down")
+    assert traces(LIFE) == []
+
+
+def test_two_ups_at_once_make_one_sandbox() -> None:
+    ups = [
+        subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [up.communicate(timeout=120)[0] for up in ups]
+    assert [up.returncode for up in ups] == [0, 0]
+    assert sum("Waiting for another command" in output for output in outputs) == 1
+    assert cluster.status(LIFE).running

@@ -1,0 +1,115 @@
+"""Canary values of every secret, searched for everywhere but in the Secret that holds them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.engine import SANDBOX_SECRETS
+from sandbox.paths import Sandbox
+from tests.cluster.deployment import Deployment
+
+AWKWARD = "@:/%+'\" "
+
+
+def _canary(key: str) -> str:
+    return f"canary-{key}-{AWKWARD}-end"
+
+
+def _forms(value: str) -> dict[str, bytes]:
+    """A value in every form in which it might leak; base64 at each of its three alignments."""
+    forms = {
+        "as given": value,
+        "JSON-escaped": json.dumps(value)[1:-1],
+        "percent-encoded": urllib.parse.quote(value, safe=""),
+        "form-encoded": urllib.parse.quote_plus(value),
+    }
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + value.encode()).decode()
+        forms[f"base64 at {shift}"] = encoded[4 if shift else 0 : len(encoded) // 4 * 4 - 4]
+    return {name: form.encode() for name, form in forms.items()}
+
+
+def _leaks(content: bytes) -> list[str]:
+    return [
+        f"{key} {name}"
+        for key in SANDBOX_SECRETS
+        for name, form in _forms(_canary(key)).items()
+        if form in content
+    ]
+
+
+@pytest.fixture(scope="module")
+def canaries(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The dev stack, deployed with canaries, then changed, so that history and backups exist."""
+    deployment = Deployment(cluster, tmp_path_factory.mktemp("canary"))
+    deployment.write()
+    engine = deployment.engine()
+    for key in SANDBOX_SECRETS:
+        engine.set_secret(f"ado:{key}", _canary(key))
+    deployment.up()
+    deployment.up({"ado:config": {"orchestration": {"maxParallelAgents": 8}}})
+    yield deployment
+    deployment.reset()
+
+
+def test_the_search_finds_what_is_there(canaries: Deployment) -> None:
+    secret = canaries.objects()[("Secret", "ado-agent-credentials")]
+    assert len(_leaks(json.dumps(secret["data"]).encode())) == len(SANDBOX_SECRETS)
+    for value in _forms(_canary("googleApiKey")).values():
+        assert _leaks(b"around " + value + b" it")
+
+
+def test_no_file_of_the_engine_holds_a_secret(canaries: Deployment) -> None:
+    searched = 0
+    for path in canaries.sandbox.pulumi.rglob("*"):
+        if path.is_file():
+            searched += 1
+            assert _leaks(path.read_bytes()) == [], f"{path} leaks"
+    assert any((canaries.sandbox.pulumi / "state").rglob("*history*"))
+    assert searched > 5
+
+
+def test_no_log_of_the_sandbox_holds_a_secret(canaries: Deployment) -> None:
+    logs = list(canaries.sandbox.logs.glob("*.log"))
+    assert logs
+    for path in logs:
+        assert _leaks(path.read_bytes()) == [], f"{path} leaks"
+
+
+def test_no_preview_or_export_shows_a_secret(canaries: Deployment) -> None:
+    canaries.write({"ado:gateway": {"image": {"tag": "0.3.0"}}})
+    canaries.engine().set_secret("ado:googleApiKey", _canary("googleApiKey") + "2")
+    lines: list[str] = []
+    planned = canaries.engine().preview(on_output=lines.append)
+    shown = "\n".join(lines)
+    assert planned.succeeded
+    assert "[secret]" in shown
+    assert _leaks(shown.encode()) == []
+    assert _leaks(json.dumps(canaries.engine().outputs()).encode()) == []
+
+
+def test_no_object_but_its_secret_holds_a_secret(canaries: Deployment) -> None:
+    for key, manifest in canaries.objects().items():
+        if key != ("Secret", "ado-agent-credentials"):
+            assert _leaks(json.dumps(manifest).encode()) == [], f"{key} leaks"
+    annotations = canaries.objects()[("Secret", "ado-agent-credentials")]["metadata"]
+    assert _leaks(json.dumps(annotations).encode()) == []
+
+
+def test_no_process_is_given_a_secret_as_an_argument(canaries: Deployment) -> None:
+    with canaries.watched_arguments() as seen:
+        canaries.engine().set_secret("ado:googleApiKey", _canary("googleApiKey"))
+        canaries.up({"ado:gateway": {"image": {"tag": "0.4.0"}}})
+    assert any(b"pulumi" in line for line in seen)
+    assert _leaks(b"\n".join(seen)) == []
+
+
+def test_the_passphrase_is_readable_by_its_owner_alone(canaries: Deployment) -> None:
+    passphrase: Path = canaries.sandbox.pulumi / "passphrase"
+    assert passphrase.stat().st_mode & 0o777 == 0o600
