@@ -216,6 +216,7 @@ def _lay_ground(sandbox: Sandbox, wanted: Record) -> Record:
     sandbox.volumes.mkdir(exist_ok=True)
     cgroups.create(f"{sandbox.cgroup}/supervisor")
     cgroups.create(f"{sandbox.cgroup}/{control_plane.CGROUP}")
+    programs.end_outdated_supervisor(sandbox)
     if programs.supervisor_pid(sandbox) is None:
         programs.stop_leftovers(sandbox)
         _forget_earlier_boot(sandbox)
@@ -235,6 +236,7 @@ def _forget_earlier_boot(sandbox: Sandbox) -> None:
     mark = sandbox.runtime / "boot-id"
     if not mark.exists() or mark.read_text() != machine.boot_id():
         unmount_below(sandbox.runtime)
+        node.remove_shim_sockets(sandbox)
         shutil.rmtree(sandbox.runtime, ignore_errors=True)
         write(mark, machine.boot_id())
 

@@ -106,10 +106,21 @@ def prepare(sandbox: Sandbox, node: str, *, network_is_new: bool) -> None:
     """
     if network_is_new:
         cgroups.kill(cgroup(sandbox, node))
+        remove_shim_sockets(sandbox, node)
         shutil.rmtree(_leases(sandbox, node), ignore_errors=True)
     cgroups.create(f"{cgroup(sandbox, node)}/daemons")
     (sandbox.runtime / node).mkdir(parents=True, exist_ok=True)
     directory(sandbox, node).mkdir(parents=True, exist_ok=True)
+
+
+def remove_shim_sockets(sandbox: Sandbox, node: str = "*") -> None:
+    """Remove what the shims of a node, or of all, left when all its processes were ended.
+
+    Their sockets are in a directory that every containerd of a machine shares.
+    """
+    bundles = f"{node}/containerd/io.containerd.runtime.v2.task/*/*"
+    for address in sandbox.runtime.glob(f"{bundles}/address"):
+        Path(address.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
 
 
 def _containerd_configuration(sandbox: Sandbox, node: str) -> str:
@@ -162,17 +173,11 @@ def _pod_network(sandbox: Sandbox, node: str) -> str:
             "routes": [{"dst": "0.0.0.0/0"}],
         },
     }
-    name = cni_network(sandbox, node)
-    return json.dumps({"cniVersion": "1.0.0", "name": name, "plugins": [plugin]})
+    return json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [plugin]})
 
 
 def _leases(sandbox: Sandbox, node: str) -> Path:
     return sandbox.runtime / node / "addresses"
-
-
-def cni_network(sandbox: Sandbox, node: str) -> str:
-    """Dots part the name: sandbox names have none, so no sandbox's is another's prefix."""
-    return f"ado-sandbox.{sandbox.name}.{node}"
 
 
 def _kubelet_configuration(sandbox: Sandbox, node: str) -> dict[str, object]:

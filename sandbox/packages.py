@@ -27,16 +27,17 @@ PROGRAMS: Mapping[str, str] = {
 }
 """What the sandbox runs → the Debian package that has it."""
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"  # often missing from a user's PATH
+_ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _APT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
 
 def ensure(report: Report) -> None:
-    """Install the packages of the programs that are missing.
+    """Install the packages of the programs that are missing; all can be run by name afterwards.
 
     Raises SandboxError when that would remove packages (they are named and nothing is changed),
     when it fails, and on a system without apt (the missing programs are named).
     """
+    _complete_path()
     absent = [program for program in PROGRAMS if not _installed(program)]
     if not absent:
         return
@@ -75,8 +76,14 @@ def removals(simulation: str) -> list[str]:
 
 
 def _installed(program: str) -> bool:
-    search = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_PATH}"
-    return shutil.which(program, path=search) is not None
+    return shutil.which(program) is not None
+
+
+def _complete_path() -> None:
+    """Add the administrator's directories, which even root's PATH may lack."""
+    path = os.environ.get("PATH", os.defpath).split(":")
+    missing = [directory for directory in _ADMINISTRATORS if directory not in path]
+    os.environ["PATH"] = ":".join([*path, *missing])
 
 
 def _apt(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -190,6 +190,14 @@ def _not_ready(sandbox: Sandbox, missing: Sequence[str], blamed: Sequence[Progra
     return message + _last_words(sandbox, blamed[0].name, fate)
 
 
+def end_outdated_supervisor(sandbox: Sandbox) -> None:
+    """End a supervisor that runs other code than this; pods go on, as after a crash of it."""
+    pid = supervisor_pid(sandbox)
+    mark = _code_path(sandbox)
+    if pid and not (mark.exists() and mark.read_text() == _code()):
+        cgroups.kill(f"{sandbox.cgroup}/supervisor")
+
+
 def stop_leftovers(sandbox: Sandbox) -> None:
     """Without a supervisor: end the programs that outlived it.
 
@@ -198,6 +206,16 @@ def stop_leftovers(sandbox: Sandbox) -> None:
     cgroups.kill(f"{sandbox.cgroup}/supervisor")
     for program in read_list(sandbox):
         cgroups.kill(f"{sandbox.cgroup}/{program.cgroup}", spare=_is_shim)
+
+
+def _code_path(sandbox: Sandbox) -> Path:
+    return sandbox.runtime / "supervisor-code"
+
+
+def _code() -> str:
+    """Tells one version of the supervisor from another."""
+    directory = Path(__file__).parent
+    return digest(*((directory / n).read_text() for n in ("programs.py", "supervisor.py")))
 
 
 def _is_shim(pid: int) -> bool:
@@ -213,14 +231,15 @@ def _last_words(sandbox: Sandbox, name: str, fate: str) -> str:
 def _start_supervisor(sandbox: Sandbox) -> None:
     """Start the detached supervisor; return when it holds its lock."""
     package_root = str(Path(__file__).parent.parent)
-    # The least environment: what is in the user's is nobody's business in the sandbox.
+    # The rest of the user's environment is nobody's business in the sandbox.
     environment = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": package_root,
         "PYTHONUNBUFFERED": "1",
         "HOME": "/",
         "LANG": "C.UTF-8",
     }
+    write(_code_path(sandbox), _code())
     with log_path(sandbox, "supervisor").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "sandbox.supervisor", sandbox.name],

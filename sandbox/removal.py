@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from sandbox import cgroups, network, node
+from sandbox import cgroups, network, node, probes
 from sandbox.mounts import unmount_below
 from sandbox.paths import RUNTIME_ROOT, STATE_ROOT, Sandbox
 
 SHIM_SOCKETS = Path("/run/containerd/s")
 CNI_RESULTS = Path("/var/lib/cni/results")
 CONTAINER_LOGS = Path("/var/log/containers")
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 """Directories that containerd, CNI and the kubelet share with others and that cannot be moved."""
 
 
@@ -40,6 +41,7 @@ def remove(sandbox: Sandbox) -> None:
     unmount_below(sandbox.state)
     network.remove(sandbox)
     cgroups.remove(sandbox.cgroup)
+    node.remove_shim_sockets(sandbox)
     for trace in _shared_traces(sandbox):
         trace.unlink(missing_ok=True)
     if sandbox.state.exists():
@@ -52,6 +54,9 @@ def remove(sandbox: Sandbox) -> None:
 
 def remove_empty_roots() -> None:
     """Remove what all sandboxes share once the last is gone."""
+    device_socket = DEVICE_PLUGINS / "kubelet.sock"  # the last kubelet's that started
+    if device_socket.exists() and not probes.answers(f"unix://{device_socket}", None):
+        device_socket.unlink()
     for directory in (
         STATE_ROOT,
         RUNTIME_ROOT,
@@ -60,6 +65,8 @@ def remove_empty_roots() -> None:
         CNI_RESULTS,
         CNI_RESULTS.parent,
         CONTAINER_LOGS,
+        DEVICE_PLUGINS,
+        DEVICE_PLUGINS.parent,
     ):
         with suppress(OSError):  # not empty, or never there
             directory.rmdir()
@@ -76,10 +83,9 @@ def _delete(directory: Path) -> None:
 
 def _shared_traces(sandbox: Sandbox) -> Iterator[Path]:
     """The sandbox's files in directories that it shares with others."""
-    for address in sandbox.runtime.glob("*/containerd/io.containerd.runtime.v2.task/*/*/address"):
-        yield Path(address.read_text().strip().removeprefix("unix://"))
-    prefix = node.cni_network(sandbox, "")
-    yield from CNI_RESULTS.glob(f"{prefix}*")
+    for result in CNI_RESULTS.glob("*"):
+        if f'"{sandbox.runtime}/' in result.read_text():  # the path of a pod's namespace
+            yield result
     for link in CONTAINER_LOGS.glob("*.log"):
         if link.is_symlink() and sandbox.state in link.readlink().parents:
             yield link

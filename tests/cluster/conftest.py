@@ -27,8 +27,8 @@ def cluster() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def deployment(cluster: Sandbox, tmp_path: Path) -> Iterator[Deployment]:
+def deployment(cluster: Sandbox, tmp_path: Path) -> Deployment:
     """The dev stack, deployed and Ready as committed, whatever the test before left."""
     deployed = Deployment(cluster, tmp_path)
     deployed.reset()
-    yield deployed
+    return deployed

@@ -1,4 +1,4 @@
-"""A stack under test: its files changed at will, deployed by the real engine, looked at for real."""
+"""A stack under test: its files changed at will, deployed for real, looked at for real."""
 
 from __future__ import annotations
 

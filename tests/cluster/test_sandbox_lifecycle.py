@@ -181,7 +181,8 @@ def traces(sandbox: Sandbox) -> list[str]:
     for directory in directories:
         for path in directory.glob("*") if directory.is_dir() else ():
             target = str(path.readlink()) if path.is_symlink() else ""
-            if sandbox.name in path.name or sandbox.name in target:
+            content = path.read_text() if "cni" in path.parts else ""
+            if any(sandbox.name in text for text in (path.name, target, content)):
                 found.append(f"file {path}")
     groups = Path("/sys/fs/cgroup").glob(f"**/{sandbox.name}")
     found += [f"group {group}" for group in groups]
@@ -342,7 +343,7 @@ def test_up_repairs_a_sandbox_whose_supervisor_was_killed() -> None:
 
 def test_up_after_a_reboot_brings_everything_back() -> None:
     """The machine's part is played: processes and namespaces gone, mounts too, files left."""
-    port = publish()
+    port, sockets = publish(), shim_sockets(LIFE)
     cgroups.kill(LIFE.cgroup)
     unmount_below(LIFE.runtime)
     unmount_below(LIFE.state)
@@ -353,6 +354,7 @@ def test_up_after_a_reboot_brings_everything_back() -> None:
     wait_for_web()
     assert line_in_volume() == "kept"
     until("the published Service answering", lambda: fetch(port) == 200)
+    assert [socket for socket in sockets if socket.exists()] == []
 
 
 def test_two_sandboxes_live_side_by_side() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +15,20 @@ from tests.unit.recording import Recording, record_stack
 def strict_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """An Output that is turned into text fails instead of warning."""
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
+
+
+@pytest.fixture(scope="session")
+def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """One loop for all programs under Pulumi's mocks."""
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(autouse=True)
+def current_event_loop(event_loop: asyncio.AbstractEventLoop) -> None:
+    """Pulumi's mocks want a current loop; `asyncio.run` in another test leaves none behind."""
+    asyncio.set_event_loop(event_loop)
 
 
 @functools.cache

@@ -87,7 +87,7 @@ class _Monitor(mocks.MockMonitor):
     mocks: Recording
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self.mocks.resources.append(
                 Registered(

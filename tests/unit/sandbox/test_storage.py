@@ -1,0 +1,65 @@
+"""Which claims get a volume, what volume, and which volumes are deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import storage
+
+VOLUMES = Path("/volumes")
+
+
+def claim(**changes: Any) -> dict[str, Any]:
+    spec = {
+        "storageClassName": "sandbox",
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "2Gi"}},
+    }
+    annotations = {storage.SELECTED_NODE: "n2"}
+    metadata = {"namespace": "default", "name": "data", "uid": "u1", "annotations": annotations}
+    return {"metadata": metadata | changes.pop("metadata", {}), "spec": spec | changes}
+
+
+def test_a_claim_gets_a_directory_on_the_node_its_pod_was_given() -> None:
+    volume = storage.volume_for(claim(), VOLUMES)
+    assert volume
+    assert volume["metadata"]["name"] == "pvc-u1"
+    assert volume["spec"]["local"] == {"path": "/volumes/pvc-u1"}
+    assert volume["spec"]["capacity"] == {"storage": "2Gi"}
+    assert volume["spec"]["claimRef"]["uid"] == "u1"
+    terms = volume["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"]
+    assert terms[0]["matchExpressions"][0]["values"] == ["n2"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        claim(storageClassName="other"),
+        claim(volumeName="pvc-u1"),
+        claim(metadata={"annotations": None}),
+    ],
+    ids=["other class", "has its volume", "no node yet"],
+)
+def test_other_claims_get_none(other: dict[str, Any]) -> None:
+    assert storage.volume_for(other, VOLUMES) is None
+
+
+def released(**changes: Any) -> dict[str, Any]:
+    volume = storage.volume_for(claim(), VOLUMES)
+    assert volume
+    return volume | {"status": {"phase": "Released"}} | changes
+
+
+def test_a_released_volume_is_deleted_with_its_data() -> None:
+    assert storage.is_released(released())
+
+
+def test_bound_foreign_and_retained_volumes_are_kept() -> None:
+    kept = released()
+    kept["spec"] |= {"persistentVolumeReclaimPolicy": "Retain"}
+    assert not storage.is_released(kept)
+    assert not storage.is_released(released(status={"phase": "Bound"}))
+    assert not storage.is_released(released(metadata={"name": "somebody's"}))
