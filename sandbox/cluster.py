@@ -259,6 +259,8 @@ def _has_pause_image(sandbox: Sandbox, name: str) -> Path:
 
 
 def _wait_for_nodes(sandbox: Sandbox, names: Sequence[str]) -> None:
+    if {n.name for n in _nodes(sandbox) if n.ready} == set(names):
+        return  # one question instead of two for each node
     nodes = [f"node/{name}" for name in names]
     timeout = f"--timeout={NODES_DEADLINE}s"
     kubectl.run(sandbox, "wait", "--for=create", timeout, *nodes)
