@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -120,9 +119,10 @@ def read_list(sandbox: Sandbox) -> list[Program]:
 def read_status(sandbox: Sandbox) -> list[ProgramStatus]:
     """What each program does, in the order of the list; empty without a supervisor.
 
-    Empty too while the supervisor has not taken in a list that just changed.
+    Empty too while the supervisor has not taken in a list that just changed, and when it runs
+    other code than this, whose status may have another form.
     """
-    if supervisor_pid(sandbox) is None:
+    if supervisor_pid(sandbox) is None or is_outdated(sandbox):
         return []
     try:
         seen = json.loads(status_path(sandbox).read_text())
@@ -192,9 +192,7 @@ def _not_ready(sandbox: Sandbox, missing: Sequence[str], blamed: Sequence[Progra
 
 def end_outdated_supervisor(sandbox: Sandbox) -> None:
     """End a supervisor that runs other code than this; pods go on, as after a crash of it."""
-    pid = supervisor_pid(sandbox)
-    mark = _code_path(sandbox)
-    if pid and not (mark.exists() and mark.read_text() == _code()):
+    if supervisor_pid(sandbox) and is_outdated(sandbox):
         cgroups.kill(f"{sandbox.cgroup}/supervisor")
 
 
@@ -210,6 +208,12 @@ def stop_leftovers(sandbox: Sandbox) -> None:
 
 def _code_path(sandbox: Sandbox) -> Path:
     return sandbox.runtime / "supervisor-code"
+
+
+def is_outdated(sandbox: Sandbox) -> bool:
+    """Whether the supervisor that was started last runs other code than this."""
+    mark = _code_path(sandbox)
+    return not (mark.exists() and mark.read_text() == _code())
 
 
 def _code() -> str:
@@ -229,7 +233,7 @@ def _last_words(sandbox: Sandbox, name: str, fate: str) -> str:
 
 
 def _start_supervisor(sandbox: Sandbox) -> None:
-    """Start the detached supervisor; return when it holds its lock."""
+    """Start the supervisor in the background; return when it holds its lock."""
     package_root = str(Path(__file__).parent.parent)
     # The rest of the user's environment is nobody's business in the sandbox.
     environment = {
@@ -241,18 +245,14 @@ def _start_supervisor(sandbox: Sandbox) -> None:
     }
     write(_code_path(sandbox), _code())
     with log_path(sandbox, "supervisor").open("ab") as log:
-        process = subprocess.Popen(
+        started = subprocess.run(
             [sys.executable, "-m", "sandbox.supervisor", sandbox.name],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
             env=environment,
-            start_new_session=True,  # Ctrl-C in the user's terminal is not meant for it
+            check=False,
         )
-    end = time.monotonic() + 20
-    while supervisor_pid(sandbox) != process.pid:
-        if process.poll() is not None or time.monotonic() > end:
-            raise SandboxError(_last_words(sandbox, "supervisor", "did not start"))
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.02)
+    if started.returncode != 0:
+        raise SandboxError(_last_words(sandbox, "supervisor", "did not start"))

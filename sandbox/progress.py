@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,8 @@ from rich.markup import escape
 
 from sandbox.tools import Report
 
-QUIET_INTERVAL = 15.0
-"""Seconds between the plain lines of one step, so that a log of a build stays short."""
+PLAIN_INTERVAL = 20.0
+"""Seconds between the plain lines of one step: alive, and still a short log of a long build."""
 WORTH_A_LINE = 0.5
 """Seconds that a step must take to leave a line behind."""
 
@@ -50,17 +51,24 @@ def _live(console: Console, title: str) -> Iterator[Report]:
 
 @contextmanager
 def _plain(console: Console, title: str) -> Iterator[Report]:
-    started = last = time.monotonic()
+    started, doing, ended = time.monotonic(), "", threading.Event()
 
-    def report(doing: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last > QUIET_INTERVAL:
-            last = now
-            line = f"  {title}: {doing} ({_clock(now - started)})"
+    def report(now: str) -> None:
+        nonlocal doing
+        doing = now
+
+    def tell() -> None:
+        while not ended.wait(PLAIN_INTERVAL):
+            line = f"  {title}: {doing} ({_clock(time.monotonic() - started)})"
             console.print(line, markup=False, highlight=False)
 
-    yield report
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield report
+    finally:
+        ended.set()
+        teller.join()
 
 
 def _clock(seconds: float) -> str:

@@ -196,13 +196,23 @@ def _open_log(path: Path) -> IO[bytes]:
 
 
 def main(name: str) -> None:
-    """Run the supervisor of the named sandbox in this process."""
+    """Run the supervisor of the named sandbox in the background, in a session of its own.
+
+    Returns when it holds its lock; exit code 1 when it ended before that.
+    """
+    answer, tell = os.pipe()
+    if os.fork():
+        os.close(tell)
+        sys.exit(0 if os.read(answer, 1) else 1)
+    os.setsid()  # Ctrl-C in the user's terminal is not meant for it
     sandbox = Sandbox(name)
     # First of all, so that everything that ever runs is found again.
     cgroups.join(f"{sandbox.cgroup}/supervisor", os.getpid())
     with programs.lock_path(sandbox).open("a") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         log(f"supervisor of sandbox {name}, pid {os.getpid()}")
+        os.write(tell, b"!")
+        os.close(tell)
         asyncio.run(Supervisor(sandbox).run())
 
 

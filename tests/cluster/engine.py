@@ -123,7 +123,8 @@ class Engine:
         )
 
     def _run(self, program: Program, command: Callable[..., Any]) -> Run:
-        run, lines = Run(), []
+        run = Run()
+        lines: list[str] = []
         with warnings.catch_warnings():
             # The Automation API leaves the event loops of inline programs to the collector.
             warnings.simplefilter("ignore", ResourceWarning)

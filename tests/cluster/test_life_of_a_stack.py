@@ -13,6 +13,7 @@ from rich.console import Console
 from sandbox import cluster as clusters
 from sandbox import programs
 from sandbox.paths import Sandbox
+from tests.cluster.autoscaling import assert_scales_up_under_load
 from tests.cluster.deployment import Deployment
 
 TWO_PLATFORMS = """
@@ -105,6 +106,7 @@ def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> 
         ("ado-api-gateway", 2),
         ("ado-dashboard", 2),
     }
+    assert_scales_up_under_load(production, least=2)
 
     before = _kept(production)
     refused = production.command("destroy")

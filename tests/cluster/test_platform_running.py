@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import aiohttp
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from tests.cluster.autoscaling import assert_scales_up_under_load
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.unit.recording import record_stack
 
@@ -97,65 +92,10 @@ def test_the_gateway_is_told_its_configuration(deployment: Deployment) -> None:
 
 
 def test_the_gateway_scales_up_under_load(deployment: Deployment) -> None:
-    idle = _until(deployment, lambda scaler: _cpu(scaler) is not None, "shows a CPU figure")
-    assert idle["spec"]["minReplicas"] == 1
-    with _load(f"{deployment.links()['gateway']}/work?ms=400"):
-        scaled = _until(
-            deployment, lambda scaler: scaler["status"]["desiredReplicas"] == 2, "wants 2 pods"
-        )
-    assert _cpu(scaled) is not None
-    deployment.wait_until_ready()
-    # The autoscaler moved the number of replicas; it is the owner, and `up` leaves it alone.
-    assert set(deployment.up().changes) == {"same"}
-    assert len(deployment.pods("ado-api-gateway")) == 2
+    assert_scales_up_under_load(deployment, least=1)
 
 
 async def _echo(url: str) -> str:
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/ws") as socket:
         await socket.send_str("over and out")
         return await socket.receive_str(timeout=10)
-
-
-def _until(deployment: Deployment, condition: Any, what: str) -> dict[str, Any]:
-    """The gateway's autoscaler once it meets a condition, within three minutes."""
-    command = ["get", "hpa", "ado-api-gateway-hpa", "-n", NAMESPACE, "-o", "json"]
-    attempts = Retrying(
-        stop=stop_after_delay(180),
-        wait=wait_fixed(1),
-        retry=retry_if_result(lambda scaler: not condition(scaler)),
-        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-    )
-    scaler: dict[str, Any] = attempts(lambda: json.loads(deployment.kubectl(*command)))
-    assert condition(scaler), f"the autoscaler never {what}: {scaler['status']}"
-    return scaler
-
-
-def _cpu(scaler: dict[str, Any]) -> int | None:
-    metrics = scaler["status"].get("currentMetrics") or []
-    cpu = [m["resource"]["current"] for m in metrics if m.get("resource", {}).get("name") == "cpu"]
-    return cpu[0].get("averageUtilization") if cpu else None
-
-
-@contextmanager
-def _load(url: str) -> Iterator[None]:
-    """Two clients that keep asking until the block ends; never more than 1000 requests each."""
-    stop = threading.Event()
-
-    def ask() -> None:
-        for _ in range(1000):
-            if stop.is_set():
-                return
-            try:
-                _get(url)
-            except OSError:
-                stop.wait(0.2)  # the gateway is busy, which is the point
-
-    clients = [threading.Thread(target=ask) for _ in range(2)]
-    for thread in clients:
-        thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in clients:
-            thread.join(timeout=30)

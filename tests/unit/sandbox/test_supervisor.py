@@ -207,10 +207,19 @@ def test_the_status_of_a_list_that_changed_meanwhile_counts_for_nothing(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "supervisor_pid", lambda _: 1)
+    monkeypatch.setattr(programs, "is_outdated", lambda _: False)
     listed(sandbox, Program("etcd", SLEEPER, "any"))
     followed = programs.digest(programs.list_path(sandbox).read_text())
     status = ProgramStatus("etcd", State.READY, 1, 0)
     programs.write_status(sandbox, followed, [status])
     assert programs.read_status(sandbox) == [status]
     listed(sandbox, Program("etcd", ("sleep", "2d"), "any"))
+    assert programs.read_status(sandbox) == []
+
+
+def test_the_status_of_a_supervisor_with_other_code_counts_for_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "supervisor_pid", lambda _: 1)
+    programs.status_path(sandbox).write_text('["of another form"]')
     assert programs.read_status(sandbox) == []
