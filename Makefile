@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview status destroy down unit test cluster-test lint
+.PHONY: help up preview status destroy down unit test lint
 STACK ?= dev
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -28,11 +28,8 @@ down: $(READY) ## remove the sandbox with its cluster, its data and its state
 unit: $(READY) ## the fast tests: no cluster, seconds
 	@$(RUN) -m pytest tests/unit
 
-test: $(READY) ## the tests that are green today: those without a cluster
-	@$(RUN) -m pytest tests/unit
-
-cluster-test: $(READY) ## the tests on a cluster of their own; not all of them have passed yet
-	@$(RUN) -m pytest tests/cluster
+test: $(READY) ## every test: the fast ones, then those on a cluster of their own
+	@$(RUN) -m pytest tests/unit tests/cluster --durations=10
 
 lint: $(READY) ## style and types
 	@.venv/bin/ruff check .

@@ -233,7 +233,7 @@ class Engine:
         # Values encrypted for the user's own stack cannot be read here: ours take their place.
         self._encrypted = [path for key in given for path in _secure_paths(given[key], key)]
         config = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
-        config |= {key: v for key, v in kept.get("config", {}).items() if _is_secure(v)}
+        config = {k: v for k, v in kept.get("config", {}).items() if _is_secure(v)} | config
         merged = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept} | {"config": config}
         with io.StringIO() as text:
             yaml.dump(merged, text)

@@ -405,8 +405,11 @@ def test_down_leaves_nothing_after_a_kill(after: str) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("mend", ["up", "down"])
 def test_an_interrupted_up_is_mended_by_up_and_by_down(how: signal.Signals, mend: str) -> None:
+    succeed("down")
+    # As on a terminal: whoever runs the tests in the background may have Ctrl-C ignored.
+    with_ctrl_c = ["env", "--default-signal=INT", sys.executable]
     process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
+        [*with_ctrl_c, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         text=True,
@@ -426,6 +429,7 @@ def test_an_interrupted_up_is_mended_by_up_and_by_down(how: signal.Signals, mend
 
 
 def test_two_ups_at_once_make_one_sandbox() -> None:
+    succeed("down")
     ups = [
         subprocess.Popen(
             [sys.executable, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
