@@ -37,7 +37,7 @@ cluster-test: $(READY) ## the tests on a cluster of their own; not all of them h
 lint: $(READY) ## style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
+	@.venv/bin/basedpyright
 
 # The tools, in a virtual environment of the checkout's own; made anew when the pins change.
 $(READY): requirements.txt requirements-dev.txt
