@@ -34,7 +34,7 @@ test: $(READY) ## every test: the fast ones, then those on a cluster of their ow
 lint: $(READY) ## style and types
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/mypy
+	@.venv/bin/basedpyright
 
 # The tools, in a virtual environment of the checkout's own; made anew when the pins change.
 $(READY): requirements.txt requirements-dev.txt

@@ -40,6 +40,7 @@ def load_settings() -> Settings:
     try:
         settings = Settings.model_validate_json(json.dumps(rooms))
     except ValidationError as invalid:
+        settings = None
         problems += [
             _describe(error, rooms)
             for error in invalid.errors(include_url=False)
@@ -47,7 +48,7 @@ def load_settings() -> Settings:
         ]
     else:
         problems += _production_problems(settings)
-    if problems:
+    if problems or settings is None:
         raise pulumi.RunError(_message(problems))
     return settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[], None]) -> Iterator[Path]:
+def locked(path: Path, waiting: Callable[[], None]) -> Generator[Path]:
     """Hold an exclusive lock on a file during the block, which may delete the file.
 
     `waiting` is called once when somebody else holds it.

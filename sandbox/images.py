@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -224,7 +224,7 @@ def _normalised(reference: str) -> str:
     return f"{host}/{path}{at}{digest}"
 
 
-def _standin_config(role: str, version: str) -> dict[str, object]:
+def _standin_config(role: str, version: str) -> dict[str, Any]:
     itself = [f"STANDIN_ROLE={role}", f"STANDIN_VERSION={version}"]
     return STANDIN_CONFIG | {"Env": [*STANDIN_CONFIG["Env"], *itself]}
 
@@ -311,7 +311,7 @@ def _forget_unused(directory: Path, kind: str) -> None:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Generator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

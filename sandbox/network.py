@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def enter(namespace: Path) -> None:
 
 
 @contextmanager
-def inside(namespace: str | None) -> Iterator[None]:
+def inside(namespace: str | None) -> Generator[None]:
     """Run the block's thread inside a named network namespace; None stays where it is."""
     if namespace is None:
         yield

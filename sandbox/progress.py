@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -19,7 +19,7 @@ WORTH_A_LINE = 0.5
 
 
 @contextmanager
-def step(console: Console, title: str) -> Iterator[Report]:
+def step(console: Console, title: str) -> Generator[Report]:
     """Show a step of work; call the yielded function with what it is doing right now."""
     started = time.monotonic()
     with _live(console, title) if console.is_terminal else _plain(console, title) as report:
@@ -30,7 +30,7 @@ def step(console: Console, title: str) -> Iterator[Report]:
 
 
 @contextmanager
-def _live(console: Console, title: str) -> Iterator[Report]:
+def _live(console: Console, title: str) -> Generator[Report]:
     # Imported here: not needed where nobody watches.
     from rich.progress import (  # noqa: PLC0415
         Progress,
@@ -50,7 +50,7 @@ def _live(console: Console, title: str) -> Iterator[Report]:
 
 
 @contextmanager
-def _plain(console: Console, title: str) -> Iterator[Report]:
+def _plain(console: Console, title: str) -> Generator[Report]:
     started, doing, ended = time.monotonic(), "", threading.Event()
 
     def report(now: str) -> None:

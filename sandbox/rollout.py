@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from kubernetes import client, config
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
+
+Model: TypeAlias = Any
+"""A model of the client: to its types every field may be missing, also those that never are."""
 
 PART_OF: Final = "app.kubernetes.io/part-of=ado"
 DEADLINE: Final = 300.0
@@ -76,7 +79,7 @@ def endpoints(
 ) -> dict[str, tuple[str, int]]:
     """Where Services answer: name → (Service, port name) becomes name → (cluster IP, port)."""
     core = client.CoreV1Api(connection)
-    specs = {
+    specs: dict[str, Model] = {
         service: core.read_namespaced_service(service, namespace).spec
         for service in {service for service, _ in ports.values()}
     }
@@ -89,9 +92,7 @@ def endpoints(
     }
 
 
-def _tier(
-    deployment: client.V1Deployment, scaled: Mapping[str, client.V2HorizontalPodAutoscaler]
-) -> Tier:
+def _tier(deployment: Model, scaled: Mapping[str, Model]) -> Tier:
     status, wanted = deployment.status, deployment.spec.replicas
     ready, updated = status.ready_replicas or 0, status.updated_replicas or 0
     observed = status.observed_generation == deployment.metadata.generation
@@ -110,7 +111,7 @@ def _tier(
     )
 
 
-def _autoscaler(scaler: client.V2HorizontalPodAutoscaler) -> str:
+def _autoscaler(scaler: Model) -> str:
     current = {
         metric.resource.name: metric.resource.current.average_utilization
         for metric in scaler.status.current_metrics or []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,7 +126,7 @@ def _running(name: str) -> Sandbox:
 
 
 @contextmanager
-def _engine(sandbox: Sandbox, stack: str, project: Path, console: Console) -> Iterator[Engine]:
+def _engine(sandbox: Sandbox, stack: str, project: Path, console: Console) -> Generator[Engine]:
     with step(console, "Preparing the engine") as report:
         engine = Engine(sandbox, project.resolve(), stack, report)
     if engine.stand_in_secrets:

@@ -11,10 +11,10 @@ import logging
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
-from typing import Any
+from typing import Any, cast
 
 CLASS = "sandbox"
 PROVISIONER = "ado-sandbox/local"
@@ -134,9 +134,10 @@ def follow(listing: Callable[..., Any], handle: Callable[[dict[str, Any]], None]
         try:
             found = listing()
             for item in found.items:
-                handle(plain(item))
+                handle(cast("dict[str, Any]", plain(item)))
             start = found.metadata.resource_version
-            for event in Watch().stream(listing, resource_version=start, timeout_seconds=600):
+            events = Watch().stream(listing, resource_version=start, timeout_seconds=600)
+            for event in cast("Iterator[dict[str, Any]]", events):
                 if event["type"] in {"ADDED", "MODIFIED"}:
                     handle(event["raw_object"])
         except (ApiException, HTTPError, OSError) as error:

@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +158,7 @@ def _fits(program: str, module: GoModule) -> bool:
 
 
 @contextmanager
-def _lock(module: GoModule) -> Iterator[None]:
+def _lock(module: GoModule) -> Generator[None]:
     """One build of a module at a time on this machine, however many sandboxes start."""
     path = cache_dir() / "build" / f"{module.path.replace('/', '_')}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,7 +183,7 @@ class _Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 @contextmanager
-def _errors_to(context: Any) -> Iterator[None]:
+def _errors_to(context: Any) -> Generator[None]:
     """Turns exceptions inside the block into gRPC errors."""
     try:
         yield

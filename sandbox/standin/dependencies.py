@@ -118,7 +118,7 @@ def _host(variable: str, url: str) -> str:
 
 
 async def _postgres(url: str) -> str:
-    import asyncpg  # type: ignore[import-untyped]  # noqa: PLC0415
+    import asyncpg  # noqa: PLC0415
 
     connection = await asyncpg.connect(url)
     try:

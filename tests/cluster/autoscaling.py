@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,7 +56,7 @@ def _cpu(scaler: dict[str, Any]) -> int | None:
 
 
 @contextmanager
-def _load(url: str, clients: int) -> Iterator[None]:
+def _load(url: str, clients: int) -> Generator[None]:
     """Clients that keep asking until the block ends; never more than 1000 requests each."""
     stop = threading.Event()
 

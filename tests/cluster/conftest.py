@@ -12,6 +12,7 @@ from rich.console import Console
 from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import Deployment
+from tests.cluster.engine import Engine
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,14 @@ def deployment(cluster: Sandbox, tmp_path: Path) -> Deployment:
     deployed = Deployment(cluster, tmp_path)
     deployed.reset()
     return deployed
+
+
+@pytest.fixture
+def engine(cluster: Sandbox, tmp_path: Path) -> Iterator[Engine]:
+    """An engine with an empty state; what a test leaves in the cluster is destroyed."""
+    before = dict(os.environ)
+    started = Engine(tmp_path, cluster.kubeconfig)
+    yield started
+    started.destroy()
+    os.environ.clear()
+    os.environ.update(before)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +95,8 @@ class Deployment:
             found = client.CoreV1Api(api).list_namespaced_pod(
                 NAMESPACE, label_selector=f"app={workload}"
             )
-        return {pod.metadata.uid for pod in found.items if not pod.metadata.deletion_timestamp}
+        pods: list[rollout.Model] = found.items
+        return {pod.metadata.uid for pod in pods if not pod.metadata.deletion_timestamp}
 
     def kubectl(self, *arguments: str, given: str = "") -> str:
         """The standard output of kubectl, which must succeed."""
@@ -140,7 +141,7 @@ class Deployment:
         )
 
     @contextmanager
-    def watched_arguments(self) -> Iterator[set[bytes]]:
+    def watched_arguments(self) -> Generator[set[bytes]]:
         """Every argument list of any process that was seen during the block."""
         seen: set[bytes] = set()
         done = threading.Event()

@@ -6,13 +6,12 @@ import gc
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import pulumi.automation as auto
-import pytest
 
 from sandbox.plugins import install
 from sandbox.tools import PULUMI, ensure
@@ -163,14 +162,3 @@ def _note(run: Run, event: auto.events.EngineEvent) -> None:
         run.steps[name] = operation
         if data.detailed_diff:
             run.diffs[name] = sorted(data.detailed_diff)
-
-
-@pytest.fixture(name="engine")
-def fixture_engine(cluster: HasKubeconfig, tmp_path: Path) -> Iterator[Engine]:
-    """An engine with an empty state; what a test leaves in the cluster is destroyed."""
-    before = dict(os.environ)
-    engine = Engine(tmp_path, cluster.kubeconfig)
-    yield engine
-    engine.destroy()
-    os.environ.clear()
-    os.environ.update(before)

@@ -15,17 +15,30 @@ import pulumi
 import pytest
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.apiextensions import CustomResource
-from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
-from pulumi_kubernetes.apps.v1 import Deployment
-from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Secret, Service
+from pulumi_kubernetes.apiextensions.v1 import (
+    CustomResourceDefinition,
+    JSONSchemaPropsArgsDict,
+)
+from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgsDict
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    Namespace,
+    PodTemplateSpecArgsDict,
+    Secret,
+    SecurityContextArgsDict,
+    Service,
+)
 from pulumi_random import RandomPassword
 
-from tests.cluster.engine import Engine, HasKubeconfig, fixture_engine  # noqa: F401
+from tests.cluster.engine import Engine, HasKubeconfig
 
 NAMESPACE = "plugin-test"
 CANARY = "c4n@ry:/%+'\" value"
 NO_WAIT = {"pulumi.com/skipAwait": "true"}
-HARDENED = {"allow_privilege_escalation": False, "capabilities": {"drop": ["ALL"]}}
+HARDENED: SecurityContextArgsDict = {
+    "allow_privilege_escalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +65,7 @@ def config_map(name: str = "settings", **data: str) -> ConfigMap:
 
 
 def web(image: str = "web:1", *, replicas: int | None = None, **options: Any) -> Deployment:
-    template = {
+    template: PodTemplateSpecArgsDict = {
         "metadata": {"labels": {"app": "web"}},
         "spec": {
             "containers": [{"name": "web", "image": image, "security_context": HARDENED}],
@@ -63,14 +76,16 @@ def web(image: str = "web:1", *, replicas: int | None = None, **options: Any) ->
             "termination_grace_period_seconds": 0,
         },
     }
+    spec: DeploymentSpecArgsDict = {
+        "selector": {"match_labels": {"app": "web"}},
+        "template": template,
+    }
+    if replicas is not None:
+        spec["replicas"] = replicas
     return Deployment(
         "web",
         metadata={"name": "web", "namespace": NAMESPACE, "annotations": NO_WAIT},
-        spec={
-            "selector": {"match_labels": {"app": "web"}},
-            "template": template,
-            **({} if replicas is None else {"replicas": replicas}),
-        },
+        spec=spec,
         opts=pulumi.ResourceOptions(**options),
     )
 
@@ -146,7 +161,7 @@ def test_what_an_autoscaler_set_is_never_touched(engine: Engine, kubectl: Any) -
 
 
 def test_an_ignored_field_may_belong_to_somebody_else(engine: Engine, kubectl: Any) -> None:
-    ignoring = {"replicas": 2, "ignore_changes": ["spec.replicas"]}
+    ignoring: dict[str, Any] = {"replicas": 2, "ignore_changes": ["spec.replicas"]}
     engine.up(lambda: web("web:1", **ignoring) and None)
     kubectl("scale", "deployment/web", "--replicas=5")
     rolled = engine.up(lambda: web("web:2", **ignoring) and None)
@@ -211,7 +226,10 @@ def test_drift_shows_after_a_refresh_and_the_next_up_mends_it(engine: Engine, ku
 def test_a_custom_resource_is_made_together_with_its_definition(
     engine: Engine, kubectl: Any
 ) -> None:
-    schema = {"type": "object", "x_kubernetes_preserve_unknown_fields": True}
+    schema: JSONSchemaPropsArgsDict = {
+        "type": "object",
+        "x_kubernetes_preserve_unknown_fields": True,
+    }
 
     def program() -> None:
         definition = CustomResourceDefinition(

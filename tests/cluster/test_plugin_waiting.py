@@ -6,17 +6,26 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
 from pulumi_kubernetes.apps.v1 import Deployment, StatefulSet
 from pulumi_kubernetes.batch.v1 import Job
-from pulumi_kubernetes.core.v1 import PersistentVolumeClaim, Service
-from pulumi_kubernetes.networking.v1 import Ingress
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgsDict,
+    PersistentVolumeClaim,
+    PersistentVolumeClaimArgsDict,
+    PodSecurityContextArgsDict,
+    PodSpecArgsDict,
+    PodTemplateSpecArgsDict,
+    Service,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+from pulumi_kubernetes.networking.v1 import Ingress, IngressServiceBackendArgsDict
 
 from sandbox.images import PAUSE
-from tests.cluster.engine import Engine, HasKubeconfig, fixture_engine  # noqa: F401
+from tests.cluster.engine import Engine, HasKubeconfig
 
 NAMESPACE = "plugin-waiting"
 SHORT = pulumi.CustomTimeouts(create="4s", update="4s", delete="60s")
@@ -36,28 +45,29 @@ def kubectl(cluster: HasKubeconfig) -> Iterator[Any]:
     run("delete", "namespace", NAMESPACE, "--wait=false")
 
 
-def named(name: str) -> dict[str, Any]:
+def named(name: str) -> ObjectMetaArgsDict:
     return {"name": name, "namespace": NAMESPACE}
 
 
-def pods(app: str, *command: str, image: str = PAUSE, **spec: Any) -> dict[str, Any]:
-    container = {"name": "main", "image": image, "image_pull_policy": "Never"}
+def pods(app: str, *command: str, image: str = PAUSE, **spec: Any) -> PodTemplateSpecArgsDict:
+    container: ContainerArgsDict = {"name": "main", "image": image, "image_pull_policy": "Never"}
     container["security_context"] = {
         "allow_privilege_escalation": False,
         "capabilities": {"drop": ["ALL"]},
     }
     if command:
         container["command"] = list(command)
-    hardened = {"run_as_non_root": True, "seccomp_profile": {"type": "RuntimeDefault"}}
-    return {
-        "metadata": {"labels": {"app": app}},
-        "spec": {
-            "containers": [container],
-            "security_context": hardened,
-            "termination_grace_period_seconds": 0,
-            **spec,
-        },
+    hardened: PodSecurityContextArgsDict = {
+        "run_as_non_root": True,
+        "seccomp_profile": {"type": "RuntimeDefault"},
     }
+    pod = {
+        "containers": [container],
+        "security_context": hardened,
+        "termination_grace_period_seconds": 0,
+        **spec,
+    }
+    return {"metadata": {"labels": {"app": app}}, "spec": cast("PodSpecArgsDict", pod)}
 
 
 def web(
@@ -140,7 +150,7 @@ def test_a_stateful_set_is_done_when_every_pod_is_ready_on_its_volume(
 ) -> None:
     def program() -> None:
         Service("db", metadata=named("db"), spec={"cluster_ip": "None", "selector": {"app": "db"}})
-        claim = {
+        claim: PersistentVolumeClaimArgsDict = {
             "metadata": {"name": "data"},
             "spec": {
                 "access_modes": ["ReadWriteOnce"],
@@ -195,7 +205,7 @@ def test_a_service_without_pods_and_an_ingress_without_address_are_told(engine: 
             spec={"selector": {"app": "nobody"}, "ports": [{"port": 80}]},
             opts=options,
         )
-        service = {"name": "alone", "port": {"number": 80}}
+        service: IngressServiceBackendArgsDict = {"name": "alone", "port": {"number": 80}}
         Ingress(
             "edge",
             metadata=named("edge"),

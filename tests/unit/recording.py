@@ -84,12 +84,14 @@ class Recording(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """Also keeps what the stock monitor forgets: parents and protection."""
 
-    mocks: Recording
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(recording)
+        self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
-            self.mocks.resources.append(
+            self._recording.resources.append(
                 Registered(
                     urn=response.urn,
                     type=request.type,
@@ -115,7 +117,7 @@ def record(
     pulumi.runtime.set_mocks(
         recording, project="ado", stack="test", preview=False, monitor=_Monitor(recording)
     )
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]
+    pulumi.runtime.test(program)()
     assert recording.resources or into is not None, "the program registered nothing"
     return recording
 

@@ -156,7 +156,7 @@ class Cluster:
             contexts, current = list_kube_config_contexts(self._kubeconfig or None)
         except ConfigException as error:
             raise _no_kubeconfig(error) from None
-        return contexts, current["name"]
+        return cast("list[Object]", contexts), current["name"]
 
     @cached_property
     def _contents(self) -> Object | None:
@@ -216,8 +216,9 @@ class Cluster:
         configuration = client.configuration
         headers = {"Accept": "application/json", "Content-Type": content_type}
         token = configuration.get_api_key_with_prefix("BearerToken", "authorization")
-        if token or configuration.username:
-            headers["Authorization"] = token or configuration.get_basic_auth_token()
+        basic = configuration.get_basic_auth_token() if configuration.username else None
+        if authorization := token or basic:
+            headers["Authorization"] = authorization
         url = f"{configuration.host}{path}?{urlencode(query)}"
         try:
             response: urllib3.BaseHTTPResponse = client.rest_client.pool_manager.request(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from sandbox.plugins.kubernetes.apply import AlreadyExistsError, Writer
@@ -273,7 +273,7 @@ class KubernetesProvider(Provider):
 
 
 @contextmanager
-def _redacted(inputs: Properties) -> Iterator[None]:
+def _redacted(inputs: Properties) -> Generator[None]:
     """Keeps the secrets of the inputs out of whatever the API server says about them."""
     try:
         yield

@@ -124,15 +124,13 @@ def deployment(*, annotations: dict[str, str] | None = None, **status: Any) -> O
 
 
 def rolled_out(**status: Any) -> Object:
-    return deployment(
-        **{
-            "observedGeneration": 2,
-            "updatedReplicas": 2,
-            "availableReplicas": 2,
-            "conditions": [
-                {"type": "Available", "status": "True"},
-                {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
-            ],
-        }
-        | status
-    )
+    reported: Object = {
+        "observedGeneration": 2,
+        "updatedReplicas": 2,
+        "availableReplicas": 2,
+        "conditions": [
+            {"type": "Available", "status": "True"},
+            {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+        ],
+    }
+    return deployment(**reported | status)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from sandbox.plugins.kubernetes.cluster import ApiError, Object
+from sandbox.plugins.kubernetes.cluster import ApiError, Cluster, Object
 from sandbox.plugins.kubernetes.server import KubernetesProvider
 from sandbox.plugins.kubernetes.settings import Settings, refused
 from sandbox.plugins.kubernetes.waiting import DEFAULT_TIMEOUT, NotReadyError, Waiter, timeout_of
@@ -38,7 +38,7 @@ def cluster() -> FakeCluster:
 @pytest.fixture
 def provider(cluster: FakeCluster) -> KubernetesProvider:
     provider = KubernetesProvider()
-    provider.cluster = cluster  # type: ignore[assignment] # as far as it is asked
+    provider.cluster = cast("Cluster", cluster)  # as far as it is asked
     provider.engine = RecordingEngine()
     return provider
 
@@ -291,7 +291,8 @@ class TestWaiting:
         cluster.events[DEPLOYMENTS] = [[("ADDED", deployment()), ("MODIFIED", rolled_out())]]
         id_, _ = provider.create(DEPLOYMENT, deployment(), 60, preview=False)
         assert id_ == "default/web"
-        assert provider.engine.shown[-2:] == [  # type: ignore[attr-defined]
+        assert isinstance(provider.engine, RecordingEngine)
+        assert provider.engine.shown[-2:] == [
             "[1/2] Waiting for app ReplicaSet be available (0/2 Pods available)",
             "",
         ]
@@ -389,7 +390,7 @@ class TestWaiting:
 
 
 def waiter(cluster: FakeCluster) -> Waiter:
-    return Waiter(cluster, lambda _: None, threading.Event())  # type: ignore[arg-type]
+    return Waiter(cast("Cluster", cluster), lambda _: None, threading.Event())
 
 
 class TestSettings:

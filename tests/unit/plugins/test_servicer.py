@@ -79,7 +79,7 @@ class Thing(Provider):
     def update(self, *_: Any, **__: Any) -> Properties:
         return {}
 
-    def delete(self, *_: Any) -> None:
+    def delete(self, *_: Any, **__: Any) -> None:
         return
 
 

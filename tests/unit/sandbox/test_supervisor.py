@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -33,7 +33,7 @@ def run(scenario: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 @asynccontextmanager
-async def supervising(sandbox: Sandbox) -> Any:
+async def supervising(sandbox: Sandbox) -> AsyncGenerator[None]:
     """A supervisor in this process; told to stop at the end by the signal it would get."""
     running = asyncio.create_task(Supervisor(sandbox).run())
     try:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -37,7 +37,7 @@ async def refused() -> str:
 
 
 @asynccontextmanager
-async def running(dependencies: Sequence[Dependency] = ()) -> AsyncIterator[tuple[Ports, Standin]]:
+async def running(dependencies: Sequence[Dependency] = ()) -> AsyncGenerator[tuple[Ports, Standin]]:
     """A stand-in on free loopback ports, listening until the block ends."""
     ports = Ports(http=free_port(), websocket=free_port(), metrics=free_port())
     standin = Standin("api-gateway", "abc123", dependencies)
