@@ -8,7 +8,7 @@ a smaller environment says so in its `Pulumi.<stack>.yaml`.
 from __future__ import annotations
 
 from enum import StrEnum, unique
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
@@ -86,7 +86,9 @@ class LogFormat(StrEnum):
 class ImageVersion(Room):
     """Which version of a tier's image runs: exactly one of tag and digest, never `latest`."""
 
-    tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][\w.-]{0,127}$")] | None = None
+    tag: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None
+    ) = None
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
 
     @model_validator(mode="after")
@@ -198,6 +200,9 @@ class TierSettings(Room):
     disruption: Disruption = Disruption(max_unavailable=1)
     anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
 
+    MINIMUM: ClassVar[str]
+    """The key that `minimum_replicas` comes from."""
+
     @property
     def minimum_replicas(self) -> int:
         """The number of pods that run at the quietest time."""
@@ -216,6 +221,7 @@ class TierSettings(Room):
 class GatewaySettings(TierSettings):
     """The API gateway: HTTP and WebSocket entry of the platform."""
 
+    MINIMUM: ClassVar[str] = "scaling.minReplicas"
     resources: Resources = Resources.of(("500m", "512Mi"), ("2", "2Gi"))
     scaling: Scaling = Scaling()
     disruption: Disruption = Disruption(min_available=1)
@@ -229,6 +235,7 @@ class GatewaySettings(TierSettings):
 class DashboardSettings(TierSettings):
     """The web dashboard."""
 
+    MINIMUM: ClassVar[str] = "replicas"
     resources: Resources = Resources.of(("100m", "128Mi"), ("500m", "512Mi"))
     replicas: ReplicaCount = 2
 
@@ -335,8 +342,3 @@ class Settings(Room):
     gateway: GatewaySettings
     dashboard: DashboardSettings
     config: ApplicationConfig = ApplicationConfig()
-
-    @property
-    def tiers(self) -> dict[str, TierSettings]:
-        """Every application tier by the name of its room."""
-        return {"gateway": self.gateway, "dashboard": self.dashboard}

@@ -9,15 +9,16 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import pulumi
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ado_infra.secrets import ConfigSecret
-from ado_infra.settings import Profile, Settings
+from ado_infra.settings import Profile, Settings, TierSettings
 
 _NAMESPACE: Final = "ado:"
 _ROOMS: Final = [field.alias or name for name, field in Settings.model_fields.items()]
@@ -38,16 +39,15 @@ def load_settings() -> Settings:
         key: _decoded(raw) for key, raw in given.items() if key in _ROOMS and key not in encrypted
     }
     try:
-        settings = Settings.model_validate_json(json.dumps(rooms))
+        settings = Settings.model_validate_json(json.dumps(rooms), by_name=False)
     except ValidationError as invalid:
         settings = None
         problems += [
             _describe(error, rooms)
             for error in invalid.errors(include_url=False)
-            if error["loc"][0] not in encrypted  # named above; not missing
+            if not encrypted.intersection(error["loc"][:1])  # named above; not missing
         ]
-    else:
-        problems += _production_problems(settings)
+    problems += _production_problems(rooms)
     if problems or settings is None:
         raise pulumi.RunError(_message(problems))
     return settings
@@ -87,7 +87,13 @@ def _secret_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[
 def _room_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[str]:
     known = [*_ROOMS, *ConfigSecret]
     for key in given:
-        if key not in known:
+        room, dot, _ = key.partition(".")
+        if dot and room in _ROOMS:
+            yield (
+                f"ado:{key} is a key of its own; without --path a dot leads nowhere\n"
+                f"    pulumi config rm {key}\n    pulumi config set --path {key} VALUE"
+            )
+        elif key not in known:
             yield f"ado:{key} is unknown; {_suggest(key, known)}\n    pulumi config rm {key}"
         elif key in _ROOMS and key in encrypted:
             yield (
@@ -96,21 +102,36 @@ def _room_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[st
             )
 
 
-def _production_problems(settings: Settings) -> Iterable[str]:
-    """What the production profile demands beyond the secrets (platform.md, section 3)."""
-    if settings.profile is not Profile.PRODUCTION:
+def _production_problems(rooms: Mapping[str, Any]) -> Iterable[str]:
+    """What the production profile demands beyond the secrets.
+
+    Asked of each room that is right in itself; what is wrong with the others is said elsewhere.
+    """
+    parsed = dict(_parsed(rooms))
+    if parsed.get("profile") is not Profile.PRODUCTION:
         return
-    if not settings.protect_data:
+    if parsed.get("protectData") is False:
         yield (
             "ado:protectData = false: profile production demands true; to take the stack down on "
             "purpose, give up the profile first\n    pulumi config rm profile"
         )
-    for room, tier in settings.tiers.items():
-        if tier.minimum_replicas < 2:
+    for room, tier in parsed.items():
+        if isinstance(tier, TierSettings) and tier.minimum_replicas < 2:
+            key = f"ado:{room}.{tier.MINIMUM}"
             yield (
-                f"ado:{room} runs {tier.minimum_replicas} pod at its minimum; "
-                f"profile production demands at least 2"
+                f"{key} = {tier.minimum_replicas}: profile production demands at least 2\n"
+                f"    pulumi config set --path '{key}' 2"
             )
+
+
+def _parsed(rooms: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Each room that was given and is right in itself."""
+    for name, field in Settings.model_fields.items():
+        room = field.alias or name
+        if room in rooms:
+            with suppress(ValidationError):
+                adapter = TypeAdapter[Any](field.annotation)
+                yield room, adapter.validate_json(json.dumps(rooms[room]), strict=True)
 
 
 def _describe(error: ErrorDetails, rooms: Mapping[str, Any]) -> str:

@@ -20,8 +20,8 @@ MAX_MILLICORES: Final = 1_024_000
 MAX_BYTES: Final = 24 * 2**40
 """No node sold today has more than 1024 cores or 24 TiB: beyond it is a slip of the finger."""
 
-_CPU = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>m?)")
-_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>Ki|Mi|Gi|Ti|k|M|G|T)?")
+_CPU = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>m?)", re.ASCII)
+_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>Ki|Mi|Gi|Ti|k|M|G|T)?", re.ASCII)
 _MEMORY_UNITS: Final = {
     None: 1,
     "k": 10**3,
@@ -90,7 +90,7 @@ def _checked(measure: Callable[[str], int]) -> AfterValidator:
 def _int_or_percent(value: object) -> int | str:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1000:
         return value
-    if isinstance(value, str) and re.fullmatch(r"\d{1,2}%|100%", value):
+    if isinstance(value, str) and re.fullmatch(r"\d{1,2}%|100%", value, re.ASCII):
         return value
     raise ValueError("must be a number of pods such as 1, or a percentage such as '30%'")
 
@@ -107,7 +107,7 @@ def _registry(value: str) -> str:
     if "." in first or ":" in first or first == "localhost":
         host, _, port = first.partition(":")
         _dns_name(host)
-        if port and not port.isdecimal():
+        if port and not (port.isascii() and port.isdecimal()):
             raise ValueError("has a port that is no number; write it as host[:port]/path")
     else:
         rest.insert(0, first)

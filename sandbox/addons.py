@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox import control_plane, kubectl, storage
 from sandbox.control_plane import MASTERS, Keys
-from sandbox.files import write
+from sandbox.files import locked, write
 from sandbox.network import FABRIC_ADDRESS
 from sandbox.node import CLUSTER_DOMAIN, DNS_ADDRESS
 from sandbox.paths import Sandbox, cache_dir
@@ -88,15 +88,21 @@ def monitoring_crds() -> Sequence[Path]:
     """The Prometheus operator's CRDs, one file each, from the cache or its Go module."""
     directory = cache_dir() / "manifests" / f"prometheus-operator-{OPERATOR_CRDS.version}"
     if not directory.exists():
-        source = module_directory(OPERATOR_CRDS) / "example" / "prometheus-operator-crd"
-        partial = directory.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        for kind in MONITORING_KINDS:
-            name = f"monitoring.coreos.com_{kind}.yaml"
-            (partial / name).write_bytes((source / name).read_bytes())
-        partial.rename(directory)
+        with locked(directory.with_suffix(".lock"), lambda: None):
+            if not directory.exists():  # nor made meanwhile by whoever held the lock
+                _copy_crds(directory)
     return sorted(directory.iterdir())
+
+
+def _copy_crds(directory: Path) -> None:
+    source = module_directory(OPERATOR_CRDS) / "example" / "prometheus-operator-crd"
+    partial = directory.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for kind in MONITORING_KINDS:
+        name = f"monitoring.coreos.com_{kind}.yaml"
+        (partial / name).write_bytes((source / name).read_bytes())
+    partial.rename(directory)
 
 
 def _corefile(kubeconfig: Path) -> str:

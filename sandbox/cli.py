@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from dataclasses import asdict
 from typing import Annotated
@@ -13,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import cluster, machine, network, programs
+from sandbox import cluster, errors, machine, network, programs
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import State
@@ -123,19 +122,13 @@ def logs(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is a message, never a traceback."""
-    try:
-        app(prog_name="python -m sandbox")
-    except SandboxError as error:
-        Console(stderr=True).print(
-            str(error), style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
+    """Run the command line."""
+    errors.run(lambda: app(prog_name="python -m sandbox"))
 
 
 def _command(command: str, name: str) -> str:
     option = "" if name == "default" else f" --name {name}"
-    return f"python -m sandbox {command}{option}"
+    return f".venv/bin/python -m sandbox {command}{option}"
 
 
 def _show(seen: cluster.Status) -> None:

@@ -156,21 +156,39 @@ def publish(
     Raises SandboxError when the sandbox does not run.
     """
     machine.require_root()
+    if record.API in services:
+        raise SandboxError(f"A Service cannot be published as {record.API!r}: it is taken.")
+    targets = {name: f"{host}:{port}" for name, (host, port) in services.items()}
     with _alone(sandbox, console or Console(stderr=True)):
-        kept = record.load(sandbox)
-        if kept is None or programs.supervisor_pid(sandbox) is None:
-            raise SandboxError(f"Sandbox {sandbox.name} does not run; start it with `up`.")
-        if record.API in services:
-            raise SandboxError(f"A Service cannot be published as {record.API!r}: it is taken.")
-        targets = {name: f"{host}:{port}" for name, (host, port) in services.items()}
-        wanted = record.with_links(kept, targets)
-        record.save(sandbox, wanted)
-        links = record.link_programs(sandbox, wanted)
-        others = [p for p in programs.read_list(sandbox) if not p.name.startswith("link-")]
-        programs.apply(sandbox, [*others, *links])
+        wanted = record.with_links(_running(sandbox), targets)
+        _follow_links(sandbox, wanted)
         names = [f"link-{name}" for name in services]
         programs.wait_ready(sandbox, names, 20, lambda _: None)
         return {name: wanted.links[name].port for name in services}
+
+
+def withdraw(sandbox: Sandbox, console: Console | None = None) -> None:
+    """Close every published link; the API server's own stays.
+
+    Raises SandboxError when the sandbox does not run.
+    """
+    machine.require_root()
+    with _alone(sandbox, console or Console(stderr=True)):
+        kept = _running(sandbox)
+        _follow_links(sandbox, Record(kept.nodes, {record.API: kept.links[record.API]}))
+
+
+def _running(sandbox: Sandbox) -> Record:
+    kept = record.load(sandbox)
+    if kept is None or programs.supervisor_pid(sandbox) is None:
+        raise SandboxError(f"Sandbox {sandbox.name} does not run; start it with `up`.")
+    return kept
+
+
+def _follow_links(sandbox: Sandbox, wanted: Record) -> None:
+    record.save(sandbox, wanted)
+    others = [p for p in programs.read_list(sandbox) if not p.name.startswith("link-")]
+    programs.apply(sandbox, [*others, *record.link_programs(sandbox, wanted)])
 
 
 def node_names(sandbox: Sandbox) -> list[str]:

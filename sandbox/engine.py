@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from typing import Any, Final
 from pulumi import automation
 from pulumi.automation import events
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from sandbox import files, plugins
 from sandbox.errors import SandboxError
@@ -32,6 +34,9 @@ from sandbox.tools import PULUMI, Report, ensure
 
 SANDBOX_SECRETS: Final = ("anthropicApiKey", "googleApiKey")
 """Secrets that a stack demands and that only its owner has: the sandbox puts in marked values."""
+_CLUSTERS: Final = tuple(
+    f"kubernetes:{key}" for key in ("kubeconfig", "context", "cluster", "namespace")
+)
 _ENCRYPTION_KEYS: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 OnEvent = Callable[[events.EngineEvent], None]
@@ -99,10 +104,11 @@ class Engine:
         self._pulumi = ensure([PULUMI], report)["pulumi"]
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        plugins.install(self.home)
-        self._copy_project(source)
-        self._stack = self._select()
-        self._give_secrets()
+        with self._alone():
+            plugins.install(self.home)
+            self._copy_project(source)
+            self._stack = self._select()
+            self._give_secrets()
 
     @property
     def home(self) -> Path:
@@ -156,17 +162,25 @@ class Engine:
         found: list[dict[str, Any]] = exported["deployment"].get("resources") or []
         return found
 
-    def deployed_stacks(self) -> set[str]:
-        """The stacks of this sandbox that have resources."""
-        projects = {path.name for path in self.project.parent.iterdir()}
-        if projects == {self._name}:
-            return projects  # the usual case needs no question to the engine
+    def namespace(self) -> str | None:
+        """The platform's namespace, also of a deployment that failed; None before any."""
+        kinds = {r["type"]: r for r in self.resources()}
+        made = kinds.get("kubernetes:core/v1:Namespace")
+        return str(made["outputs"]["metadata"]["name"]) if made else None
+
+    def other_deployed_stacks(self) -> set[str]:
+        """The other stacks of this sandbox that have resources."""
+        if {path.name for path in self.project.parent.iterdir()} == {self._name}:
+            return set()  # the usual case needs no question to the engine
         stacks = self._stack.workspace.list_stacks()
-        return {stack.name for stack in stacks if stack.resource_count}
+        return {stack.name for stack in stacks if stack.resource_count} - {self._name}
 
     def set_secret(self, path: str, value: str) -> None:
         """Puts an encrypted value into the stack's copy; never onto an argument list."""
         self._pulumi_command(["config", "set", "--secret", "--path", path], value)
+
+    def _alone(self) -> AbstractContextManager[Path]:
+        return files.locked(self._sandbox.pulumi / "lock", _say_waiting)
 
     def _run(self, command: Callable[[OnEvent], object], on_event: OnEvent | None) -> Outcome:
         outcome = Outcome()
@@ -176,7 +190,7 @@ class Engine:
             if on_event:
                 on_event(event)
 
-        with files.locked(self._sandbox.pulumi / "lock", _say_waiting):
+        with self._alone():
             self._clear_stale_locks()
             try:
                 command(see)
@@ -205,7 +219,7 @@ class Engine:
             work_dir=str(self.project),
             pulumi_home=str(self.home),
             env_vars=self._environment,
-            program=None if _language_host(self.home) else self._program,
+            program=None if _language_host() else self._program,
         )
         return automation.Stack.create_or_select(self._name, workspace)
 
@@ -219,29 +233,28 @@ class Engine:
 
     def _copy_project(self, stack_file: Path) -> None:
         """Copies project and stack file; the copy keeps the sandbox's own secrets."""
-        yaml = YAML()
-        project = yaml.load(self._checkout / "Pulumi.yaml")
-        if _language_host(self.home):
+        project = _load(self._checkout / "Pulumi.yaml")
+        _keep_to_the_sandbox(project)
+        if _language_host():
             project["main"] = str(self._checkout)
-            project["runtime"]["options"]["virtualenv"] = sys.prefix
-        yaml.dump(project, self.project / "Pulumi.yaml")
+            project["runtime"] = {"name": "python", "options": {"virtualenv": sys.prefix}}
+        _dump(project, self.project / "Pulumi.yaml")
 
         copy = self.project / stack_file.name
-        kept = (yaml.load(copy) or {}) if copy.exists() else {}
-        document = yaml.load(stack_file) or {}
-        given = document.get("config", {})
+        kept = _load(copy) if copy.exists() else {}
+        document = _load(stack_file)
+        _keep_to_the_sandbox(document)
+        given = document.get("config") or {}
         # Values encrypted for the user's own stack cannot be read here: ours take their place.
         self._encrypted = [path for key in given for path in _secure_paths(given[key], key)]
-        config = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
-        config = {k: v for k, v in kept.get("config", {}).items() if _is_secure(v)} | config
-        merged = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept} | {"config": config}
-        with io.StringIO() as text:
-            yaml.dump(merged, text)
-            files.write(copy, text.getvalue())
+        own = {key: v for key, v in (kept.get("config") or {}).items() if _is_secure(v)}
+        plain = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
+        encryption = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept}
+        _dump(encryption | {"config": own | plain}, copy)
 
     def _give_secrets(self) -> None:
         """Puts in what only the stack's owner has: a production stack is refused without."""
-        config = YAML(typ="safe").load(self.project / f"Pulumi.{self._name}.yaml")["config"]
+        config = _load(self.project / f"Pulumi.{self._name}.yaml")["config"]
         self.stand_in_secrets = []
         for path in {*self._encrypted, *(f"ado:{key}" for key in SANDBOX_SECRETS)}:
             if config.get(path) is None:
@@ -268,11 +281,41 @@ class Engine:
         return done.stdout
 
 
-def _language_host(home: Path) -> str | None:
-    """The official Python language host, where there is one."""
-    name = "pulumi-language-python"
-    beside = [str(Path.home() / ".pulumi" / "bin"), str(home / "bin")]
-    return shutil.which(name) or shutil.which(name, path=os.pathsep.join(beside))
+def _language_host() -> str | None:
+    """The official Python language host, where the engine finds one."""
+    return shutil.which("pulumi-language-python")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping; empty counts as one.
+
+    Raises SandboxError naming file and line when it does not.
+    """
+    try:
+        loaded = YAML(typ="safe").load(path)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise SandboxError(
+            f"{path}{where}: {getattr(error, 'problem', None) or 'no valid YAML'}"
+        ) from None
+    if not isinstance(loaded or {}, dict) or not isinstance(
+        (loaded or {}).get("config") or {}, dict
+    ):
+        raise SandboxError(f"{path}: it, and its `config`, must be mappings of keys to values.")
+    return loaded or {}
+
+
+def _dump(document: Mapping[str, Any], path: Path) -> None:
+    with io.StringIO() as text:
+        YAML().dump(document, text)
+        files.write(path, text.getvalue())
+
+
+def _keep_to_the_sandbox(document: Mapping[str, Any]) -> None:
+    """Drops what would lead the engine to another cluster than the sandbox's."""
+    for key in _CLUSTERS:
+        (document.get("config") or {}).pop(key, None)
 
 
 def _is_secure(value: object) -> bool:

@@ -1,7 +1,25 @@
-"""The one exception of the sandbox."""
+"""The one exception of the sandbox, and how a command line ends with it."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Callable
 
 
 class SandboxError(Exception):
     """Something the user can act on; printed as its message alone, exit code 1."""
+
+
+def run(command: Callable[[], object]) -> None:
+    """Run a command line; a user's mistake is a message and exit code 1, never a traceback."""
+    try:
+        command()
+    except SandboxError as error:
+        from rich.console import Console  # noqa: PLC0415 - loaded by those that print anyway
+
+        Console(stderr=True).print(
+            str(error), style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

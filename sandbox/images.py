@@ -7,7 +7,6 @@ very references that a stack names, so the kubelet finds every image and pulls n
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -16,15 +15,15 @@ import subprocess
 import tarfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sandbox import oci
 from sandbox.errors import SandboxError
+from sandbox.files import locked
 from sandbox.paths import cache_dir
 from sandbox.tools import Report
 
@@ -288,7 +287,7 @@ def _cached(kind: str, recipe: Sequence[str], build: Callable[[Path, Path], None
     directory.mkdir(exist_ok=True)
     cached = directory / f"{kind}-{_hash(recipe)}.tar"
     if not cached.exists():
-        with _lock(directory / f"{kind}.lock"):
+        with locked(directory / f"{kind}.lock", lambda: None):
             if not cached.exists():
                 scratch = directory / f"{kind}.partial"
                 shutil.rmtree(scratch, ignore_errors=True)  # an interrupted build's
@@ -308,13 +307,6 @@ def _forget_unused(directory: Path, kind: str) -> None:
     for path in directory.glob(f"{kind}-*.tar"):
         if path.stat().st_mtime < time.time() - UNUSED_FOR:
             path.unlink()
-
-
-@contextmanager
-def _lock(path: Path) -> Generator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _hash(recipe: Sequence[str]) -> str:

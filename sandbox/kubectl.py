@@ -9,25 +9,43 @@ from sandbox import tools
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 
+DEADLINE = 300.0
+"""Seconds; every wait that is asked of kubectl is shorter."""
+
 
 def run(sandbox: Sandbox, *arguments: str, standard_input: str = "") -> str:
     """Run kubectl and return what it printed.
 
-    Raises SandboxError with kubectl's own words when it fails.
+    Raises SandboxError with kubectl's own words when it fails or takes longer than DEADLINE.
+    """
+    done = attempt(sandbox, *arguments, standard_input=standard_input)
+    if done.returncode != 0:
+        raise SandboxError(f"kubectl {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def attempt(
+    sandbox: Sandbox, *arguments: str, standard_input: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run kubectl, which may fail.
+
+    Raises SandboxError when it takes longer than DEADLINE.
     """
     kubectl = tools.ensure((tools.KUBERNETES,), lambda _: None)["kubectl"]
     environment = os.environ | {
         "KUBECONFIG": str(sandbox.kubeconfig),
         "KUBECACHEDIR": str(sandbox.state / "kubectl-cache"),
     }
-    done = subprocess.run(
-        [str(kubectl), *arguments],
-        input=standard_input,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SandboxError(f"kubectl {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
-    return done.stdout
+    try:
+        return subprocess.run(
+            [str(kubectl), *arguments],
+            input=standard_input,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=DEADLINE,
+        )
+    except subprocess.TimeoutExpired:
+        command = " ".join(arguments[:2])
+        raise SandboxError(f"kubectl {command} did not end within {DEADLINE:.0f} s.") from None

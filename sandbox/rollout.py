@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from kubernetes import client, config
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from urllib3.exceptions import HTTPError
 
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
@@ -18,6 +21,8 @@ Model: TypeAlias = Any
 PART_OF: Final = "app.kubernetes.io/part-of=ado"
 DEADLINE: Final = 300.0
 """Seconds that a platform may take from its deployment to Ready."""
+REQUEST_TIMEOUT: Final = 30.0
+"""Seconds that the API server may take to answer."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +47,18 @@ def api(sandbox: Sandbox) -> client.ApiClient:
 
 
 def tiers(connection: client.ApiClient, namespace: str) -> list[Tier]:
-    """Every workload of the platform, by name."""
-    autoscalers = client.AutoscalingV2Api(connection)
-    scaled = {
-        scaler.spec.scale_target_ref.name: scaler
-        for scaler in autoscalers.list_namespaced_horizontal_pod_autoscaler(namespace).items
-    }
-    deployments = client.AppsV1Api(connection).list_namespaced_deployment(
-        namespace, label_selector=PART_OF
-    )
+    """Every workload of the platform, by name.
+
+    Raises SandboxError when the API server does not answer.
+    """
+    with _answering():
+        scalers = client.AutoscalingV2Api(connection).list_namespaced_horizontal_pod_autoscaler(
+            namespace, _request_timeout=REQUEST_TIMEOUT
+        )
+        deployments = client.AppsV1Api(connection).list_namespaced_deployment(
+            namespace, label_selector=PART_OF, _request_timeout=REQUEST_TIMEOUT
+        )
+    scaled = {scaler.spec.scale_target_ref.name: scaler for scaler in scalers.items}
     return [_tier(deployment, scaled) for deployment in deployments.items]
 
 
@@ -62,27 +70,36 @@ def wait_until_ready(
     Raises SandboxError after `deadline` seconds, saying which tier lacks what.
     """
     attempts = Retrying(
-        retry=retry_if_result(lambda found: not all(tier.settled for tier in found)),
+        retry=retry_if_exception_type(SandboxError),
         stop=stop_after_delay(deadline),
         wait=wait_fixed(0.3),
+        reraise=True,
     )
-    try:
-        return attempts(tiers, connection, namespace)
-    except RetryError as late:
-        missing = [tier for tier in late.last_attempt.result() if not tier.settled]
-        lines = "\n".join(f"  {tier.name}: {tier.reason}" for tier in missing)
-        raise SandboxError(f"Not Ready after {deadline:.0f} s:\n{lines}") from None
+    return attempts(_settled_tiers, connection, namespace)
+
+
+def _settled_tiers(connection: client.ApiClient, namespace: str) -> list[Tier]:
+    found = tiers(connection, namespace)
+    if missing := [f"  {tier.name}: {tier.reason}" for tier in found if not tier.settled]:
+        raise SandboxError("Not Ready:\n" + "\n".join(missing))
+    return found
 
 
 def endpoints(
     connection: client.ApiClient, namespace: str, ports: Mapping[str, tuple[str, str]]
 ) -> dict[str, tuple[str, int]]:
-    """Where Services answer: name → (Service, port name) becomes name → (cluster IP, port)."""
+    """Where Services answer: name → (Service, port name) becomes name → (cluster IP, port).
+
+    Raises SandboxError when a Service is not there, or the API server does not answer.
+    """
     core = client.CoreV1Api(connection)
-    specs: dict[str, Model] = {
-        service: core.read_namespaced_service(service, namespace).spec
-        for service in {service for service, _ in ports.values()}
-    }
+    with _answering():
+        specs: dict[str, Model] = {
+            service: core.read_namespaced_service(
+                service, namespace, _request_timeout=REQUEST_TIMEOUT
+            ).spec
+            for service in {service for service, _ in ports.values()}
+        }
     return {
         name: (
             specs[service].cluster_ip,
@@ -92,14 +109,32 @@ def endpoints(
     }
 
 
+@contextmanager
+def _answering() -> Generator[None]:
+    """Turns what the client raises into something the user can act on."""
+    try:
+        yield
+    except client.ApiException as error:
+        what = json.loads(error.body or "{}").get("message", error.reason)
+        raise SandboxError(
+            f"The API server says: {what}. What was deleted behind the engine's back is made anew "
+            "by `make down` and `make up`."
+        ) from None
+    except HTTPError as error:
+        raise SandboxError(
+            f"The API server does not answer ({type(error).__name__}); `make up` repairs it."
+        ) from None
+
+
 def _tier(deployment: Model, scaled: Mapping[str, Model]) -> Tier:
-    status, wanted = deployment.status, deployment.spec.replicas
+    status, scaler = deployment.status, scaled.get(deployment.metadata.name)
+    # The autoscaler raises a new Deployment to its minimum some seconds after it was made.
+    wanted = max(deployment.spec.replicas, scaler.spec.min_replicas if scaler else 0)
     ready, updated = status.ready_replicas or 0, status.updated_replicas or 0
     observed = status.observed_generation == deployment.metadata.generation
     settled = observed and ready == updated == wanted == (status.replicas or 0)
     blocked = [c.message for c in status.conditions or [] if c.status == "False"]
     labels = deployment.spec.template.metadata.labels
-    scaler = scaled.get(deployment.metadata.name)
     return Tier(
         name=deployment.metadata.name,
         ready=ready,

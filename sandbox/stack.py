@@ -6,7 +6,6 @@ the engine plans, and by what runs in the cluster afterwards.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from kubernetes import client
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import cluster, images, rollout
+from sandbox import cluster, errors, images, rollout
 from sandbox.capacity import nodes_needed
 from sandbox.display import Display
 from sandbox.engine import Engine, Outcome
@@ -52,7 +51,7 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
     console, sandbox, started = _console(), Sandbox(name), time.monotonic()
     cluster.up(sandbox, None, console)
     with _engine(sandbox, stack, project, console) as engine:
-        _refuse_beside(engine.deployed_stacks() - {stack}, stack)
+        _refuse_beside(engine.other_deployed_stacks(), stack)
         with step(console, f"Planning stack {stack}"):
             plan = _checked(engine.preview(), stack)
         provide(sandbox, plan, console)
@@ -78,12 +77,13 @@ def status(stack: Stack = "dev", name: Name = "default", project: Project = CHEC
     """Show every tier: pods, version, autoscaler, and its link; exit code 0 if all are Ready."""
     console, sandbox = _console(), _running(name)
     with _engine(sandbox, stack, project, console) as engine:
-        outputs = engine.outputs()
-    if "namespace" not in outputs:
+        namespace = engine.namespace()
+    if namespace is None:
         raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
     with rollout.api(sandbox) as connection:
-        seen = rollout.tiers(connection, outputs["namespace"])
-        _show(console, seen, publish(sandbox, connection, outputs))
+        seen = rollout.tiers(connection, namespace)
+    published = cluster.status(sandbox).links
+    _show(console, seen, {link: _url(link, port) for link, port in published.items()})
     raise typer.Exit(0 if all(tier.settled for tier in seen) else 3)
 
 
@@ -97,21 +97,13 @@ def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHE
         raise SandboxError("\n".join([*outcome.errors, "", HOW_TO_LIFT.format(stack=stack)]))
     if not outcome.succeeded:
         raise SandboxError("\n".join([*outcome.errors, f"Stack {stack} is not gone; see above."]))
+    cluster.withdraw(sandbox, console)
     console.print(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is a message, never a traceback."""
-    try:
-        app(prog_name="python -m sandbox.stack")
-    except SandboxError as error:
-        message = str(error)
-        Console(stderr=True).print(
-            message, style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run the command line."""
+    errors.run(lambda: app(prog_name="python -m sandbox.stack"))
 
 
 def _console() -> Console:
@@ -187,15 +179,16 @@ def publish(
 ) -> dict[str, str]:
     """Loopback links to the platform's Services, as name → URL."""
     services = {
-        "gateway": (outputs["gatewayService"], "http", "http"),
-        "gateway-ws": (outputs["gatewayService"], "ws", "ws"),
-        "dashboard": (outputs["dashboardService"], "http", "http"),
+        "gateway": (outputs["gatewayService"], "http"),
+        "gateway-ws": (outputs["gatewayService"], "ws"),
+        "dashboard": (outputs["dashboardService"], "http"),
     }
-    targets = rollout.endpoints(
-        connection, outputs["namespace"], {link: of[:2] for link, of in services.items()}
-    )
-    ports = cluster.publish(sandbox, targets)
-    return {link: f"{of[2]}://127.0.0.1:{ports[link]}" for link, of in services.items()}
+    targets = rollout.endpoints(connection, outputs["namespace"], services)
+    return {name: _url(name, port) for name, port in cluster.publish(sandbox, targets).items()}
+
+
+def _url(link: str, port: int) -> str:
+    return f"{'ws' if link.endswith('-ws') else 'http'}://127.0.0.1:{port}"
 
 
 def _show(console: Console, tiers: list[rollout.Tier], links: Mapping[str, str]) -> None:

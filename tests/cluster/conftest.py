@@ -21,9 +21,10 @@ def cluster() -> Iterator[Sandbox]:
     sandbox = Sandbox("test")
     console = Console()
     clusters.down(sandbox, console)
-    clusters.up(sandbox, 3, console)
-    yield sandbox
-    if not os.environ.get("KEEP_SANDBOX"):
+    try:
+        clusters.up(sandbox, 3, console)
+        yield sandbox
+    finally:
         clusters.down(sandbox, console)
 
 
@@ -39,8 +40,10 @@ def deployment(cluster: Sandbox, tmp_path: Path) -> Deployment:
 def engine(cluster: Sandbox, tmp_path: Path) -> Iterator[Engine]:
     """An engine with an empty state; what a test leaves in the cluster is destroyed."""
     before = dict(os.environ)
-    started = Engine(tmp_path, cluster.kubeconfig)
-    yield started
-    started.destroy()
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        started = Engine(tmp_path, cluster.kubeconfig)
+        yield started
+        assert started.destroy().error == ""
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -17,7 +17,7 @@ import yaml
 from kubernetes import client
 from rich.console import Console
 
-from sandbox import kubectl, rollout, stack, tools
+from sandbox import kubectl, rollout, stack
 from sandbox.engine import Engine, Outcome
 from sandbox.paths import Sandbox
 from tests.unit.recording import ROOT, merged
@@ -130,15 +130,8 @@ class Deployment:
         return done.stderr
 
     def _apply(self, manifest: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-        program = tools.ensure((tools.KUBERNETES,), lambda _: None)["kubectl"]
         apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"]
-        return subprocess.run(
-            [str(program), "--kubeconfig", str(self.sandbox.kubeconfig), *apply],
-            input=json.dumps(manifest),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return kubectl.attempt(self.sandbox, *apply, standard_input=json.dumps(manifest))
 
     @contextmanager
     def watched_arguments(self) -> Generator[set[bytes]]:

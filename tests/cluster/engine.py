@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pulumi.automation as auto
 
+from sandbox import kubectl
+from sandbox.paths import Sandbox
 from sandbox.plugins import install
 from sandbox.tools import PULUMI, ensure
 
 Program = Callable[[], None]
 
 
-class HasKubeconfig(Protocol):
-    """What the `cluster` fixture offers to the engine."""
+Kubectl = Callable[..., Any]
 
-    kubeconfig: Path
+
+@contextmanager
+def kubectl_in(sandbox: Sandbox, namespace: str) -> Generator[Kubectl]:
+    """`kubectl` in a namespace of its own, removed afterwards; JSON answers come parsed."""
+
+    def run(*arguments: str) -> Any:
+        printed = kubectl.run(sandbox, "--namespace", namespace, *arguments)
+        return json.loads(printed) if "json" in arguments else printed
+
+    run("create", "namespace", namespace)
+    try:
+        yield run
+    finally:
+        run("delete", "namespace", namespace, "--wait=false")
 
 
 @dataclass

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,7 +29,8 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_random import RandomPassword
 
-from tests.cluster.engine import Engine, HasKubeconfig
+from sandbox.paths import Sandbox
+from tests.cluster.engine import Engine, kubectl_in
 
 NAMESPACE = "plugin-test"
 CANARY = "c4n@ry:/%+'\" value"
@@ -42,17 +42,10 @@ HARDENED: SecurityContextArgsDict = {
 
 
 @pytest.fixture(scope="module")
-def kubectl(cluster: HasKubeconfig) -> Iterator[Any]:
+def kubectl(cluster: Sandbox) -> Iterator[Any]:
     """`kubectl` in a namespace of the tests' own; JSON answers parsed."""
-
-    def run(*arguments: str) -> Any:
-        command = ["kubectl", f"--kubeconfig={cluster.kubeconfig}", "-n", NAMESPACE, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return json.loads(done.stdout) if "json" in arguments else done.stdout
-
-    run("create", "namespace", NAMESPACE)
-    yield run
-    run("delete", "namespace", NAMESPACE, "--wait=false")
+    with kubectl_in(cluster, NAMESPACE) as run:
+        yield run
 
 
 @pytest.fixture(autouse=True)
@@ -292,7 +285,7 @@ def test_an_object_of_somebody_else_can_be_read_and_imported(engine: Engine, kub
 
 
 def test_a_provider_of_its_own_takes_the_kubeconfig_itself(
-    engine: Engine, cluster: HasKubeconfig, kubectl: Any
+    engine: Engine, cluster: Sandbox, kubectl: Any
 ) -> None:
     def program(**settings: Any) -> None:
         contents = pulumi.Output.secret(cluster.kubeconfig.read_text())

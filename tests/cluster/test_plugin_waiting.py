@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -25,24 +23,18 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 from pulumi_kubernetes.networking.v1 import Ingress, IngressServiceBackendArgsDict
 
 from sandbox.images import PAUSE
-from tests.cluster.engine import Engine, HasKubeconfig
+from sandbox.paths import Sandbox
+from tests.cluster.engine import Engine, kubectl_in
 
 NAMESPACE = "plugin-waiting"
 SHORT = pulumi.CustomTimeouts(create="4s", update="4s", delete="60s")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def kubectl(cluster: HasKubeconfig) -> Iterator[Any]:
+def kubectl(cluster: Sandbox) -> Iterator[Any]:
     """`kubectl` in a namespace of the tests' own; JSON answers parsed."""
-
-    def run(*arguments: str) -> Any:
-        command = ["kubectl", f"--kubeconfig={cluster.kubeconfig}", "-n", NAMESPACE, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return json.loads(done.stdout) if "json" in arguments else done.stdout
-
-    run("create", "namespace", NAMESPACE)
-    yield run
-    run("delete", "namespace", NAMESPACE, "--wait=false")
+    with kubectl_in(cluster, NAMESPACE) as run:
+        yield run
 
 
 def named(name: str) -> ObjectMetaArgsDict:

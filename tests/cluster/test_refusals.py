@@ -46,6 +46,24 @@ def test_an_encrypted_value_inside_a_room_is_refused(deployment: Deployment) -> 
     assert "Traceback" not in refused.stderr
 
 
+def test_a_stack_that_names_another_cluster_still_goes_to_the_sandbox(
+    deployment: Deployment,
+) -> None:
+    elsewhere = {"kubernetes:kubeconfig": "/nowhere", "kubernetes:context": "production"}
+    planned = deployment.preview(elsewhere)
+    assert planned.succeeded, planned.errors
+    assert set(planned.changes) == {"same"}
+
+
+def test_a_broken_stack_file_is_named_with_its_line(deployment: Deployment) -> None:
+    file = deployment.directory / "Pulumi.dev.yaml"
+    file.write_text("config:\n  ado:profile: [\n")
+    refused = deployment.command("up")
+    assert refused.returncode == 1
+    assert f"{file}, line 3" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_an_unknown_stack_is_refused_with_the_known_ones(deployment: Deployment) -> None:
     deployment.stack = "staging"
     refused = deployment.command("up")

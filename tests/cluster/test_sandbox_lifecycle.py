@@ -210,11 +210,13 @@ def shim_sockets(sandbox: Sandbox) -> list[Path]:
 def life() -> Iterator[None]:
     for sandbox in (LIFE, NEIGHBOUR):
         succeed("down", sandbox=sandbox)
-    succeed("up", "--nodes", "2")
-    deploy()
-    yield
-    for sandbox in (LIFE, NEIGHBOUR):
-        succeed("down", sandbox=sandbox)
+    try:
+        succeed("up", "--nodes", "2")
+        deploy()
+        yield
+    finally:
+        for sandbox in (LIFE, NEIGHBOUR):
+            succeed("down", sandbox=sandbox)
 
 
 def test_pods_reach_pods_and_services_of_all_nodes_by_address_and_name() -> None:

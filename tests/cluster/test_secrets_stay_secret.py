@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.engine import SANDBOX_SECRETS
+from ado_infra.secrets import ConfigSecret
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import Deployment
 
@@ -38,7 +38,7 @@ def _forms(value: str) -> dict[str, bytes]:
 def _leaks(content: bytes) -> list[str]:
     return [
         f"{key} {name}"
-        for key in SANDBOX_SECRETS
+        for key in ConfigSecret
         for name, form in _forms(_canary(key)).items()
         if form in content
     ]
@@ -50,7 +50,7 @@ def canaries(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
     deployment = Deployment(cluster, tmp_path_factory.mktemp("canary"))
     deployment.write()
     engine = deployment.engine()
-    for key in SANDBOX_SECRETS:
+    for key in ConfigSecret:
         engine.set_secret(f"ado:{key}", _canary(key))
     deployment.up()
     deployment.up({"ado:config": {"orchestration": {"maxParallelAgents": 8}}})
@@ -60,7 +60,7 @@ def canaries(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def test_the_search_finds_what_is_there(canaries: Deployment) -> None:
     secret = canaries.objects()[("Secret", "ado-agent-credentials")]
-    assert len(_leaks(json.dumps(secret["data"]).encode())) == len(SANDBOX_SECRETS)
+    assert len(_leaks(json.dumps(secret["data"]).encode())) == len(ConfigSecret)
     for value in _forms(_canary("googleApiKey")).values():
         assert _leaks(b"around " + value + b" it")
 

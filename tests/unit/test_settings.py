@@ -62,6 +62,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "latest": ({GATEWAY: {"image": {"tag": "latest"}}}, "ado:gateway.image: the tag 'latest'"),
     "no tag": ({GATEWAY: {"image": {"tag": None}}}, "needs exactly one of tag and digest"),
+    "tag beyond ASCII": ({GATEWAY: {"image": {"tag": "café"}}}, 'ado:gateway.image.tag = "café"'),
+    "cpu beyond ASCII": (
+        {GATEWAY: {"resources": {"requests": {"cpu": "\uff15m"}}}},
+        'ado:gateway.resources.requests.cpu = "\uff15m": is no CPU quantity',
+    ),
+    "Python's spelling": (
+        {GATEWAY: {"scaling": {"min_replicas": 1}}},
+        r"ado:gateway.scaling.min_replicas is unknown; did you mean minReplicas\?",
+    ),
+    "a path without --path": (
+        {"ado:gateway.image.tag": "0.2.0"},
+        "pulumi config set --path gateway.image.tag VALUE",
+    ),
     "tag and digest": (
         {GATEWAY: {"image": {"digest": "sha256:" + "a" * 64}}},
         "needs exactly one of tag and digest",
@@ -144,6 +157,15 @@ def test_problems_in_several_rooms_are_all_named_at_once() -> None:
         assert key in refusal
 
 
+def test_productions_demands_are_named_beside_what_is_wrong_elsewhere() -> None:
+    wrong = {"ado:protectData": False, "ado:gateway": {"image": {"tag": "latest"}}}
+    configure(merged(stack_config("prod"), wrong), {})
+    with pytest.raises(pulumi.RunError, match="have 4 problems") as refused:
+        load_settings()
+    for part in ("protectData = false", "latest", "anthropicApiKey", "googleApiKey"):
+        assert part in str(refused.value)
+
+
 def test_a_missing_image_is_named_with_the_command_that_gives_it() -> None:
     configure({"ado:dashboard": {"image": {"tag": "1"}}}, {})
     with pytest.raises(pulumi.RunError, match=r"ado:gateway is missing\n.*'ado:gateway.image.tag'"):
@@ -195,7 +217,10 @@ def test_an_empty_secret_is_refused() -> None:
     ("changes", "message"),
     [
         ({"ado:protectData": False}, "ado:protectData = false: profile production demands true"),
-        ({"ado:dashboard": {"replicas": 1}}, "ado:dashboard runs 1 pod at its minimum"),
+        (
+            {"ado:dashboard": {"replicas": 1}},
+            "ado:dashboard.replicas = 1: .*\n.*--path 'ado:dashboard.replicas' 2",
+        ),
     ],
 )
 def test_production_demands_what_it_demands(changes: dict[str, Any], message: str) -> None:

@@ -25,6 +25,9 @@ Object = dict[str, Any]
 Warn = Callable[[str], None]
 # Every wait holds a connection of its own.
 _CONNECTIONS = 256
+_CONNECT_SECONDS = 10.0
+# Longer than any watch is asked to be: silence beyond it is a connection that died unnoticed.
+_SILENCE_SECONDS = 60.0
 
 
 class ApiError(ProviderError):
@@ -227,6 +230,7 @@ class Cluster:
                 headers=headers,
                 body=None if body is None else json.dumps(body),
                 preload_content=not stream,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_SILENCE_SECONDS),
             )
         except urllib3.exceptions.HTTPError as error:
             # The URL holds no secret; the body, which may, is not part of the message.
