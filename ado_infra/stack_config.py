@@ -130,7 +130,7 @@ def _parsed(rooms: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         room = field.alias or name
         if room in rooms:
             with suppress(ValidationError):
-                adapter = TypeAdapter[Any](field.annotation)
+                adapter = TypeAdapter[Any](field.rebuild_annotation())
                 yield room, adapter.validate_json(json.dumps(rooms[room]), strict=True)
 
 
