@@ -133,6 +133,13 @@ class Engine:
             lambda see: self._stack.preview(on_event=see, on_output=on_output, diff=True), on_event
         )
 
+    def mend(self) -> None:
+        """Clears what a run that was killed left in the state; what it made is kept."""
+        if self._state().get("pending_operations"):
+            with self._alone():
+                self._clear_stale_locks()
+                self._stack.refresh(clear_pending_creates=True, show_secrets=False)
+
     def up(self, on_event: OnEvent | None = None) -> Outcome:
         """Makes the sandbox what the program says."""
         return self._run(lambda see: self._stack.up(on_event=see, show_secrets=False), on_event)
@@ -158,9 +165,13 @@ class Engine:
 
     def resources(self) -> list[dict[str, Any]]:
         """Every resource of the state; secrets stay encrypted."""
-        exported = json.loads(self._pulumi_command(["stack", "export"]))
-        found: list[dict[str, Any]] = exported["deployment"].get("resources") or []
+        found: list[dict[str, Any]] = self._state().get("resources") or []
         return found
+
+    def _state(self) -> dict[str, Any]:
+        exported = json.loads(self._pulumi_command(["stack", "export"]))
+        state: dict[str, Any] = exported["deployment"]
+        return state
 
     def namespace(self) -> str | None:
         """The platform's namespace, also of a deployment that failed; None before any."""

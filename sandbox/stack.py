@@ -53,6 +53,7 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
     with _engine(sandbox, stack, project, console) as engine:
         _refuse_beside(engine.other_deployed_stacks(), stack)
         with step(console, f"Planning stack {stack}"):
+            engine.mend()
             plan = _checked(engine.preview(), stack)
         provide(sandbox, plan, console)
         _deploy(engine, plan, console)

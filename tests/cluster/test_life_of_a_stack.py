@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from sandbox import programs
 from sandbox.paths import Sandbox
 from tests.cluster.autoscaling import assert_scales_up_under_load
 from tests.cluster.deployment import Deployment
+from tests.unit.recording import ROOT
 
 TWO_PLATFORMS = """
 from ado_infra import AdoPlatform, AdoPlatformArgs, AgentCredentials, load_settings
@@ -67,6 +70,29 @@ def test_a_killed_sandbox_is_repaired_with_everything_deployed(deployment: Deplo
     assert set(deployment.up().changes) == {"same"}
     assert _generated(deployment) == secrets
     assert _kept(deployment) == before
+
+
+def test_a_deployment_killed_half_way_is_finished_by_the_next(deployment: Deployment) -> None:
+    assert deployment.command("destroy").returncode == 0
+    arguments = ["--stack", "dev", "--name", deployment.sandbox.name]
+    arguments += ["--project", str(deployment.directory)]
+    first = subprocess.Popen(
+        [sys.executable, "-m", "sandbox.stack", "up", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert first.stdout
+    for line in first.stdout:
+        if "created Service" in line or "created ConfigMap" in line:
+            break
+    os.killpg(first.pid, signal.SIGKILL)  # with the engine and its plugins
+    first.communicate()
+    again = deployment.command("up")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {tier.settled for tier in deployment.wait_until_ready()} == {True}
+    assert set(deployment.up().changes) == {"same"}
 
 
 def test_two_platforms_of_one_program_live_side_by_side(

@@ -68,7 +68,8 @@ class Writer:
             raise _StillLeavingError(
                 f"{obj['kind']} {id_of(obj)} is still being deleted; its place is not free yet."
             )
-        if there:
+        # Its own manager made it: a creation that was interrupted, and is now brought to its end.
+        if there and self.manager not in {entry.get("manager") for entry in _managers(there)}:
             raise AlreadyExistsError(
                 f"{obj['kind']} {id_of(obj)} already exists in the cluster and is not part of this "
                 "stack: import it, delete it, or give this one another name."

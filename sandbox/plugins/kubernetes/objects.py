@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import copy
-import secrets
+import hashlib
 
 from sandbox.plugins.kubernetes.cluster import Object
 from sandbox.plugins.values import Properties, Secret, Value, mark_like, reveal
@@ -101,12 +101,16 @@ def manifest(inputs: Properties) -> Object:
     return _rename(obj, "x_kubernetes_") if _is_definition(obj) else obj
 
 
-def field_manager(inputs: Properties, outputs: Properties | None = None) -> str:
-    """The resource's own field manager: as annotated, as in the state, or a new one."""
+def field_manager(urn: str, inputs: Properties, outputs: Properties | None = None) -> str:
+    """The resource's own field manager: as annotated, as in the state, or after its URN.
+
+    After the URN, and not at random as the official plugin has it, so that an object whose
+    creation was interrupted is known again.
+    """
     return (
         annotation(reveal(inputs), PATCH_FIELD_MANAGER)
         or str((outputs or {}).get(FIELD_MANAGER, ""))
-        or f"pulumi-kubernetes-{secrets.token_hex(4)}"
+        or f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
     )
 
 

@@ -107,7 +107,7 @@ class KubernetesProvider(Provider):
     ) -> tuple[str, Properties]:
         if preview and self._cannot_preview(inputs):
             return "", inputs
-        obj, manager = manifest(inputs), field_manager(inputs)
+        obj, manager = manifest(inputs), field_manager(resource.urn, inputs)
         writer = self._writer(resource, manager, preview=preview)
         with _redacted(inputs):
             try:
@@ -146,7 +146,7 @@ class KubernetesProvider(Provider):
         if live is None:
             return "", {}, {}
         found = live_inputs(live, inputs) if inputs else imported_inputs(live)
-        manager = field_manager(found, reveal(outputs))
+        manager = field_manager(resource.urn, found, reveal(outputs))
         initial = str(reveal(outputs).get(INITIAL_API_VERSION, api_version))
         return id_, found, state(live, found, manager, initial)
 
@@ -162,7 +162,7 @@ class KubernetesProvider(Provider):
     ) -> Properties:
         if preview and self._cannot_preview(new):
             return new
-        obj, manager = manifest(new), field_manager(new, reveal(outputs))
+        obj, manager = manifest(new), field_manager(resource.urn, new, reveal(outputs))
         initial = str(reveal(outputs).get(INITIAL_API_VERSION, obj["apiVersion"]))
         writer = self._writer(resource, manager, preview=preview)
         with _redacted(new):

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from sandbox.plugins.kubernetes.cluster import ApiError, Cluster, Object
+from sandbox.plugins.kubernetes.objects import field_manager
 from sandbox.plugins.kubernetes.server import KubernetesProvider
 from sandbox.plugins.kubernetes.settings import Settings, refused
 from sandbox.plugins.kubernetes.waiting import DEFAULT_TIMEOUT, NotReadyError, Waiter, timeout_of
@@ -180,6 +181,15 @@ class TestWriting:
         looks = iter([leaving, None, config_map()])
         monkeypatch.setattr(cluster, "get", lambda _: next(looks))
         assert provider.create(CONFIG_MAP, config_map(), 0, preview=False)[0] == "default/cm"
+
+    def test_a_creation_that_was_interrupted_is_brought_to_its_end(
+        self, provider: KubernetesProvider, cluster: FakeCluster
+    ) -> None:
+        half = config_map()
+        manager = field_manager(CONFIG_MAP.urn, config_map())
+        half["metadata"]["managedFields"] = [{"manager": manager}]
+        cluster.objects[CM_PATH] = half
+        assert provider.create(CONFIG_MAP, config_map(a="1"), 0, preview=False)[0] == "default/cm"
 
     def test_what_is_there_may_be_taken_over_by_setting(
         self, provider: KubernetesProvider, cluster: FakeCluster

@@ -60,10 +60,13 @@ def test_the_state_keeps_no_managed_fields() -> None:
 def test_the_field_manager_is_kept_unless_the_program_names_one() -> None:
     named = config_map()
     named["metadata"]["annotations"] = {"pulumi.com/patchFieldManager": "mine"}
-    assert field_manager(config_map(), {"__fieldManager": "before"}) == "before"
-    assert field_manager(named, {"__fieldManager": "before"}) == "mine"
-    made = {field_manager(config_map()) for _ in range(3)}
-    assert len(made) == 3
+    assert field_manager("urn:1", config_map(), {"__fieldManager": "before"}) == "before"
+    assert field_manager("urn:1", named, {"__fieldManager": "before"}) == "mine"
+
+
+def test_every_resource_has_a_field_manager_of_its_own_that_is_known_again() -> None:
+    made = [field_manager(urn, config_map()) for urn in ("urn:1", "urn:2", "urn:1")]
+    assert made[0] == made[2] != made[1]
     assert all(one.startswith("pulumi-kubernetes-") for one in made)
 
 
