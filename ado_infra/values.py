@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PlainValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
 MAX_MILLICORES: Final = 1_024_000
 MAX_BYTES: Final = 24 * 2**40
@@ -126,9 +126,15 @@ def _http_url(value: str) -> str:
     return value
 
 
-Cpu = Annotated[str, _checked(millicores)]
+def _quantity_text(value: object) -> object:
+    """YAML's `cpu: 2` is a number; Kubernetes takes it for the quantity "2"."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+Cpu = Annotated[str, BeforeValidator(_quantity_text), _checked(millicores)]
 """A CPU quantity such as `500m` or `2`."""
-Memory = Annotated[str, _checked(size_in_bytes)]
+Memory = Annotated[str, BeforeValidator(_quantity_text), _checked(size_in_bytes)]
 """A memory quantity such as `512Mi` or `2Gi`."""
 IntOrPercent = Annotated[int | str, PlainValidator(_int_or_percent)]
 """A number of pods, or a percentage of them such as `30%`."""

@@ -39,6 +39,8 @@ _CLUSTERS: Final = tuple(
 )
 _ENCRYPTION_KEYS: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
+_UNTOUCHED: Final = (events.OpType.SAME, events.OpType.REFRESH, events.OpType.READ)
+
 OnEvent = Callable[[events.EngineEvent], None]
 OnOutput = Callable[[str], None]
 
@@ -74,10 +76,11 @@ class Outcome:
         diagnostic = event.diagnostic_event
         if diagnostic and diagnostic.severity == "error":
             message = plain(diagnostic.message)
-            if message and message not in self.errors:
+            # The program's own words come once more, behind the host's.
+            if message and not any(known in message for known in self.errors):
                 self.errors.append(message)
         step = event.resource_pre_event
-        if step and step.metadata.op is not events.OpType.SAME:
+        if step and step.metadata.op not in _UNTOUCHED:
             self.touched[step.metadata.urn] = str(step.metadata.op.value)
         if step and step.metadata.new and step.metadata.new.inputs:
             self.objects[step.metadata.urn] = step.metadata.new.inputs
@@ -97,10 +100,7 @@ class Engine:
         self._sandbox = sandbox
         self._checkout = checkout
         self._name = stack
-        source = checkout / f"Pulumi.{stack}.yaml"
-        if not source.exists():
-            known = sorted(p.suffixes[0].removeprefix(".") for p in checkout.glob("Pulumi.*.yaml"))
-            raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
+        source = stack_file(checkout, stack)
         self._pulumi = ensure([PULUMI], report)["pulumi"]
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -130,7 +130,10 @@ class Engine:
     ) -> Outcome:
         """What `up` would change, with every planned object; changes nothing."""
         return self._run(
-            lambda see: self._stack.preview(on_event=see, on_output=on_output, diff=True), on_event
+            lambda see: self._stack.preview(
+                on_event=see, on_output=on_output, diff=True, refresh=True
+            ),
+            on_event,
         )
 
     def mend(self) -> None:
@@ -141,8 +144,10 @@ class Engine:
                 self._stack.refresh(clear_pending_creates=True, show_secrets=False)
 
     def up(self, on_event: OnEvent | None = None) -> Outcome:
-        """Makes the sandbox what the program says."""
-        return self._run(lambda see: self._stack.up(on_event=see, show_secrets=False), on_event)
+        """Makes the sandbox what the program says, also where somebody else has changed it."""
+        return self._run(
+            lambda see: self._stack.up(on_event=see, show_secrets=False, refresh=True), on_event
+        )
 
     def destroy(self, on_event: OnEvent | None = None) -> Outcome:
         """Removes what the stack made, or nothing at all when something is protected.
@@ -172,6 +177,14 @@ class Engine:
         exported = json.loads(self._pulumi_command(["stack", "export"]))
         state: dict[str, Any] = exported["deployment"]
         return state
+
+    def workloads(self) -> set[str]:
+        """Names of the Deployments and StatefulSets that were deployed."""
+        return {
+            str(resource["outputs"]["metadata"]["name"])
+            for resource in self.resources()
+            if resource["type"].startswith("kubernetes:apps/")
+        }
 
     def namespace(self) -> str | None:
         """The platform's namespace, also of a deployment that failed; None before any."""
@@ -290,6 +303,19 @@ class Engine:
         if done.returncode != 0:
             raise SandboxError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
         return done.stdout
+
+
+def stack_file(checkout: Path, stack: str) -> Path:
+    """A stack's file in a checkout.
+
+    Raises SandboxError when there is none, or when it is no YAML mapping.
+    """
+    file = checkout / f"Pulumi.{stack}.yaml"
+    if not file.exists():
+        known = sorted(p.suffixes[0].removeprefix(".") for p in checkout.glob("Pulumi.*.yaml"))
+        raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
+    _load(file)
+    return file
 
 
 def _language_host() -> str | None:

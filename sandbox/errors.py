@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable
 
 
@@ -22,4 +24,9 @@ def run(command: Callable[[], object]) -> None:
         )
         sys.exit(1)
     except KeyboardInterrupt:
+        # What is still running is being told to stop: its complaints, and further Ctrl-C, add
+        # nothing.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.excepthook = lambda _: None
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)

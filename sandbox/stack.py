@@ -20,19 +20,21 @@ from rich.table import Table
 from sandbox import cluster, errors, images, rollout
 from sandbox.capacity import nodes_needed
 from sandbox.display import Display
-from sandbox.engine import Engine, Outcome
+from sandbox.engine import Engine, Outcome, stack_file
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.progress import step
 
 CHECKOUT = Path(__file__).parents[1]
 HOW_TO_LIFT = """\
-The stack is protected: nothing was deleted. To take it down with its data, lift the protection:
-  1. pulumi config set ado:protectData false   (a production stack first: pulumi config rm profile)
-  2. pulumi up
-  3. pulumi destroy
-Here: make the same edits in Pulumi.{stack}.yaml, then `make up STACK={stack}` and \
-`make destroy STACK={stack}`; or remove the whole sandbox with `make down`."""
+The stack is protected: nothing was deleted. To take it down with its data, lift the protection.
+Here: in Pulumi.{stack}.yaml remove `ado:profile` if it is production, set `ado:protectData: false`,
+then `make up STACK={stack}` and `make destroy STACK={stack}`; or `make down` for the whole sandbox.
+With plain Pulumi the same in commands:
+  1. pulumi config rm profile   (of a production stack)
+  2. pulumi config set ado:protectData false
+  3. pulumi up
+  4. pulumi destroy"""
 
 app = typer.Typer(
     help="A stack of this checkout, in a sandbox.",
@@ -49,6 +51,7 @@ Project = Annotated[Path, typer.Option("--project", help="The checkout with the 
 def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Start the sandbox when needed, deploy the stack, wait until it is Ready, print its links."""
     console, sandbox, started = _console(), Sandbox(name), time.monotonic()
+    stack_file(project, stack)  # a slip is said before anything is built or started
     cluster.up(sandbox, None, console)
     with _engine(sandbox, stack, project, console) as engine:
         _refuse_beside(engine.other_deployed_stacks(), stack)
@@ -56,7 +59,7 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
             engine.mend()
             plan = _checked(engine.preview(), stack)
         provide(sandbox, plan, console)
-        _deploy(engine, plan, console)
+        _deploy(engine, console)
         outputs = engine.outputs()
     with rollout.api(sandbox) as connection:
         with step(console, "Waiting until every tier is Ready"):
@@ -78,14 +81,16 @@ def status(stack: Stack = "dev", name: Name = "default", project: Project = CHEC
     """Show every tier: pods, version, autoscaler, and its link; exit code 0 if all are Ready."""
     console, sandbox = _console(), _running(name)
     with _engine(sandbox, stack, project, console) as engine:
-        namespace = engine.namespace()
+        namespace, deployed = engine.namespace(), engine.workloads()
     if namespace is None:
         raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
     with rollout.api(sandbox) as connection:
         seen = rollout.tiers(connection, namespace)
     published = cluster.status(sandbox).links
     _show(console, seen, {link: _url(link, port) for link, port in published.items()})
-    raise typer.Exit(0 if all(tier.settled for tier in seen) else 3)
+    if missing := deployed - {tier.name for tier in seen}:
+        console.print(f"[red]Missing: {', '.join(sorted(missing))}[/red]; `make up` makes them.")
+    raise typer.Exit(0 if not missing and all(tier.settled for tier in seen) else 3)
 
 
 @app.command()
@@ -93,9 +98,12 @@ def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHE
     """Delete what the stack made; a protected stack is left whole."""
     console, sandbox = _console(), _running(name)
     with _engine(sandbox, stack, project, console) as engine, Display(console) as display:
+        if engine.namespace() is None:
+            console.print(f"Stack {stack} is not deployed here; there is nothing to delete.")
+            return
         outcome = engine.destroy(display.see)
     if any("protect" in error for error in outcome.errors):
-        raise SandboxError("\n".join([*outcome.errors, "", HOW_TO_LIFT.format(stack=stack)]))
+        raise SandboxError(HOW_TO_LIFT.format(stack=stack))
     if not outcome.succeeded:
         raise SandboxError("\n".join([*outcome.errors, f"Stack {stack} is not gone; see above."]))
     cluster.withdraw(sandbox, console)
@@ -163,14 +171,15 @@ def _images(inputs: Mapping[str, Any]) -> list[str]:
     return [container["image"] for container in containers]
 
 
-def _deploy(engine: Engine, plan: Outcome, console: Console) -> None:
-    if not plan.changed:
-        console.print(f"Nothing to change: {plan.changes.get('same', 0)} resources are as said.")
-        return
+def _deploy(engine: Engine, console: Console) -> None:
+    # Also when nothing is to be changed in the cluster: what is protected may have changed.
     with Display(console) as display:
         outcome = engine.up(display.see)
     if not outcome.succeeded:
         raise SandboxError("\n".join([*outcome.errors, "The deployment failed; see above."]))
+    if not outcome.changed:
+        console.print(f"Nothing to change: {outcome.changes.get('same', 0)} resources are as said.")
+        return
     changes = ", ".join(f"{count} {operation}" for operation, count in outcome.changes.items())
     console.print(f"Deployed: {changes}.")
 

@@ -16,7 +16,7 @@ from sandbox import cluster as clusters
 from sandbox import programs
 from sandbox.paths import Sandbox
 from tests.cluster.autoscaling import assert_scales_up_under_load
-from tests.cluster.deployment import Deployment
+from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.unit.recording import ROOT
 
 TWO_PLATFORMS = """
@@ -70,6 +70,30 @@ def test_a_killed_sandbox_is_repaired_with_everything_deployed(deployment: Deplo
     assert set(deployment.up().changes) == {"same"}
     assert _generated(deployment) == secrets
     assert _kept(deployment) == before
+
+
+def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment) -> None:
+    deployment.kubectl("delete", "deployment", "ado-dashboard", "-n", NAMESPACE)
+    status = deployment.command("status")
+    assert status.returncode == 3
+    assert "Missing: ado-dashboard" in status.stdout
+    assert deployment.command("up").returncode == 0
+    assert deployment.command("status").returncode == 0
+
+    deployment.kubectl("delete", "namespace", NAMESPACE)
+    again = deployment.command("up")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert deployment.command("status").returncode == 0
+
+
+def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
+    deployment.stack = "prod"
+    deployment.write()
+    nothing = deployment.command("destroy")
+    assert nothing.returncode == 0
+    assert "nothing to delete" in nothing.stdout
+    deployment.stack = "dev"
+    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}
 
 
 def test_a_deployment_killed_half_way_is_finished_by_the_next(deployment: Deployment) -> None:
@@ -141,7 +165,9 @@ def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> 
     assert "pulumi config rm profile" in refused.stderr
     assert _kept(production) == before
 
-    production.up({"ado:protectData": False, "ado:profile": "development"})
+    production.write({"ado:protectData": False, "ado:profile": "development"})
+    lifted = production.command("up")
+    assert "Nothing to change" in lifted.stdout
     gone = production.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert production.objects() == {}
