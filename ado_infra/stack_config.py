@@ -21,6 +21,13 @@ from ado_infra.secrets import ConfigSecret
 from ado_infra.settings import Profile, Settings, TierSettings
 
 _NAMESPACE: Final = "ado:"
+_SPELLINGS: Final = {
+    "string_type": ("; text that looks like a number stands in quotes", "--type string "),
+    "int_type": ("; it stands without quotes", ""),
+    "float_type": ("; it stands without quotes", ""),
+    "bool_type": (": true or false, without quotes", ""),
+}
+"""How values of a type are written: kind of error → explanation, flag of `pulumi config set`."""
 _ROOMS: Final = [field.alias or name for name, field in Settings.model_fields.items()]
 
 
@@ -148,7 +155,8 @@ def _describe(error: ErrorDetails, rooms: Mapping[str, Any]) -> str:
     shown = _shown(error["loc"], rooms)
     if shown is None:
         return f"{path}: {reason}"
-    return f"{path} = {shown}: {reason}\n    pulumi config set --path '{path}' VALUE"
+    how, flag = _SPELLINGS.get(error["type"], ("", ""))
+    return f"{path} = {shown}: {reason}{how}\n    pulumi config set --path {flag}'{path}' VALUE"
 
 
 def _dotted(location: Iterable[int | str]) -> str:
