@@ -56,6 +56,8 @@ _QUANTITIES = {
     "min",
     "max",
 }
+# What tells items of a list apart; several mounts may be of one volume, which `name` names.
+_LIST_KEYS = ("name", "mountPath")
 
 
 def annotation(obj: Object, name: str) -> str:
@@ -193,18 +195,25 @@ def _prune(live: Value, own: Value, *, quantity: bool) -> Value:
 
 
 def _prune_list(live: list[Value], own: list[Value], *, quantity: bool) -> list[Value]:
-    if all(isinstance(item, dict) and "name" in item for item in live + own):
-        # Named items may be reordered, and others may have added theirs.
-        by_name = {item["name"]: item for item in live}
-        return [
-            _prune(by_name[item["name"]], item, quantity=quantity)
-            for item in own
-            if item["name"] in by_name
-        ]
+    for key in _LIST_KEYS:
+        if _identifies(key, live) and _identifies(key, own):
+            # Such items may be reordered, and others may have added theirs.
+            found = {item[key]: item for item in live}
+            return [
+                _prune(found[item[key]], item, quantity=quantity)
+                for item in own
+                if item[key] in found
+            ]
     return [
         _prune(item, own[index], quantity=quantity) if index < len(own) else item
         for index, item in enumerate(live)
     ]
+
+
+def _identifies(key: str, items: list[Value]) -> bool:
+    """Whether every item has a value of its own there."""
+    values = [item.get(key) for item in items if isinstance(item, dict)]
+    return len(values) == len(items) and None not in values and len(set(values)) == len(items)
 
 
 def _same_quantity(live: Value, own: Value) -> bool:

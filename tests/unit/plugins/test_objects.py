@@ -94,6 +94,14 @@ def test_items_that_others_added_to_a_named_list_are_no_drift() -> None:
     assert live_inputs(live, own) == own
 
 
+def test_several_mounts_of_one_volume_are_told_apart() -> None:
+    mounts = [{"name": "scripts", "mountPath": path} for path in ("/a", "/b", "/c")]
+    served = [{**mount, "recursiveReadOnly": "Disabled"} for mount in reversed(mounts)]
+    assert live_inputs({"volumeMounts": served}, {"volumeMounts": mounts}) == {
+        "volumeMounts": mounts
+    }
+
+
 def test_an_added_item_of_a_nameless_list_is_drift() -> None:
     assert live_inputs({"ports": [1, 2]}, {"ports": [1]}) == {"ports": [1, 2]}
 
