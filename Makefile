@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview status destroy down unit test lint
+.PHONY: help up preview status picture destroy down unit test soak lint
 STACK ?= dev
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -8,7 +8,7 @@ READY := .venv/ready
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  STACK=dev|prod            which stack, for up, preview, status and destroy'
+	@echo '  STACK=dev|prod            which stack, for up, preview, status, picture and destroy'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
 	@$(RUN) -m sandbox.stack up --stack $(STACK)
@@ -18,6 +18,9 @@ preview: $(READY) ## what `make up` would change
 
 status: $(READY) ## every tier as it runs
 	@$(RUN) -m sandbox.stack status --stack $(STACK)
+
+picture: $(READY) ## every tier as it runs, and who talks to whom, drawn to build/platform.svg
+	@$(RUN) -m sandbox.stack picture --stack $(STACK)
 
 destroy: $(READY) ## delete the stack, unless it is protected
 	@$(RUN) -m sandbox.stack destroy --stack $(STACK)
@@ -30,6 +33,9 @@ unit: $(READY) ## the fast tests: no cluster, seconds
 
 test: $(READY) ## every test: the fast ones, then those on a cluster of their own
 	@$(RUN) -m pytest tests/unit tests/cluster --durations=10
+
+soak: $(READY) ## the long runs: the design's own scaling, up to fifty workers and back (an hour)
+	@$(RUN) -m pytest tests/soak -s
 
 lint: $(READY) ## style and types
 	@.venv/bin/ruff check .

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 import pulumi
-from pulumi_random import RandomBytes
+from pulumi_random import RandomBytes, RandomPassword
+
+Secret = pulumi.Output[str]
 
 
 @unique
@@ -19,34 +21,90 @@ class ConfigSecret(StrEnum):
 
     ANTHROPIC_API_KEY = "anthropicApiKey"
     GOOGLE_API_KEY = "googleApiKey"
+    DATABASE_PASSWORD = "databasePassword"  # noqa: S105 - the key, not the password
+    REDIS_PASSWORD = "redisPassword"  # noqa: S105 - the key, not the password
+    OBJECT_STORAGE_ACCESS_KEY = "objectStorageAccessKey"
+    OBJECT_STORAGE_SECRET_KEY = "objectStorageSecretKey"  # noqa: S105 - the key, not the secret
+
+
+GENERATED: frozenset[ConfigSecret] = frozenset(
+    {ConfigSecret.DATABASE_PASSWORD, ConfigSecret.REDIS_PASSWORD}
+)
+"""Those that the platform makes for itself when a stack gives none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentCredentials:
     """API keys of the model providers that agents work with; None where a stack gives none."""
 
-    anthropic_api_key: pulumi.Output[str] | None = None
-    google_api_key: pulumi.Output[str] | None = None
-
-    @classmethod
-    def from_config(cls) -> AgentCredentials:
-        """The keys of this stack's config, as secret Outputs."""
-        config = pulumi.Config("ado")
-        return cls(
-            anthropic_api_key=config.get_secret(ConfigSecret.ANTHROPIC_API_KEY),
-            google_api_key=config.get_secret(ConfigSecret.GOOGLE_API_KEY),
-        )
+    anthropic_api_key: Secret | None = None
+    google_api_key: Secret | None = None
 
     @property
-    def data(self) -> dict[str, pulumi.Output[str]]:
+    def data(self) -> dict[str, Secret]:
         """The keys that were given, by their name in the Secret; always secret."""
-        given = {
-            "anthropic-api-key": self.anthropic_api_key,
-            "google-api-key": self.google_api_key,
-        }
-        return {name: pulumi.Output.secret(key) for name, key in given.items() if key is not None}
+        return _given(
+            {
+                "anthropic-api-key": self.anthropic_api_key,
+                "google-api-key": self.google_api_key,
+            }
+        )
 
 
-def generated_digest_key(name: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+@dataclass(frozen=True, kw_only=True)
+class ObjectStorageCredentials:
+    """Who the platform is to its object storage; None where a stack gives none."""
+
+    access_key: Secret | None = None
+    secret_key: Secret | None = None
+
+    @property
+    def data(self) -> dict[str, Secret]:
+        """The keys that were given, by their name in the Secret; always secret."""
+        return _given({"access-key": self.access_key, "secret-key": self.secret_key})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSecrets:
+    """Every secret that a stack can give; None, or an empty group, where it gives none."""
+
+    agents: AgentCredentials = AgentCredentials()
+    object_storage: ObjectStorageCredentials = ObjectStorageCredentials()
+    database_password: Secret | None = None
+    redis_password: Secret | None = None
+
+    @classmethod
+    def from_config(cls) -> StackSecrets:
+        """The secrets of this stack's config, as secret Outputs."""
+        get = pulumi.Config("ado").get_secret
+        return cls(
+            agents=AgentCredentials(
+                anthropic_api_key=get(ConfigSecret.ANTHROPIC_API_KEY),
+                google_api_key=get(ConfigSecret.GOOGLE_API_KEY),
+            ),
+            object_storage=ObjectStorageCredentials(
+                access_key=get(ConfigSecret.OBJECT_STORAGE_ACCESS_KEY),
+                secret_key=get(ConfigSecret.OBJECT_STORAGE_SECRET_KEY),
+            ),
+            database_password=get(ConfigSecret.DATABASE_PASSWORD),
+            redis_password=get(ConfigSecret.REDIS_PASSWORD),
+        )
+
+
+def generated_digest_key(name: str, opts: pulumi.ResourceOptions) -> Secret:
     """A 256-bit key, made once per stack and in hex, for `kit.digests.secret_digest`."""
     return pulumi.Output.secret(RandomBytes(name, length=32, opts=opts).hex)
+
+
+def password(name: str, given: Secret | None, opts: pulumi.ResourceOptions) -> Secret:
+    """The password that a stack gives, else one of 32 letters and digits, made once.
+
+    That one is made in any case: so one that is given, and later taken away again, neither
+    destroys nor changes it.
+    """
+    generated = RandomPassword(name, length=32, special=False, opts=opts).result
+    return pulumi.Output.secret(generated if given is None else given)
+
+
+def _given(secrets: dict[str, Secret | None]) -> dict[str, Secret]:
+    return {name: pulumi.Output.secret(key) for name, key in secrets.items() if key is not None}

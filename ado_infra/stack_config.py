@@ -10,15 +10,22 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from ado_infra.secrets import ConfigSecret
-from ado_infra.settings import Profile, Settings, TierSettings
+from ado_infra.secrets import GENERATED, ConfigSecret
+from ado_infra.settings import (
+    AntiAffinity,
+    EdgeSettings,
+    Profile,
+    Settings,
+    StoreSettings,
+    TierSettings,
+)
 
 _NAMESPACE: Final = "ado:"
 _SPELLINGS: Final = {
@@ -38,13 +45,13 @@ def load_settings() -> Settings:
     an unknown key, which may be a misspelt secret) and what to do.
     """
     given, encrypted = _read_config()
+    plain = {key: raw for key, raw in given.items() if key in _ROOMS and key not in encrypted}
     problems = [
         *_secret_problems(given, encrypted),
         *_room_problems(given, encrypted),
+        *_repetitions(plain),
     ]
-    rooms = {
-        key: _decoded(raw) for key, raw in given.items() if key in _ROOMS and key not in encrypted
-    }
+    rooms = {key: _decoded(raw) for key, raw in plain.items()}
     try:
         settings = Settings.model_validate_json(json.dumps(rooms), by_name=False)
     except ValidationError as invalid:
@@ -79,12 +86,32 @@ def _decoded(raw: str) -> object:
         return raw
 
 
+def _repetitions(given: Mapping[str, str]) -> Iterable[str]:
+    """Keys that stand twice in one mapping; a decoder would silently keep the last."""
+    for room, raw in given.items():
+        repeated: list[str] = []
+
+        def note(pairs: list[tuple[str, object]], repeated: list[str] = repeated) -> None:
+            keys = [key for key, _ in pairs]
+            repeated += sorted({key for key in keys if keys.count(key) > 1})
+
+        with suppress(ValueError):
+            json.loads(raw, object_pairs_hook=note)
+        for key in repeated:
+            yield f"ado:{room} names {key} twice; keep one of them"
+
+
 def _secret_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[str]:
+    demanding = given.get("profile") == Profile.PRODUCTION
+    storage = {ConfigSecret.OBJECT_STORAGE_ACCESS_KEY, ConfigSecret.OBJECT_STORAGE_SECRET_KEY}
+    half_given = storage if storage.intersection(given) else set[ConfigSecret]()
     for secret in ConfigSecret:
         set_it = f"pulumi config set --secret {secret}"
         if secret not in given:
-            if given.get("profile") == Profile.PRODUCTION:
+            if demanding and secret not in GENERATED:
                 yield f"ado:{secret} is missing; profile production demands it\n    {set_it}"
+            elif secret in half_given:
+                yield f"ado:{secret} is missing; the other of the two keys is given\n    {set_it}"
         elif secret not in encrypted:
             yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
         elif not given[secret].strip():
@@ -122,13 +149,33 @@ def _production_problems(rooms: Mapping[str, Any]) -> Iterable[str]:
             "ado:protectData = false: profile production demands true; to take the stack down on "
             "purpose, give up the profile first\n    pulumi config rm profile"
         )
-    for room, tier in parsed.items():
+    if isinstance(edge := parsed.get("edge"), EdgeSettings) and not edge.tls_issuer:
+        yield (
+            "ado:edge.tlsIssuer is missing; profile production demands one\n"
+            "    pulumi config set --path 'ado:edge.tlsIssuer' NAME"
+        )
+    for key, tier in _tiers(parsed):
         if isinstance(tier, TierSettings) and tier.minimum_replicas < 2:
-            key = f"ado:{room}.{tier.MINIMUM}"
+            minimum = f"ado:{key}.{tier.MINIMUM}"
             yield (
-                f"{key} = {tier.minimum_replicas}: profile production demands at least 2\n"
-                f"    pulumi config set --path '{key}' 2"
+                f"{minimum} = {tier.minimum_replicas}: profile production demands at least 2\n"
+                f"    pulumi config set --path '{minimum}' 2"
             )
+        if tier.SPREADS and tier.anti_affinity is not AntiAffinity.REQUIRED:
+            spread = f"ado:{key}.antiAffinity"
+            yield (
+                f"{spread} = {tier.anti_affinity}: profile production demands required\n"
+                f"    pulumi config set --path '{spread}' required"
+            )
+
+
+def _tiers(parsed: Mapping[str, Any]) -> Iterable[tuple[str, TierSettings | StoreSettings]]:
+    """Every tier and store, those of a mapping one by one, with the key that leads to it."""
+    for room, found in parsed.items():
+        named = found.items() if isinstance(found, Mapping) else [("", found)]
+        for name, tier in named:
+            if isinstance(tier, TierSettings | StoreSettings):
+                yield ".".join(filter(None, (room, name))), tier
 
 
 def _parsed(rooms: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -142,17 +189,22 @@ def _parsed(rooms: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
 
 
 def _describe(error: ErrorDetails, rooms: Mapping[str, Any]) -> str:
-    path = "ado:" + _dotted(error["loc"])
+    location = error["loc"]
+    reason = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if not location:  # a rule between rooms names its keys itself
+        return reason
+    if location[-1] == "[key]":
+        return f"ado:{_dotted(location[:-1])} is no possible name: {reason}"
+    path = "ado:" + _dotted(location)
     if error["type"] == "extra_forbidden":
-        *parents, key = error["loc"]
+        *parents, key = location
         known = _keys_at(parents)
         remove = f"pulumi config rm --path '{path}'"
         return f"{path} is unknown; {_suggest(str(key), known)}\n    {remove}"
     if error["type"] == "missing":
-        leaf = _dotted(_first_leaf(error["loc"]))
+        leaf = _dotted(_first_leaf(location))
         return f"{path} is missing\n    pulumi config set --path 'ado:{leaf}' VALUE"
-    reason = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    shown = _shown(error["loc"], rooms)
+    shown = _shown(location, rooms)
     if shown is None:
         return f"{path}: {reason}"
     how, flag = _SPELLINGS.get(error["type"], ("", ""))
@@ -160,28 +212,47 @@ def _describe(error: ErrorDetails, rooms: Mapping[str, Any]) -> str:
 
 
 def _dotted(location: Iterable[int | str]) -> str:
-    return ".".join(str(step) for step in location)
+    """A location as `pulumi config set --path` takes it."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).removeprefix(".")
 
 
 def _keys_at(location: Iterable[int | str]) -> list[str]:
-    """The keys known at a location; none where it holds a plain value."""
+    """The keys known at a location; none where it holds a plain value or names of its own."""
     kind: Any = Settings
     for step in location:
-        kind = _fields(kind)[str(step)].annotation
+        kind = _below(kind, str(step))
     return list(_fields(kind))
 
 
+def _below(kind: object, key: str) -> object:
+    """The kind of what a key of a model, or any key of a mapping of models, leads to."""
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    found = _fields(kind).get(key)
+    return found.annotation if found else None
+
+
 def _fields(kind: object) -> dict[str, FieldInfo]:
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+    kinds = [kind, *get_args(kind)] if get_origin(kind) is not dict else []
+    models = [each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)]
+    if not models:
         return {}
-    return {field.alias or name: field for name, field in kind.model_fields.items()}
+    return {field.alias or name: field for name, field in models[0].model_fields.items()}
 
 
 def _first_leaf(location: Iterable[int | str]) -> list[int | str]:
     """The location itself, or the first plain value below it: what one command can set."""
     path = list(location)
-    while keys := _keys_at(path):
-        path.append(keys[0])
+    kind: object = Settings
+    for step in path:
+        kind = _below(kind, str(step))
+    while get_origin(kind) is dict or _fields(kind):
+        step = next(iter(_fields(kind)), "NAME")
+        path.append(step)
+        kind = _below(kind, step)
+    if get_origin(kind) is tuple:
+        path.append(0)
     return path
 
 
@@ -200,7 +271,7 @@ def _shown(location: Iterable[int | str], rooms: Mapping[str, Any]) -> str | Non
             return None
     if isinstance(value, dict | list):
         return None
-    return re.sub(r"//[^/@\s]*@", "//…@", json.dumps(value, ensure_ascii=False))[:120]
+    return re.sub(r"//.*@", "//…@", json.dumps(value, ensure_ascii=False))[:120]
 
 
 def _message(problems: list[str]) -> str:

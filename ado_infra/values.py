@@ -1,4 +1,4 @@
-"""The types that settings are made of: quantities, percentages, hosts, image registries.
+"""The types that settings are made of: quantities, durations, hosts, registries, buckets.
 
 Each is a plain string or number in YAML and stays one in Python; the annotated types below refuse
 what Kubernetes would refuse, or accept and never be able to satisfy. Grammar of quantities:
@@ -34,6 +34,7 @@ _MEMORY_UNITS: Final = {
     "Ti": 2**40,
 }
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _PATH_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
 
 
@@ -101,6 +102,32 @@ def _dns_name(host: str) -> str:
     return host
 
 
+def _label_key(key: str) -> str:
+    """An optional DNS prefix and a name, as labels are keyed."""
+    prefix, slash, name = key.rpartition("/")
+    if (slash and not is_dns_name(prefix)) or not _LABEL_NAME.fullmatch(name):
+        raise ValueError("is no label key; write it as name or prefix.example.com/name")
+    if prefix == "app.kubernetes.io":
+        raise ValueError("is a label that the platform sets itself; remove it")
+    return key
+
+
+def _label_value(value: str) -> str:
+    if value and not _LABEL_NAME.fullmatch(value):
+        raise ValueError("is no label value; at most 63 letters, digits, '-', '_' and '.'")
+    return value
+
+
+def _bucket_name(name: str) -> str:
+    labels = name.split(".")
+    numbers = all(label.isdecimal() for label in labels)
+    if not 3 <= len(name) <= 63 or not is_dns_name(name) or (len(labels) == 4 and numbers):
+        raise ValueError(
+            "is no bucket name; 3 to 63 lower-case letters, digits, dots and hyphens, no address"
+        )
+    return name
+
+
 def _registry(value: str) -> str:
     """An optional host[:port], then path components, as images are named."""
     first, *rest = value.split("/")
@@ -120,9 +147,16 @@ def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is no URL; write it as http://host[:port]/path")
-    if parts.username or parts.password:
+    if "@" in value:  # wherever it is: a password with a slash in it ends the host's part
         raise ValueError("carries credentials; no secret belongs into a plain setting")
     _dns_name(parts.hostname)
+    try:
+        _ = parts.port
+    except ValueError:
+        message = "has a port that is no number up to 65535; write it as host[:port]"
+        raise ValueError(message) from None
+    if parts.query or parts.fragment or re.search(r"\s", value):
+        raise ValueError("is more than an address; write it as http://host[:port]/path")
     return value
 
 
@@ -141,6 +175,12 @@ IntOrPercent = Annotated[int | str, PlainValidator(_int_or_percent)]
 Percentage = Annotated[int, Field(ge=1, le=100)]
 ReplicaCount = Annotated[int, Field(ge=1, le=1000)]
 """A number of pods; the upper bound only catches slips of the finger."""
+Seconds = Annotated[int, Field(ge=1, le=86_400)]
+"""A duration of at most a day."""
+LabelKey = Annotated[str, AfterValidator(_label_key)]
+LabelValue = Annotated[str, AfterValidator(_label_value)]
+BucketName = Annotated[str, AfterValidator(_bucket_name)]
+"""A bucket's name, by the rules of S3's general purpose buckets."""
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DnsName = Annotated[str, AfterValidator(_dns_name)]

@@ -1,4 +1,4 @@
-"""What every cluster is expected to have: DNS, metrics, a StorageClass, monitoring CRDs."""
+"""What a platform expects around it: DNS, metrics, a StorageClass, CRDs, object storage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sandbox import control_plane, kubectl, storage
+from sandbox import control_plane, kubectl, object_storage, storage
 from sandbox.control_plane import MASTERS, Keys
 from sandbox.files import locked, write
 from sandbox.network import FABRIC_ADDRESS
@@ -24,7 +24,7 @@ MONITORING_KINDS = ("podmonitors", "prometheusrules", "servicemonitors")
 
 
 def programs(sandbox: Sandbox, keys: Keys, tools: Mapping[str, Path]) -> list[Program]:
-    """CoreDNS, metrics-server and the volume provisioner, beside the control plane."""
+    """CoreDNS, metrics-server, volume provisioner, object storage, beside the control plane."""
     kubeconfig = keys.kubeconfig("sandbox-addons", groups=(MASTERS,))
     corefile = sandbox.state / "Corefile"
     zones = _corefile(kubeconfig)
@@ -64,6 +64,7 @@ def programs(sandbox: Sandbox, keys: Keys, tools: Mapping[str, Path]) -> list[Pr
         ),
         program("metrics-server", metrics_server, f"https://{FABRIC_ADDRESS}:{METRICS_PORT}/livez"),
         program("provisioner", provisioner, None),
+        object_storage.program(sandbox, tools),
     ]
 
 
@@ -74,7 +75,7 @@ def install(sandbox: Sandbox, keys: Keys) -> None:
     """
     # The API server makes its namespaces some moments after it is ready.
     kubectl.run(sandbox, "wait", "--for=create", "--timeout=30s", "namespace/kube-system")
-    manifests = [*_dns(), *_metrics(keys), storage.storage_class()]
+    manifests = [*_dns(), *_metrics(keys), *_object_storage(), storage.storage_class()]
     kubectl.run(
         sandbox,
         *("apply", "--server-side", "--force-conflicts", "--field-manager=ado-sandbox"),
@@ -150,6 +151,11 @@ def _metrics(keys: Keys) -> list[dict[str, Any]]:
     }
     endpoints = [{"port": METRICS_PORT, "protocol": "TCP"}]
     return [*_beside_the_control_plane("metrics-server", spec, endpoints), api_service]
+
+
+def _object_storage() -> list[dict[str, Any]]:
+    ports = [{"name": "http", "port": object_storage.PORT, "protocol": "TCP"}]
+    return _beside_the_control_plane(object_storage.SERVICE, {"ports": ports}, ports)
 
 
 def _beside_the_control_plane(

@@ -17,6 +17,7 @@ from sandbox import (
     control_plane,
     images,
     kubectl,
+    limits,
     machine,
     network,
     node,
@@ -35,7 +36,7 @@ from sandbox.progress import step
 from sandbox.record import Record
 
 DEFAULT_NODES = 3
-MODULES = (tools.ETCD, tools.KUBERNETES, tools.COREDNS, tools.METRICS_SERVER)
+MODULES = (tools.ETCD, tools.KUBERNETES, tools.COREDNS, tools.METRICS_SERVER, tools.RCLONE)
 API_DEADLINE, PROGRAMS_DEADLINE, NODES_DEADLINE = 120.0, 90.0, 90
 """Seconds; on two cores everything takes under fifteen."""
 
@@ -76,6 +77,7 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
     machine.require_kernel()
     with _alone(sandbox, console):
         wanted = _plan(sandbox, nodes)
+        limits.lift()
         with step(console, "Programs") as report:
             packages.ensure(report)
             binaries = tools.ensure(MODULES, report)
@@ -115,6 +117,7 @@ def down(sandbox: Sandbox, console: Console) -> bool:
             with step(console, f"Removing sandbox {sandbox.name}"):
                 removal.remove(sandbox)
         lock.unlink()
+    limits.restore()
     removal.remove_empty_roots()
     return found
 

@@ -7,7 +7,6 @@ so that it stays clean, and KUBECONFIG, `~/.kube` and `~/.pulumi` of the user pl
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -24,20 +23,12 @@ from typing import Any, Final
 
 from pulumi import automation
 from pulumi.automation import events
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from sandbox import files, plugins
+from sandbox import files, object_storage, plugins, stack_files
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
+from sandbox.stack_files import ACCESS_KEY, SECRET_KEY
 from sandbox.tools import PULUMI, Report, ensure
-
-SANDBOX_SECRETS: Final = ("anthropicApiKey", "googleApiKey")
-"""Secrets that a stack demands and that only its owner has: the sandbox puts in marked values."""
-_CLUSTERS: Final = tuple(
-    f"kubernetes:{key}" for key in ("kubeconfig", "context", "cluster", "namespace")
-)
-_ENCRYPTION_KEYS: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 _UNTOUCHED: Final = (events.OpType.SAME, events.OpType.REFRESH, events.OpType.READ)
 
@@ -75,7 +66,7 @@ class Outcome:
             self.changes = {str(getattr(op, "value", op)): n for op, n in changes.items()}
         diagnostic = event.diagnostic_event
         if diagnostic and diagnostic.severity == "error":
-            message = plain(diagnostic.message)
+            message = _of_resource(diagnostic.urn) + plain(diagnostic.message)
             # The program's own words come once more, behind the host's.
             if message and not any(known in message for known in self.errors):
                 self.errors.append(message)
@@ -90,7 +81,9 @@ class Engine:
     """One stack of a checkout's program, in one sandbox."""
 
     stand_in_secrets: list[str]
-    """Keys of the secrets that the sandbox has put in just now."""
+    """Keys of the secrets that the sandbox has put in just now and that open nothing."""
+    given_object_storage: bool
+    """Whether the sandbox has put in the keys of its own object storage just now."""
 
     def __init__(self, sandbox: Sandbox, checkout: Path, stack: str, report: Report) -> None:
         """Prepares the engine's home and the stack's copy.
@@ -100,13 +93,15 @@ class Engine:
         self._sandbox = sandbox
         self._checkout = checkout
         self._name = stack
-        source = stack_file(checkout, stack)
+        source = stack_files.find(checkout, stack)
         self._pulumi = ensure([PULUMI], report)["pulumi"]
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._alone():
             plugins.install(self.home)
-            self._copy_project(source)
+            host = _language_host()
+            stack_files.copy_project(checkout, self.project, runs_in_place=host is not None)
+            self._demanded = stack_files.copy_stack(source, self.project)
             self._stack = self._select()
             self._give_secrets()
 
@@ -126,12 +121,19 @@ class Engine:
         return self._sandbox.pulumi / "project" / self._name
 
     def preview(
-        self, on_event: OnEvent | None = None, on_output: OnOutput | None = None
+        self,
+        on_event: OnEvent | None = None,
+        on_output: OnOutput | None = None,
+        *,
+        refresh: bool = True,
     ) -> Outcome:
-        """What `up` would change, with every planned object; changes nothing."""
+        """What `up` would change, with every planned object; changes nothing.
+
+        Without `refresh` it trusts the state instead of looking at the cluster.
+        """
         return self._run(
             lambda see: self._stack.preview(
-                on_event=see, on_output=on_output, diff=True, refresh=True
+                on_event=see, on_output=on_output, diff=True, refresh=refresh
             ),
             on_event,
         )
@@ -255,35 +257,16 @@ class Engine:
         finally:
             sys.path.remove(str(self._checkout))
 
-    def _copy_project(self, stack_file: Path) -> None:
-        """Copies project and stack file; the copy keeps the sandbox's own secrets."""
-        project = _load(self._checkout / "Pulumi.yaml")
-        _keep_to_the_sandbox(project)
-        if _language_host():
-            project["main"] = str(self._checkout)
-            project["runtime"] = {"name": "python", "options": {"virtualenv": sys.prefix}}
-        _dump(project, self.project / "Pulumi.yaml")
-
-        copy = self.project / stack_file.name
-        kept = _load(copy) if copy.exists() else {}
-        document = _load(stack_file)
-        _keep_to_the_sandbox(document)
-        given = document.get("config") or {}
-        # Values encrypted for the user's own stack cannot be read here: ours take their place.
-        self._encrypted = [path for key in given for path in _secure_paths(given[key], key)]
-        own = {key: v for key, v in (kept.get("config") or {}).items() if _is_secure(v)}
-        plain = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
-        encryption = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept}
-        _dump(encryption | {"config": own | plain}, copy)
-
     def _give_secrets(self) -> None:
         """Puts in what only the stack's owner has: a production stack is refused without."""
-        config = _load(self.project / f"Pulumi.{self._name}.yaml")["config"]
-        self.stand_in_secrets = []
-        for path in {*self._encrypted, *(f"ado:{key}" for key in SANDBOX_SECRETS)}:
-            if config.get(path) is None:
-                self.set_secret(path, f"sandbox-{path.split(':')[-1]}-{secrets.token_hex(8)}")
-                self.stand_in_secrets.append(path)
+        keys = object_storage.credentials(self._sandbox)
+        opening = {ACCESS_KEY: keys.access_key, SECRET_KEY: keys.secret_key}
+        missing = sorted(self._demanded)
+        for path in missing:
+            stand_in = f"sandbox-{path.split(':')[-1]}-{secrets.token_hex(8)}"
+            self.set_secret(path, opening.get(path, stand_in))
+        self.stand_in_secrets = [path for path in missing if path not in opening]
+        self.given_object_storage = len(self.stand_in_secrets) < len(missing)
 
     def _clear_stale_locks(self) -> None:
         # Nobody else runs the engine here, so a lock was left by one that was killed.
@@ -305,75 +288,15 @@ class Engine:
         return done.stdout
 
 
-def stack_file(checkout: Path, stack: str) -> Path:
-    """A stack's file in a checkout.
-
-    Raises SandboxError when there is none, or when it is no YAML mapping.
-    """
-    file = checkout / f"Pulumi.{stack}.yaml"
-    if not file.exists():
-        known = sorted(p.suffixes[0].removeprefix(".") for p in checkout.glob("Pulumi.*.yaml"))
-        raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
-    _load(file)
-    return file
-
-
 def _language_host() -> str | None:
     """The official Python language host, where the engine finds one."""
     return shutil.which("pulumi-language-python")
 
 
-def _load(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping; empty counts as one.
-
-    Raises SandboxError naming file and line when it does not.
-    """
-    try:
-        loaded = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise SandboxError(
-            f"{path}{where}: {getattr(error, 'problem', None) or 'no valid YAML'}"
-        ) from None
-    if not isinstance(loaded or {}, dict) or not isinstance(
-        (loaded or {}).get("config") or {}, dict
-    ):
-        raise SandboxError(f"{path}: it, and its `config`, must be mappings of keys to values.")
-    return loaded or {}
-
-
-def _dump(document: Mapping[str, Any], path: Path) -> None:
-    with io.StringIO() as text:
-        YAML().dump(document, text)
-        files.write(path, text.getvalue())
-
-
-def _keep_to_the_sandbox(document: Mapping[str, Any]) -> None:
-    """Drops what would lead the engine to another cluster than the sandbox's."""
-    for key in _CLUSTERS:
-        (document.get("config") or {}).pop(key, None)
-
-
-def _is_secure(value: object) -> bool:
-    return isinstance(value, Mapping) and "secure" in value
-
-
-def _secure_paths(value: object, path: str) -> list[str]:
-    """Where below a config value encrypted ones are, as `pulumi config --path` names them."""
-    if _is_secure(value):
-        return [path]
-    if isinstance(value, Mapping):
-        return [found for key in value for found in _secure_paths(value[key], f"{path}.{key}")]
-    return []
-
-
-def _without_secure(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {
-            key: _without_secure(inner) for key, inner in value.items() if not _is_secure(inner)
-        }
-    return value
+def _of_resource(urn: str | None) -> str:
+    """Which object an error is about, where it is about one."""
+    kind, name = (urn or "::").split("::")[-2:]
+    return f"{name}: " if "kubernetes:" in kind else ""
 
 
 def plain(message: str) -> str:

@@ -1,61 +1,28 @@
 """Container images without a registry: built here once, imported into each node's containerd.
 
-Three cached steps, each under the hash of its recipe: a Debian base (about a minute), the pause
-image taken out of it, and the stand-in, a thin layer over it (under a second). A node is told the
-very references that a stack names, so the kubelet finds every image and pulls none.
+Three cached steps, each under the hash of its recipe: a Debian base (see `debian`), the pause
+image taken out of it, and the platform's images, thin layers over it (a second). A node is told
+the very references that a stack names, so the kubelet finds every image and pulls none.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
+import re
 import subprocess
 import tarfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from sandbox import oci
+from sandbox import debian, oci, recipes
 from sandbox.errors import SandboxError
-from sandbox.files import locked
-from sandbox.paths import cache_dir
 from sandbox.tools import Report
 
 PAUSE = "localhost/ado-sandbox/pause:1"
 """What containerd's `sandbox_image` names; load `pause_archive` under it."""
-
-SUITE = "bookworm"
-BASE_PACKAGES = (
-    "catatonit",  # the pause program: statically linked, waits, reaps
-    "python3-minimal",
-    "python3-aiohttp",
-    "python3-asyncpg",
-    "python3-prometheus-client",
-    "python3-redis",
-    "python3-yaml",
-)
-UNWANTED = (  # directories whose contents no container reads: half of a Debian system
-    "boot",
-    "dev",
-    "proc",
-    "sys",
-    "usr/lib/*/gconv",
-    "usr/share/doc",
-    "usr/share/i18n",
-    "usr/share/info",
-    "usr/share/locale",
-    "usr/share/man",
-    "var/cache",
-    "var/lib/apt",
-    "var/lib/dpkg/info",
-    "var/log",
-)
 
 STANDIN_ROLES = ("api-gateway", "dashboard", "orchestrator", "worker")
 STANDIN_SOURCE = Path(__file__).parent / "standin"
@@ -71,8 +38,16 @@ STANDIN_CONFIG: dict[str, Any] = {
     "User": "10001:10001",
 }
 
-UNUSED_FOR = 7 * 24 * 3600
-"""Seconds after which an archive that no sandbox asked for may go."""
+DATABASES = {  # the official image's name → its server's major version and its user's home
+    "postgres": (debian.POSTGRESQL, "/var/lib/postgresql"),
+    "redis": (debian.REDIS, "/data"),
+}
+DATABASE_USER = 999
+"""The official images' user of the server's name."""
+DATABASE_CONFIG: dict[str, Any] = {
+    "Env": [f"PATH=/usr/lib/postgresql/{debian.POSTGRESQL}/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
+}
+"""No user, as in the official images: a pod must say that it does not run as root."""
 
 
 def pause_archive(report: Report) -> Path:
@@ -83,7 +58,7 @@ def pause_archive(report: Report) -> Path:
     config = {"Entrypoint": ["/pause", "-P"], "User": "65535:65535"}
 
     def build(target: Path, scratch: Path) -> None:
-        with tarfile.open(_base_layer(report)) as base:
+        with tarfile.open(debian.layer(report)) as base:
             program = base.extractfile("./usr/bin/catatonit")
             if program is None:
                 raise SandboxError("The Debian base has no usr/bin/catatonit to make pause from.")
@@ -91,47 +66,59 @@ def pause_archive(report: Report) -> Path:
             oci.write_layer(layer, {"pause": (program.read(), 0o755)})
         oci.write_archive(target, [oci.Image(PAUSE, config, [layer])])
 
-    return _cached("pause", [*_base_recipe(), json.dumps(config)], build)
+    return recipes.made("pause", [*debian.recipe(), json.dumps(config)], build)
 
 
-def standin_archive(report: Report) -> Path:
-    """The archive of the stand-in: one program, and an image for each role that it plays.
+def platform_archive(report: Report) -> Path:
+    """The archive of what the platform's pods run: the stand-in in each of its roles, databases.
+
+    One for all, so that a node reads the base that they share once.
 
     Raises SandboxError when the Debian base cannot be built.
     """
-    program = {path.name: path.read_bytes() for path in sorted(STANDIN_SOURCE.glob("*.py"))}
-    recipe = [*_base_recipe(), json.dumps(STANDIN_CONFIG)]
+    program = {
+        f"opt/standin/{path.name}": (path.read_bytes(), 0o644)
+        for path in sorted(STANDIN_SOURCE.glob("*.py"))
+    }
+    recipe = [*debian.recipe(), json.dumps([STANDIN_CONFIG, DATABASES, DATABASE_CONFIG])]
     recipe += [f"{name}\n{source!r}" for name, source in program.items()]
-    version = _hash(recipe)
+    version = recipes.version(recipe)
 
     def build(target: Path, scratch: Path) -> None:
-        layer = scratch / "layer.tar"
-        files = {f"opt/standin/{name}": (source, 0o644) for name, source in program.items()}
-        oci.write_layer(layer, files)
-        layers = [_base_layer(report), layer]
-        report("packing the stand-in")
-        images = [
-            oci.Image(
-                f"localhost/ado-sandbox/{role}:{version}", _standin_config(role, version), layers
-            )
-            for role in STANDIN_ROLES
-        ]
-        oci.write_archive(target, images)
+        base = debian.layer(report)
+        report("packing the platform's images")
 
-    return _cached("standin", recipe, build)
+        def image(name: str, config: dict[str, Any], layer: Path) -> oci.Image:
+            return oci.Image(f"localhost/ado-sandbox/{name}:{version}", config, [base, layer])
+
+        standin = scratch / "standin.tar"
+        oci.write_layer(standin, program)
+        found = [image(role, _standin_config(role, version), standin) for role in STANDIN_ROLES]
+        for name, (_, home) in DATABASES.items():
+            layer = scratch / f"{name}.tar"
+            oci.write_layer(layer, _users(name, home))
+            found.append(image(name, DATABASE_CONFIG, layer))
+        oci.write_archive(target, found)
+
+    return recipes.made("platform", recipe, build)
 
 
 def archive_for(reference: str, report: Report) -> Path:
     """The archive with the image that stands for a reference, built when it is missing.
 
-    Raises SandboxError for a reference that nothing here stands for.
+    Raises SandboxError for a reference that nothing here stands for, and for another major
+    version of a database than there is.
     """
-    if _last_segment(reference) in STANDIN_ROLES:
-        return standin_archive(report)
-    raise SandboxError(
-        f"The sandbox has no registry and nothing that stands for the image {reference}. "
-        f"It knows images whose last path segment is one of: {', '.join(STANDIN_ROLES)}."
-    )
+    segment = _last_segment(reference)
+    if segment in DATABASES:
+        _require_major(reference, DATABASES[segment][0])
+    elif segment not in STANDIN_ROLES:
+        known = ", ".join((*STANDIN_ROLES, *DATABASES))
+        raise SandboxError(
+            f"The sandbox has no registry and nothing that stands for the image {reference}. "
+            f"It knows images whose last path segment is one of: {known}."
+        )
+    return platform_archive(report)
 
 
 def provide(containerd_sockets: Sequence[Path], references: Sequence[str], report: Report) -> None:
@@ -223,91 +210,27 @@ def _normalised(reference: str) -> str:
     return f"{host}/{path}{at}{digest}"
 
 
+def _require_major(reference: str, major: int) -> None:
+    """Refuse a tag of another major version; a digest alone says nothing about versions."""
+    name, _, digest = reference.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    seen = re.match(r"\d+", tag)
+    if (tag or not digest) and not (seen and int(seen[0]) == major):
+        raise SandboxError(
+            f"The sandbox has nothing that stands for the image {reference}: its own "
+            f"{_last_segment(reference)} is version {major}, and the tag {tag or 'latest'!r} does "
+            "not begin with that."
+        )
+
+
+def _users(name: str, home: str) -> dict[str, tuple[bytes, int]]:
+    """User and group of the official image instead of the Debian package's; initdb wants them."""
+    users = {"root": (0, "/root"), name: (DATABASE_USER, home), "nobody": (65534, "/nonexistent")}
+    passwd = "".join(f"{n}:x:{i}:{i}::{home}:/bin/sh\n" for n, (i, home) in users.items())
+    group = "".join(f"{n}:x:{i}:\n" for n, (i, _) in users.items())
+    return {"etc/passwd": (passwd.encode(), 0o644), "etc/group": (group.encode(), 0o644)}
+
+
 def _standin_config(role: str, version: str) -> dict[str, Any]:
     itself = [f"STANDIN_ROLE={role}", f"STANDIN_VERSION={version}"]
     return STANDIN_CONFIG | {"Env": [*STANDIN_CONFIG["Env"], *itself]}
-
-
-def _base_recipe() -> list[str]:
-    return [SUITE, *BASE_PACKAGES, *UNWANTED]
-
-
-def _base_layer(report: Report) -> Path:
-    """The layer tar of the Debian base that all images share."""
-
-    def build(target: Path, scratch: Path) -> None:
-        root = scratch / "root"
-        root.mkdir()
-        root.chmod(0o755)  # becomes the container's `/`, whatever the umask says here
-        _debootstrap(root, report)
-        report("packing the Debian base")
-        with tarfile.open(target, "w") as layer:
-            layer.add(root, ".", filter=_wanted)
-
-    return _cached("base", _base_recipe(), build)
-
-
-def _wanted(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """Drop what is in an unwanted directory; the empty directory stays."""
-    directory = str(PurePosixPath(entry.name).parent)
-    if any(fnmatch(directory, pattern) for pattern in UNWANTED):
-        return None
-    entry.uname = entry.gname = ""  # numbers only: names would mean this machine's users
-    return entry
-
-
-def _debootstrap(root: Path, report: Report) -> None:
-    # Namespaces of its own: what it mounts is never seen here and ends with it, as do its
-    # children, however it or this process dies.
-    isolated = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork"]
-    isolated += ["--kill-child", "--mount-proc"]
-    packages = ",".join(BASE_PACKAGES)
-    debootstrap = ["debootstrap", "--variant=minbase", f"--include={packages}", SUITE, str(root)]
-    last_lines: list[str] = []
-    with subprocess.Popen(
-        [*isolated, *debootstrap], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                last_lines = [*last_lines[-9:], line.rstrip()]
-                report(f"Debian base: {line.strip().removeprefix('I: ')}")
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        raise SandboxError("debootstrap failed; its last lines:\n" + "\n".join(last_lines))
-
-
-def _cached(kind: str, recipe: Sequence[str], build: Callable[[Path, Path], None]) -> Path:
-    """The file made by this recipe: from the cache, else by `build(target, scratch directory)`.
-
-    It appears under its name when it is whole, and one process at a time builds a kind.
-    """
-    directory = cache_dir() / "images"
-    directory.mkdir(exist_ok=True)
-    cached = directory / f"{kind}-{_hash(recipe)}.tar"
-    if not cached.exists():
-        with locked(directory / f"{kind}.lock", lambda: None):
-            if not cached.exists():
-                scratch = directory / f"{kind}.partial"
-                shutil.rmtree(scratch, ignore_errors=True)  # an interrupted build's
-                scratch.mkdir()
-                try:
-                    build(scratch / "result.tar", scratch)
-                    (scratch / "result.tar").rename(cached)
-                finally:
-                    shutil.rmtree(scratch, ignore_errors=True)
-                _forget_unused(directory, kind)
-    os.utime(cached)  # not touch, which would make an empty one of a file just forgotten
-    return cached
-
-
-def _forget_unused(directory: Path, kind: str) -> None:
-    """Every change of a program makes another archive: those of old changes go."""
-    for path in directory.glob(f"{kind}-*.tar"):
-        if path.stat().st_mtime < time.time() - UNUSED_FOR:
-            path.unlink()
-
-
-def _hash(recipe: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:12]

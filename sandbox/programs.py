@@ -15,8 +15,8 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -44,6 +44,8 @@ class Program:
     """Programs that must be ready before this one starts; it is stopped before they are."""
     configuration: str = ""
     """`digest` of the files it reads when it starts: with others it is started again."""
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables beside the supervisor's own; they may be secret: only root can read the list."""
 
 
 class State(StrEnum):

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+import re
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from dataclasses import replace
+from typing import Any, Final
 
 from kubernetes import client, config
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 from urllib3.exceptions import HTTPError
 
+from sandbox import kubectl
+from sandbox import tiers as interpreted
 from sandbox.errors import SandboxError
+from sandbox.objects import Model, Objects
 from sandbox.paths import Sandbox
-
-Model: TypeAlias = Any
-"""A model of the client: to its types every field may be missing, also those that never are."""
+from sandbox.tiers import Platform, Tier
 
 PART_OF: Final = "app.kubernetes.io/part-of=ado"
 DEADLINE: Final = 300.0
@@ -24,21 +33,23 @@ DEADLINE: Final = 300.0
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds that the API server may take to answer."""
 
+_FOR_TIERS: Final = ("deployments", "stateful_sets", "jobs", "autoscalers", "pods", "warnings")
+_FOR_PLATFORM: Final = (*_FOR_TIERS, "services", "claims", "ingresses")
+_FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
+    # What the controllers make need not have the platform's labels.
+    "pods": {},
+    "claims": {},
+    "warnings": {"field_selector": "type=Warning"},
+}
+_ASK_FOR_VERSION: Final = {
+    "postgresql": ("postgres", "--version"),
+    "redis": ("redis-server", "--version"),
+}
+"""Component → the command that says which server really runs, whatever the image is called."""
 
-@dataclass(frozen=True)
-class Tier:
-    """One workload as it runs."""
 
-    name: str
-    ready: int
-    wanted: int
-    version: str
-    settled: bool
-    """Whether every pod is of the newest template and Ready, and no other is left."""
-    reason: str
-    """Why it is not; empty when it is."""
-    autoscaler: str
-    """`cpu 3%/70%, 1 to 2`; empty without one."""
+class GaveUpError(SandboxError):
+    """Something that no waiting helps."""
 
 
 def api(sandbox: Sandbox) -> client.ApiClient:
@@ -47,19 +58,28 @@ def api(sandbox: Sandbox) -> client.ApiClient:
 
 
 def tiers(connection: client.ApiClient, namespace: str) -> list[Tier]:
-    """Every workload of the platform, by name.
+    """Every workload and Job of the platform, without their Services and claims.
 
     Raises SandboxError when the API server does not answer.
     """
-    with _answering():
-        scalers = client.AutoscalingV2Api(connection).list_namespaced_horizontal_pod_autoscaler(
-            namespace, _request_timeout=REQUEST_TIMEOUT
+    return interpreted.tiers(_read(connection, namespace, _FOR_TIERS))
+
+
+def platform(sandbox: Sandbox, connection: client.ApiClient, namespace: str) -> Platform:
+    """Everything that can be said of a running platform, with the versions that really run.
+
+    Raises SandboxError when the API server does not answer.
+    """
+    seen = _read(connection, namespace, _FOR_PLATFORM)
+    seen = replace(seen, monitors=_monitors(connection, namespace))
+    found = interpreted.platform(namespace, seen)
+    with ThreadPoolExecutor() as pool:
+        return replace(
+            found,
+            tiers=[
+                *pool.map(lambda tier: _with_real_version(sandbox, namespace, tier), found.tiers)
+            ],
         )
-        deployments = client.AppsV1Api(connection).list_namespaced_deployment(
-            namespace, label_selector=PART_OF, _request_timeout=REQUEST_TIMEOUT
-        )
-    scaled = {scaler.spec.scale_target_ref.name: scaler for scaler in scalers.items}
-    return [_tier(deployment, scaled) for deployment in deployments.items]
 
 
 def wait_until_ready(
@@ -67,12 +87,13 @@ def wait_until_ready(
 ) -> list[Tier]:
     """Every tier, once all of them are settled.
 
-    Raises SandboxError after `deadline` seconds, saying which tier lacks what.
+    Raises SandboxError after `deadline` seconds, or as soon as a Job has failed for good, saying
+    which tier lacks what.
     """
     attempts = Retrying(
-        retry=retry_if_exception_type(SandboxError),
+        retry=retry_if_exception_type(SandboxError) & retry_if_not_exception_type(GaveUpError),
         stop=stop_after_delay(deadline),
-        wait=wait_fixed(0.3),
+        wait=wait_fixed(0.5),
         reraise=True,
     )
     return attempts(_settled_tiers, connection, namespace)
@@ -80,8 +101,9 @@ def wait_until_ready(
 
 def _settled_tiers(connection: client.ApiClient, namespace: str) -> list[Tier]:
     found = tiers(connection, namespace)
-    if missing := [f"  {tier.name}: {tier.reason}" for tier in found if not tier.settled]:
-        raise SandboxError("Not Ready:\n" + "\n".join(missing))
+    if missing := [tier for tier in found if not tier.settled]:
+        said = "\n".join(["Not Ready:", *(f"  {tier.name}: {tier.reason}" for tier in missing)])
+        raise GaveUpError(said) if any(tier.failed for tier in missing) else SandboxError(said)
     return found
 
 
@@ -109,6 +131,65 @@ def endpoints(
     }
 
 
+def _read(connection: client.ApiClient, namespace: str, kinds: Iterable[str]) -> Objects:
+    apps, core = client.AppsV1Api(connection), client.CoreV1Api(connection)
+    lists: dict[str, Callable[..., Model]] = {
+        "deployments": apps.list_namespaced_deployment,
+        "stateful_sets": apps.list_namespaced_stateful_set,
+        "jobs": client.BatchV1Api(connection).list_namespaced_job,
+        "autoscalers": client.AutoscalingV2Api(
+            connection
+        ).list_namespaced_horizontal_pod_autoscaler,
+        "pods": core.list_namespaced_pod,
+        "warnings": core.list_namespaced_event,
+        "services": core.list_namespaced_service,
+        "claims": core.list_namespaced_persistent_volume_claim,
+        "ingresses": client.NetworkingV1Api(connection).list_namespaced_ingress,
+    }
+    with _answering():
+        return Objects(
+            **{
+                kind: lists[kind](
+                    namespace,
+                    _request_timeout=REQUEST_TIMEOUT,
+                    **_FILTERS.get(kind, {"label_selector": PART_OF}),
+                ).items
+                for kind in kinds
+            }
+        )
+
+
+def _monitors(connection: client.ApiClient, namespace: str) -> list[Mapping[str, Any]]:
+    """The ServiceMonitors; none where the cluster does not know the kind."""
+    with _answering():
+        try:
+            listed: Model = client.CustomObjectsApi(connection).list_namespaced_custom_object(
+                "monitoring.coreos.com",
+                "v1",
+                namespace,
+                "servicemonitors",
+                label_selector=PART_OF,
+                _request_timeout=REQUEST_TIMEOUT,
+            )
+        except client.ApiException as error:
+            if error.status != 404:
+                raise
+            return []
+    return listed["items"]
+
+
+def _with_real_version(sandbox: Sandbox, namespace: str, tier: Tier) -> Tier:
+    """The tier with the version that its server says it is; with the image's if it says none."""
+    command = _ASK_FOR_VERSION.get(tier.component)
+    if command is None or tier.kind != "StatefulSet" or not tier.ready:
+        return tier
+    where = ["exec", "-n", namespace, f"statefulset/{tier.name}"]
+    limits = ["--request-timeout=10s", "--pod-running-timeout=5s"]
+    said = kubectl.attempt(sandbox, *where, *limits, "--", *command)
+    version = re.search(r"\d+(\.\d+)+", said.stdout)
+    return replace(tier, version=version[0]) if said.returncode == 0 and version else tier
+
+
 @contextmanager
 def _answering() -> Generator[None]:
     """Turns what the client raises into something the user can act on."""
@@ -124,39 +205,3 @@ def _answering() -> Generator[None]:
         raise SandboxError(
             f"The API server does not answer ({type(error).__name__}); `make up` repairs it."
         ) from None
-
-
-def _tier(deployment: Model, scaled: Mapping[str, Model]) -> Tier:
-    status, scaler = deployment.status, scaled.get(deployment.metadata.name)
-    # The autoscaler raises a new Deployment to its minimum some seconds after it was made.
-    wanted = max(deployment.spec.replicas, scaler.spec.min_replicas if scaler else 0)
-    ready, updated = status.ready_replicas or 0, status.updated_replicas or 0
-    observed = status.observed_generation == deployment.metadata.generation
-    settled = observed and ready == updated == wanted == (status.replicas or 0)
-    blocked = [c.message for c in status.conditions or [] if c.status == "False"]
-    labels = deployment.spec.template.metadata.labels
-    return Tier(
-        name=deployment.metadata.name,
-        ready=ready,
-        wanted=wanted,
-        version=labels.get("app.kubernetes.io/version", ""),
-        settled=settled,
-        reason="" if settled else f"{ready} of {wanted} pods Ready. {' '.join(blocked)}".strip(),
-        autoscaler=_autoscaler(scaler) if scaler else "",
-    )
-
-
-def _autoscaler(scaler: Model) -> str:
-    current = {
-        metric.resource.name: metric.resource.current.average_utilization
-        for metric in scaler.status.current_metrics or []
-        if metric.resource
-    }
-    parts = []
-    for metric in scaler.spec.metrics:
-        if metric.resource:
-            seen = current.get(metric.resource.name)
-            target = metric.resource.target.average_utilization
-            parts.append(f"{metric.resource.name} {'?' if seen is None else seen}%/{target}%")
-    bounds = f"{scaler.spec.min_replicas} to {scaler.spec.max_replicas}"
-    return f"{', '.join(parts)}; {bounds}"

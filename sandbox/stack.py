@@ -1,7 +1,7 @@
-"""`python -m sandbox.stack up|preview|status|destroy`: a stack of this checkout, in a sandbox.
+"""`python -m sandbox.stack COMMAND`: a stack of this checkout, in a sandbox.
 
-What the `make` targets call. Knows the program only as a user does: by its stack files, by what
-the engine plans, and by what runs in the cluster afterwards.
+What the `make` targets call: up, preview, status, picture, destroy. Knows the program only as a
+user does: by its stack files, by what the engine plans, and by what runs in the cluster afterwards.
 """
 
 from __future__ import annotations
@@ -9,23 +9,30 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from kubernetes import client
 from rich.console import Console
-from rich.table import Table
 
-from sandbox import cluster, errors, images, rollout
+from sandbox import cluster, errors, files, images, object_storage, picture, rollout, stack_files
+from sandbox import status as shown
 from sandbox.capacity import nodes_needed
 from sandbox.display import Display
-from sandbox.engine import Engine, Outcome, stack_file
+from sandbox.engine import Engine, Outcome
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.progress import step
+from sandbox.tiers import Platform
 
 CHECKOUT = Path(__file__).parents[1]
+PICTURE = CHECKOUT / "build" / "platform.svg"
+WIDTH = 120
+"""Columns of tables where no terminal says how many it has."""
+NOT_READY = 3
+"""Exit code of `status` when something is not Ready."""
 HOW_TO_LIFT = """\
 The stack is protected: nothing was deleted. To take it down with its data, lift the protection.
 Here: in Pulumi.{stack}.yaml remove `ado:profile` if it is production, set `ado:protectData: false`,
@@ -51,7 +58,7 @@ Project = Annotated[Path, typer.Option("--project", help="The checkout with the 
 def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Start the sandbox when needed, deploy the stack, wait until it is Ready, print its links."""
     console, sandbox, started = _console(), Sandbox(name), time.monotonic()
-    stack_file(project, stack)  # a slip is said before anything is built or started
+    stack_files.find(project, stack)  # a slip is said before anything is built or started
     cluster.up(sandbox, None, console)
     with _engine(sandbox, stack, project, console) as engine:
         _refuse_beside(engine.other_deployed_stacks(), stack)
@@ -63,8 +70,9 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
         outputs = engine.outputs()
     with rollout.api(sandbox) as connection:
         with step(console, "Waiting until every tier is Ready"):
-            tiers = rollout.wait_until_ready(connection, outputs["namespace"])
-        _show(console, tiers, publish(sandbox, connection, outputs))
+            rollout.wait_until_ready(connection, outputs["namespace"])
+        platform = rollout.platform(sandbox, connection, outputs["namespace"])
+        shown.show(console, platform, (), publish(sandbox, connection, outputs))
     console.print(f"Stack {stack} is up ({time.monotonic() - started:.1f} s).")
 
 
@@ -77,20 +85,39 @@ def preview(stack: Stack = "dev", name: Name = "default", project: Project = CHE
 
 
 @app.command()
-def status(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
-    """Show every tier: pods, version, autoscaler, and its link; exit code 0 if all are Ready."""
+def status(
+    stack: Stack = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show every tier: pods, version, endpoints, autoscaler; exit code 0 if all are Ready."""
+    console, sandbox = _console(stderr=as_json), _running(name)
+    platform, missing = _seen(sandbox, stack, project, console)
+    links = {link: _url(link, port) for link, port in cluster.status(sandbox).links.items()}
+    if as_json:
+        typer.echo(shown.as_json(platform, missing, links))
+    else:
+        shown.show(console, platform, missing, links)
+    raise typer.Exit(0 if platform.settled and not missing else NOT_READY)
+
+
+@app.command(name="picture")
+def draw(
+    stack: Stack = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    output: Annotated[Path, typer.Option("--output", help="Where the SVG goes.")] = PICTURE,
+) -> None:
+    """Draw the platform as it runs: every tier, its state, and who talks to whom."""
     console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, project, console) as engine:
-        namespace, deployed = engine.namespace(), engine.workloads()
-    if namespace is None:
-        raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
-    with rollout.api(sandbox) as connection:
-        seen = rollout.tiers(connection, namespace)
-    published = cluster.status(sandbox).links
-    _show(console, seen, {link: _url(link, port) for link, port in published.items()})
-    if missing := deployed - {tier.name for tier in seen}:
-        console.print(f"[red]Missing: {', '.join(sorted(missing))}[/red]; `make up` makes them.")
-    raise typer.Exit(0 if not missing and all(tier.settled for tier in seen) else 3)
+    platform, _ = _seen(sandbox, stack, project, console)
+    if not platform.tiers:
+        raise SandboxError(f"Nothing of stack {stack} runs here; `make up STACK={stack}` mends it.")
+    now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    files.write(output, picture.svg(platform, f"ADO platform, stack {stack}", now), mode=0o644)
+    console.print(f"Drawn: {output}")
 
 
 @app.command()
@@ -98,7 +125,7 @@ def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHE
     """Delete what the stack made; a protected stack is left whole."""
     console, sandbox = _console(), _running(name)
     with _engine(sandbox, stack, project, console) as engine, Display(console) as display:
-        if engine.namespace() is None:
+        if not engine.resources():
             console.print(f"Stack {stack} is not deployed here; there is nothing to delete.")
             return
         outcome = engine.destroy(display.see)
@@ -115,8 +142,11 @@ def main() -> None:
     errors.run(lambda: app(prog_name="python -m sandbox.stack"))
 
 
-def _console() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console
 
 
 def _running(name: str) -> Sandbox:
@@ -133,7 +163,25 @@ def _engine(sandbox: Sandbox, stack: str, project: Path, console: Console) -> Ge
     if engine.stand_in_secrets:
         keys = ", ".join(engine.stand_in_secrets)
         console.print(f"The sandbox puts in secrets of its own, which open nothing: {keys}")
+    if engine.given_object_storage:
+        console.print("The sandbox's own object storage takes the place of the stack's.")
     yield engine
+
+
+def _seen(
+    sandbox: Sandbox, stack: str, project: Path, console: Console
+) -> tuple[Platform, set[str]]:
+    """What runs of a stack, and the workloads that were deployed and are not there.
+
+    Raises SandboxError when it is not deployed.
+    """
+    with _engine(sandbox, stack, project, console) as engine:
+        namespace, deployed = engine.namespace(), engine.workloads()
+    if namespace is None:
+        raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
+    with rollout.api(sandbox) as connection:
+        platform = rollout.platform(sandbox, connection, namespace)
+    return platform, deployed - {tier.name for tier in platform.tiers}
 
 
 def _refuse_beside(others: set[str], stack: str) -> None:
@@ -153,7 +201,7 @@ def _checked(outcome: Outcome, stack: str) -> Outcome:
 
 
 def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
-    """Nodes for all the pods that are planned, and an image under every reference they name."""
+    """Nodes for the planned pods, an image under every reference they name, their buckets."""
     planned = list(plan.objects.values())
     needed = nodes_needed(planned)
     if needed > len(cluster.containerd_sockets(sandbox)):
@@ -161,6 +209,7 @@ def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     with step(console, "Loading images") as report:
         references = sorted({image for inputs in planned for image in _images(inputs)})
         images.provide(cluster.containerd_sockets(sandbox), references, report)
+    object_storage.make_buckets(sandbox, planned)
 
 
 def _images(inputs: Mapping[str, Any]) -> list[str]:
@@ -199,17 +248,6 @@ def publish(
 
 def _url(link: str, port: int) -> str:
     return f"{'ws' if link.endswith('-ws') else 'http'}://127.0.0.1:{port}"
-
-
-def _show(console: Console, tiers: list[rollout.Tier], links: Mapping[str, str]) -> None:
-    table = Table("Tier", "Pods", "Version", "Autoscaler", box=None, pad_edge=False)
-    for tier in tiers:
-        colour = "green" if tier.settled else "red"
-        pods = f"[{colour}]{tier.ready}/{tier.wanted}[/{colour}]"
-        table.add_row(tier.name, pods, tier.version, tier.autoscaler or "-")
-    console.print(table)
-    for link, url in links.items():
-        console.print(f"  {link}: {url}")
 
 
 if __name__ == "__main__":

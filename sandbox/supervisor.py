@@ -103,6 +103,7 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 *program.command,
+                env=os.environ | program.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -41,10 +41,17 @@ class GoModule:
     version_command: tuple[str, ...] = ("--version",)
     replace_v0: bool = False
     """The module requires its own staging modules at v0.0.0; pin them to its minor version."""
+    parts: tuple[str, ...] = ()
+    """Packages to link into the one program, when the module's own would link far more. The
+    package of the program is then no main package: its function `Main` starts it."""
 
     def package(self, program: str) -> str:
-        """The import path of a program's main package."""
-        return "/".join(filter(None, (self.path, self.programs[program])))
+        """The import path of a program's package."""
+        return self.path_of(self.programs[program])
+
+    def path_of(self, package: str) -> str:
+        """The import path of a package of the module."""
+        return "/".join(filter(None, (self.path, package)))
 
 
 KUBERNETES = GoModule(
@@ -68,6 +75,12 @@ ETCD = GoModule("go.etcd.io/etcd/server/v3", "v3.7.3", {"etcd": ""})
 COREDNS = GoModule("github.com/coredns/coredns", "v1.15.0", {"coredns": ""})
 METRICS_SERVER = GoModule(
     "sigs.k8s.io/metrics-server", "v0.9.0", {"metrics-server": "cmd/metrics-server"}
+)
+RCLONE = GoModule(  # the whole would link the libraries of dozens of storage providers
+    "github.com/rclone/rclone",
+    "v1.76.0",
+    {"rclone": "cmd"},
+    parts=("backend/local", "cmd/serve/s3"),
 )
 PULUMI = GoModule(
     "github.com/pulumi/pulumi/pkg/v3",
@@ -161,7 +174,12 @@ def _build(module: GoModule, programs: Sequence[str], report: Report) -> None:
     if module.replace_v0:
         _replace_staging_modules(workspace, module)
     packages = [module.package(name) for name in programs]
-    _go_run(workspace, "get", "-tool", *(f"{package}@{module.version}" for package in packages))
+    parts = [module.path_of(part) for part in module.parts]
+    fetched = [f"{package}@{module.version}" for package in (*packages, *parts)]
+    _go_run(workspace, "get", "-tool", *fetched)
+    if parts:
+        (workspace / "main.go").write_text(_main_source(packages[0], parts))
+        packages = ["."]
     output = workspace / "bin"
     output.mkdir()
     for program, package in zip(programs, packages, strict=True):
@@ -173,6 +191,11 @@ def _build(module: GoModule, programs: Sequence[str], report: Report) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         (output / program).rename(target)  # whole or not at all
     shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _main_source(start: str, parts: Sequence[str]) -> str:
+    imports = "\n".join(f'import _ "{part}"' for part in parts)
+    return f'package main\n\nimport start "{start}"\n{imports}\n\nfunc main() {{ start.Main() }}\n'
 
 
 def _replace_staging_modules(workspace: Path, module: GoModule) -> None:

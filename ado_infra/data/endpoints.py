@@ -1,12 +1,32 @@
-"""What the applications need to know of a data store, and all that they get to know."""
+"""What the applications need to know of a data store, and all that they get to know.
+
+An endpoint says which variables its consumers get; which tier consumes which store is said where
+the platform is composed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import pulumi
 
 from ado_infra.kit.sources import SecretKey
+
+
+class Endpoint(Protocol):
+    """What a tier asks of a store, whichever it is."""
+
+    @property
+    def variables(self) -> Mapping[str, pulumi.Input[str]]:
+        """The plain variables of a consumer."""
+        ...
+
+    @property
+    def secrets(self) -> Mapping[str, SecretKey]:
+        """The variables that a consumer reads from Secrets."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,14 +36,14 @@ class DatabaseEndpoint:
     url: SecretKey
 
     @property
-    def secrets(self) -> dict[str, SecretKey]:
-        """The variables that a consumer reads from Secrets."""
-        return {"DATABASE_URL": self.url}
-
-    @property
-    def variables(self) -> dict[str, pulumi.Input[str]]:
+    def variables(self) -> Mapping[str, pulumi.Input[str]]:
         """The plain variables of a consumer: none."""
         return {}
+
+    @property
+    def secrets(self) -> Mapping[str, SecretKey]:
+        """The variables that a consumer reads from Secrets."""
+        return {"DATABASE_URL": self.url}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +59,46 @@ class RedisEndpoint:
     nodes: pulumi.Input[str]
 
     @property
-    def secrets(self) -> dict[str, SecretKey]:
+    def variables(self) -> Mapping[str, pulumi.Input[str]]:
+        """The plain variables of a consumer."""
+        return {"REDIS_CLUSTER_NODES": self.nodes}
+
+    @property
+    def secrets(self) -> Mapping[str, SecretKey]:
         """The variables that a consumer reads from Secrets."""
         return {"REDIS_URL": self.url}
 
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStorageEndpoint:
+    """Where checkpoints and artifacts go.
+
+    Attributes:
+        endpoint: URL of the S3-compatible service.
+        region: Its region.
+        checkpoints: Bucket of the checkpoints.
+        artifacts: Bucket of the artifacts.
+        credentials: The keys, by the variable that SDKs read them from; none where a stack gives
+            none, and the pods prove who they are in another way.
+    """
+
+    endpoint: str
+    region: str
+    checkpoints: str
+    artifacts: str
+    credentials: Mapping[str, SecretKey]
+
     @property
-    def variables(self) -> dict[str, pulumi.Input[str]]:
+    def variables(self) -> Mapping[str, pulumi.Input[str]]:
         """The plain variables of a consumer."""
-        return {"REDIS_CLUSTER_NODES": self.nodes}
+        return {
+            "S3_ENDPOINT": self.endpoint,
+            "S3_REGION": self.region,
+            "S3_BUCKET_CHECKPOINTS": self.checkpoints,
+            "S3_BUCKET_ARTIFACTS": self.artifacts,
+        }
+
+    @property
+    def secrets(self) -> Mapping[str, SecretKey]:
+        """The variables that a consumer reads from Secrets."""
+        return self.credentials

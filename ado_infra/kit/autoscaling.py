@@ -1,28 +1,52 @@
-"""Autoscaling: how a HorizontalPodAutoscaler is told what to watch."""
+"""Autoscaling: what a HorizontalPodAutoscaler is told to watch, and how fast it may move."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from pulumi_kubernetes.autoscaling.v2 import (
     CrossVersionObjectReferenceArgs,
+    ExternalMetricSourceArgs,
+    HorizontalPodAutoscalerBehaviorArgs,
     HorizontalPodAutoscalerSpecArgs,
+    HPAScalingPolicyArgs,
+    HPAScalingRulesArgs,
+    MetricIdentifierArgs,
     MetricSpecArgs,
     MetricTargetArgs,
     ResourceMetricSourceArgs,
 )
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
-from ado_infra.settings import Scaling
+from ado_infra.settings import Scaling, ScalingStep
 
 
-def cpu_autoscaler(deployment: str, scaling: Scaling) -> HorizontalPodAutoscalerSpecArgs:
-    """Scales a Deployment on the CPU its pods use, in percent of what they request."""
-    return HorizontalPodAutoscalerSpecArgs(
-        scale_target_ref=CrossVersionObjectReferenceArgs(
-            api_version="apps/v1", kind="Deployment", name=deployment
-        ),
-        min_replicas=scaling.min_replicas,
-        max_replicas=scaling.max_replicas,
-        metrics=[cpu_metric(scaling.cpu_utilization)],
-    )
+@dataclass(frozen=True, kw_only=True)
+class Autoscaling:
+    """Between which numbers of pods an autoscaler moves, and on what.
+
+    Attributes:
+        bounds: The least and the most.
+        metrics: Whichever of them asks for most pods wins.
+        behavior: How fast; Kubernetes' own pace when not given.
+    """
+
+    bounds: Scaling
+    metrics: tuple[MetricSpecArgs, ...]
+    behavior: HorizontalPodAutoscalerBehaviorArgs | None = None
+
+    def of(self, deployment: str) -> HorizontalPodAutoscalerSpecArgs:
+        """The autoscaler of a Deployment."""
+        return HorizontalPodAutoscalerSpecArgs(
+            scale_target_ref=CrossVersionObjectReferenceArgs(
+                api_version="apps/v1", kind="Deployment", name=deployment
+            ),
+            min_replicas=self.bounds.min_replicas,
+            max_replicas=self.bounds.max_replicas,
+            metrics=list(self.metrics),
+            behavior=self.behavior,
+        )
 
 
 def cpu_metric(utilization: int) -> MetricSpecArgs:
@@ -30,4 +54,29 @@ def cpu_metric(utilization: int) -> MetricSpecArgs:
     target = MetricTargetArgs(type="Utilization", average_utilization=utilization)
     return MetricSpecArgs(
         type="Resource", resource=ResourceMetricSourceArgs(name="cpu", target=target)
+    )
+
+
+def external_metric(name: str, per_pod: int, labels: Mapping[str, str] | None) -> MetricSpecArgs:
+    """A number from outside the cluster's own metrics, shared out over the pods.
+
+    `labels`: which of several series of the name; None for the only one.
+    """
+    series = LabelSelectorArgs(match_labels=dict(labels)) if labels else None
+    target = MetricTargetArgs(type="AverageValue", average_value=str(per_pod))
+    source = ExternalMetricSourceArgs(
+        metric=MetricIdentifierArgs(name=name, selector=series), target=target
+    )
+    return MetricSpecArgs(type="External", external=source)
+
+
+def behavior(up: ScalingStep, down: ScalingStep) -> HorizontalPodAutoscalerBehaviorArgs:
+    """How fast an autoscaler moves in each direction."""
+    return HorizontalPodAutoscalerBehaviorArgs(scale_up=_rules(up), scale_down=_rules(down))
+
+
+def _rules(step: ScalingStep) -> HPAScalingRulesArgs:
+    return HPAScalingRulesArgs(
+        stabilization_window_seconds=step.window,
+        policies=[HPAScalingPolicyArgs(type="Pods", value=step.pods, period_seconds=step.period)],
     )

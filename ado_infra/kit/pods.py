@@ -6,12 +6,14 @@ service-account token, no service environment variables.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from pulumi_kubernetes.core.v1 import (
     AffinityArgs,
     CapabilitiesArgs,
     EmptyDirVolumeSourceArgs,
+    LocalObjectReferenceArgs,
     PodAffinityTermArgs,
     PodAntiAffinityArgs,
     PodSecurityContextArgs,
@@ -35,6 +37,35 @@ NAMESPACE_LABELS: Final = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scratch:
+    """An empty, writable directory that lives as long as the pod.
+
+    Attributes:
+        path: Absolute path of the directory in the container.
+        size_limit: The most it may hold, a quantity of bytes; the pod is evicted beyond it.
+        in_memory: Whether it is kept in memory, for what must not touch a disk.
+    """
+
+    path: str
+    size_limit: str | None = None
+    in_memory: bool = False
+
+    def volume(self, name: str) -> VolumeArgs:
+        """The volume that holds the directory."""
+        medium = "Memory" if self.in_memory else None
+        source = EmptyDirVolumeSourceArgs(size_limit=self.size_limit, medium=medium)
+        return VolumeArgs(name=name, empty_dir=source)
+
+    def mount(self, name: str) -> VolumeMountArgs:
+        """The mount of that volume."""
+        return VolumeMountArgs(name=name, mount_path=self.path)
+
+
+TMP: Final = Scratch(path="/tmp")  # noqa: S108 - the pod's own
+"""What a read-only root file system takes away, and most programs want."""
+
+
 def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
     """The security context of a pod whose files and processes belong to `user`."""
     return PodSecurityContextArgs(
@@ -42,8 +73,15 @@ def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
         run_as_user=user,
         run_as_group=user,
         fs_group=user,
+        # Not the whole of a large volume at every start.
+        fs_group_change_policy="OnRootMismatch",
         seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
     )
+
+
+def pull_secrets(name: str | None) -> list[LocalObjectReferenceArgs] | None:
+    """The reference to an existing image pull Secret, where there is one."""
+    return [LocalObjectReferenceArgs(name=name)] if name else None
 
 
 def container_security() -> SecurityContextArgs:
@@ -61,16 +99,6 @@ def resource_requirements(resources: Resources) -> ResourceRequirementsArgs:
     return ResourceRequirementsArgs(
         requests=resources.requests.model_dump(), limits=resources.limits.model_dump()
     )
-
-
-def scratch_volume(name: str) -> VolumeArgs:
-    """An empty directory that lives as long as the pod."""
-    return VolumeArgs(name=name, empty_dir=EmptyDirVolumeSourceArgs())
-
-
-def mount(name: str, path: str) -> VolumeMountArgs:
-    """A writable mount of a volume."""
-    return VolumeMountArgs(name=name, mount_path=path)
 
 
 def spread_over_hosts(workload: str, anti_affinity: AntiAffinity) -> AffinityArgs:

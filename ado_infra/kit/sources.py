@@ -1,11 +1,14 @@
-"""What a pod reads from ConfigMaps and Secrets, each with the digest that rolls the pod.
+"""What a pod reads, and from where; what can change carries the digest that rolls the pod.
 
 Whoever creates the ConfigMap or Secret hands these to the workloads that read it.
 """
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
@@ -13,10 +16,24 @@ from pulumi_kubernetes.core.v1 import (
     EnvVarArgs,
     EnvVarSourceArgs,
     KeyToPathArgs,
+    ObjectFieldSelectorArgs,
     SecretKeySelectorArgs,
+    SecretVolumeSourceArgs,
     VolumeArgs,
     VolumeMountArgs,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodField:
+    """Something that a pod knows of itself only once it exists, such as `metadata.name`."""
+
+    path: str
+
+    def variable(self, name: str) -> EnvVarArgs:
+        """The environment variable `name` with this value."""
+        reference = ObjectFieldSelectorArgs(field_path=self.path)
+        return EnvVarArgs(name=name, value_from=EnvVarSourceArgs(field_ref=reference))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +85,85 @@ class ConfigFile:
         changes under a running pod, which is what the digest is for.
         """
         return VolumeMountArgs(name=name, mount_path=self.path, sub_path=self.key, read_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigDirectory:
+    """All of a ConfigMap, mounted read-only as a directory.
+
+    Attributes:
+        config_map: Name of the ConfigMap, taken from the created object so that pods wait for it.
+        path: Absolute path of the directory in the container.
+        digest: See `kit.digests.config_digest`.
+    """
+
+    config_map: pulumi.Input[str]
+    path: str
+    digest: pulumi.Input[str]
+
+    def volume(self, name: str) -> VolumeArgs:
+        """The volume with a file for each key."""
+        source = ConfigMapVolumeSourceArgs(name=self.config_map)
+        return VolumeArgs(name=name, config_map=source)
+
+    def mount(self, name: str) -> VolumeMountArgs:
+        """The mount of that volume."""
+        return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecretDirectory:
+    """All of a Secret, mounted read-only as a directory in memory.
+
+    Attributes:
+        secret: Name of the Secret, taken from the created object so that pods wait for it.
+        path: Absolute path of the directory in the container.
+        digest: See `kit.digests.secret_digest`.
+    """
+
+    secret: pulumi.Input[str]
+    path: str
+    digest: pulumi.Input[str]
+
+    def volume(self, name: str) -> VolumeArgs:
+        """The volume with a file for each key, readable by the pod's own group alone."""
+        source = SecretVolumeSourceArgs(secret_name=self.secret, default_mode=0o440)
+        return VolumeArgs(name=name, secret=source)
+
+    def mount(self, name: str) -> VolumeMountArgs:
+        """The mount of that volume."""
+        return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
+
+
+POD_NAME = PodField(path="metadata.name")
+POD_ADDRESS = PodField(path="status.podIP")
+
+Files: TypeAlias = ConfigFile | ConfigDirectory | SecretDirectory
+"""Whatever is mounted and rolls the pod when it changes."""
+Variable: TypeAlias = pulumi.Input[str] | PodField
+"""The value of an environment variable that is no secret."""
+
+
+def variable(name: str, value: Variable) -> EnvVarArgs:
+    """The environment variable `name` with a plain value, or with one of the pod's own."""
+    return (
+        value.variable(name) if isinstance(value, PodField) else EnvVarArgs(name=name, value=value)
+    )
+
+
+def checksums(sources: Mapping[str, SecretKey | Files]) -> dict[str, pulumi.Input[str]]:
+    """The annotations that roll a pod when what it reads changes."""
+    return {f"checksum/{name}": source.digest for name, source in sources.items()}
+
+
+def base64_data(data: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:
+    """The `data` of a Secret, always secret.
+
+    As `data`, not `stringData`: the server would turn the latter into the former, and every
+    preview would show a difference.
+    """
+    return {key: pulumi.Output.secret(value).apply(_base64) for key, value in data.items()}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -21,11 +21,9 @@ from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
 from pulumi_kubernetes.core.v1 import (
     ContainerArgs,
     ContainerPortArgs,
-    EnvVarArgs,
     HTTPGetActionArgs,
     LifecycleArgs,
     LifecycleHandlerArgs,
-    LocalObjectReferenceArgs,
     PodSpecArgs,
     PodTemplateSpecArgs,
     ProbeArgs,
@@ -38,15 +36,28 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from ado_infra.kit import labels, pods
-from ado_infra.kit.autoscaling import cpu_autoscaler
+from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.disruption import disruption_budget
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.sources import ConfigFile, SecretKey
-from ado_infra.settings import AntiAffinity, Disruption, Health, Resources, Scaling
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
+from ado_infra.settings import AntiAffinity, Disruption, Health, Resources
 
-PRE_STOP_SECONDS: Final = 5
-"""How long a leaving pod still serves, until every node has stopped sending to it."""
-GRACE_PERIOD_SECONDS: Final = 30
+NO_CLUSTER_IP: Final = "None"
+"""What makes a Service headless: its name resolves to the pods themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Termination:
+    """How a pod ends, in seconds.
+
+    Attributes:
+        pre_stop: How long a leaving pod still serves, until every node has stopped sending to it.
+        grace_period: When the kubelet kills what has not ended; `pre_stop` is part of it.
+    """
+
+    pre_stop: int = 5
+    grace_period: int = 30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +84,14 @@ class WorkloadArgs:
         health: Paths of the probes.
         disruption: How many pods a voluntary disruption must leave or may take.
         anti_affinity: Whether two pods may share a host.
-        replicas: A fixed number of pods, or the bounds of an autoscaler, which then owns it.
+        replicas: A fixed number of pods, or an autoscaler, which then owns the number.
+        headless: Whether the Service's name resolves to the pods instead of an address of its own.
+        termination: How a pod ends.
         pull_secret: Name of an existing image pull Secret.
-        variables: Plain environment variables.
+        variables: Environment variables that are no secrets.
         secrets: Environment variables read from Secrets.
-        files: Volume name → file read from a ConfigMap.
+        files: Volume name → what is read from a ConfigMap or Secret.
+        scratch: Volume name → writable directory, beside `/tmp`, which every pod has.
     """
 
     identity: Identity
@@ -90,17 +104,20 @@ class WorkloadArgs:
     health: Health
     disruption: Disruption
     anti_affinity: AntiAffinity
-    replicas: int | Scaling
+    replicas: int | Autoscaling
+    headless: bool = False
+    termination: Termination = Termination()
     pull_secret: str | None = None
-    variables: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
-    files: Mapping[str, ConfigFile] = field(default_factory=dict)
+    files: Mapping[str, Files] = field(default_factory=dict)
+    scratch: Mapping[str, Scratch] = field(default_factory=dict)
 
 
 class Workload(pulumi.ComponentResource):
     """Pods behind a Service.
 
-    Produces: Deployment, Service, PodDisruptionBudget, and with `Scaling` a
+    Produces: Deployment, Service, PodDisruptionBudget, and with `Autoscaling` a
     HorizontalPodAutoscaler, which then owns the number of replicas.
     """
 
@@ -124,11 +141,11 @@ class Workload(pulumi.ComponentResource):
             spec=disruption_budget(args.name, args.disruption),
             opts=child,
         )
-        if isinstance(args.replicas, Scaling):
+        if isinstance(args.replicas, Autoscaling):
             HorizontalPodAutoscaler(
                 f"{name}-hpa",
                 metadata=_metadata(args, labels.autoscaler_name(args.name)),
-                spec=cpu_autoscaler(args.name, args.replicas),
+                spec=args.replicas.of(args.name),
                 opts=child,
             )
         self.service_name = service.metadata.name
@@ -149,7 +166,7 @@ def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
         template=PodTemplateSpecArgs(
             metadata=ObjectMetaArgs(
                 labels=args.identity.pod_labels(args.name, args.version),
-                annotations=_checksums(args),
+                annotations=checksums({**args.secrets, **args.files}),
             ),
             spec=_pod_spec(args),
         ),
@@ -165,26 +182,21 @@ def _strategy(anti_affinity: AntiAffinity) -> DeploymentStrategyArgs:
     )
 
 
-def _checksums(args: WorkloadArgs) -> dict[str, pulumi.Input[str]]:
-    sources: dict[str, SecretKey | ConfigFile] = {**args.secrets, **args.files}
-    return {f"checksum/{name}": source.digest for name, source in sources.items()}
-
-
 def _pod_spec(args: WorkloadArgs) -> PodSpecArgs:
-    pull_secrets = [LocalObjectReferenceArgs(name=args.pull_secret)] if args.pull_secret else None
     return PodSpecArgs(
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
         automount_service_account_token=False,
         containers=[_container(args)],
         enable_service_links=False,
-        image_pull_secrets=pull_secrets,
+        image_pull_secrets=pods.pull_secrets(args.pull_secret),
         security_context=pods.pod_security(),
-        termination_grace_period_seconds=GRACE_PERIOD_SECONDS,
-        volumes=[
-            pods.scratch_volume("tmp"),
-            *(file.volume(name) for name, file in args.files.items()),
-        ],
+        termination_grace_period_seconds=args.termination.grace_period,
+        volumes=[directory.volume(name) for name, directory in _directories(args).items()],
     )
+
+
+def _directories(args: WorkloadArgs) -> dict[str, Scratch | Files]:
+    return {"tmp": pods.TMP, **args.scratch, **args.files}
 
 
 def _container(args: WorkloadArgs) -> ContainerArgs:
@@ -192,21 +204,18 @@ def _container(args: WorkloadArgs) -> ContainerArgs:
         name=args.identity.component,
         image=args.image,
         env=[
-            *(EnvVarArgs(name=name, value=value) for name, value in args.variables.items()),
+            *(variable(name, value) for name, value in args.variables.items()),
             *(secret.variable(name) for name, secret in args.secrets.items()),
         ],
         lifecycle=LifecycleArgs(
-            pre_stop=LifecycleHandlerArgs(sleep=SleepActionArgs(seconds=PRE_STOP_SECONDS))
+            pre_stop=LifecycleHandlerArgs(sleep=SleepActionArgs(seconds=args.termination.pre_stop))
         ),
         liveness_probe=_probe(args, args.health.live, delay=10, period=10),
         ports=[ContainerPortArgs(name=p.name, container_port=p.container) for p in args.ports],
         readiness_probe=_probe(args, args.health.ready, delay=5, period=5),
         resources=pods.resource_requirements(args.resources),
         security_context=pods.container_security(),
-        volume_mounts=[
-            pods.mount("tmp", "/tmp"),  # noqa: S108 - the pod's own, and the only writable path
-            *(file.mount(name) for name, file in args.files.items()),
-        ],
+        volume_mounts=[directory.mount(name) for name, directory in _directories(args).items()],
     )
 
 
@@ -223,6 +232,7 @@ def _probe(args: WorkloadArgs, path: str, *, delay: int, period: int) -> ProbeAr
 def _service_spec(args: WorkloadArgs) -> ServiceSpecArgs:
     return ServiceSpecArgs(
         type="ClusterIP",
+        cluster_ip=NO_CLUSTER_IP if args.headless else None,
         selector=labels.selector(args.name),
         ports=[
             ServicePortArgs(name=port.name, port=port.service, target_port=port.name)

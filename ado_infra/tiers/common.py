@@ -1,19 +1,18 @@
-"""What the application tiers agree on: names, labels, ports, and where the configuration is."""
+"""What the application tiers agree on: names, ports, and what their pods are told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import pulumi
-
-from ado_infra.kit.labels import Identity
-from ado_infra.kit.sources import ConfigFile, SecretKey
-from ado_infra.kit.workload import Port, WorkloadArgs
-from ado_infra.settings import ImageSettings, Scaling, TierSettings
-
-APPLICATION: Final = "ado"
+from ado_infra.data.endpoints import Endpoint
+from ado_infra.kit.autoscaling import Autoscaling
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
+from ado_infra.kit.workload import Port, Termination, WorkloadArgs
+from ado_infra.placement import Placement
+from ado_infra.settings import TierSettings
 
 HTTP_PORT: Final = 3000
 WS_PORT: Final = 3001
@@ -24,25 +23,22 @@ CONFIG_PATH: Final = "/etc/ado/config.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
-    """Where a tier is installed and from where its image comes; the same for all tiers."""
-
-    namespace: pulumi.Input[str]
-    instance: str
-    images: ImageSettings
-
-    def identity(self, component: str) -> Identity:
-        """What the objects of a component belong to."""
-        return Identity(application=APPLICATION, instance=self.instance, component=component)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What the pods of a tier read."""
+    """What the pods of a tier are told, and what they may write to.
 
-    variables: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    Attributes:
+        variables: Plain environment variables of the tier's own.
+        endpoints: The stores that it uses.
+        config_file: The applications' configuration, where it reads it.
+        files: Volume name → what else is read from a ConfigMap or Secret.
+        scratch: Volume name → writable directory.
+    """
+
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    endpoints: Sequence[Endpoint] = ()
     config_file: ConfigFile | None = None
+    files: Mapping[str, Files] = field(default_factory=dict)
+    scratch: Mapping[str, Scratch] = field(default_factory=dict)
 
 
 def tier_workload(
@@ -51,27 +47,45 @@ def tier_workload(
     *,
     component: str,
     ports: tuple[Port, ...],
-    replicas: int | Scaling,
-    inputs: Inputs | None = None,
+    replicas: int | Autoscaling,
+    inputs: Inputs,
+    pool: str | None = None,
+    headless: bool = False,
+    termination: Termination | None = None,
 ) -> WorkloadArgs:
-    """The workload `ado-<component>` running the image `<registry>/<component>`."""
-    inputs = inputs or Inputs()
+    """The workload `ado-<component>[-<pool>]` running the image `<registry>/<component>`."""
     file = inputs.config_file
-    told_by = {"ADO_CONFIG_FILE": file.path} if file else {}
+    config: dict[str, Files] = {"config": file} if file else {}
     return WorkloadArgs(
         identity=placement.identity(component),
-        name=f"ado-{component}",
+        name="-".join(filter(None, ("ado", component, pool))),
         namespace=placement.namespace,
-        image=settings.image.reference(f"{placement.images.registry}/{component}"),
+        image=placement.own_image(component, settings.image),
         version=settings.image.label,
         pull_secret=placement.images.pull_secret,
         ports=ports,
+        headless=headless,
         resources=settings.resources,
         health=settings.health,
         disruption=settings.disruption,
         anti_affinity=settings.anti_affinity,
         replicas=replicas,
-        variables={**told_by, **inputs.variables},
-        secrets=inputs.secrets,
-        files={"config": file} if file else {},
+        termination=termination or Termination(),
+        variables=_variables(inputs),
+        secrets=_secrets(inputs.endpoints),
+        files={**config, **inputs.files},
+        scratch=inputs.scratch,
     )
+
+
+def _variables(inputs: Inputs) -> dict[str, Variable]:
+    given: dict[str, Variable] = {}
+    if inputs.config_file:
+        given["ADO_CONFIG_FILE"] = inputs.config_file.path
+    for endpoint in inputs.endpoints:
+        given.update(endpoint.variables)
+    return {**given, **inputs.variables}
+
+
+def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretKey]:
+    return {name: key for endpoint in endpoints for name, key in endpoint.secrets.items()}

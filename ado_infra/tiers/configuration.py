@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
 import yaml
 from pulumi_kubernetes.core.v1 import ConfigMap, Secret
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.digests import config_digest, secret_digest
-from ado_infra.kit.sources import ConfigFile
+from ado_infra.kit.sources import ConfigFile, SecretDirectory, base64_data
+from ado_infra.placement import Placement
 from ado_infra.secrets import AgentCredentials
 from ado_infra.settings import ApplicationConfig
-from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT, Placement
+from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT
 
+COMPONENT: Final = "configuration"
 CONFIG_KEY: Final = "config.yaml"
+CREDENTIALS_PATH: Final = "/etc/ado/credentials"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +35,13 @@ class Configuration(pulumi.ComponentResource):
     """What the applications read.
 
     Produces: ConfigMap `ado-config`, Secret `ado-agent-credentials` (with the keys that were
-    given). It does not mount them: the tiers do, with `config_file`.
+    given). It does not mount them: the tiers do.
     """
 
     config_file: ConfigFile
     """The applications' `config.yaml`."""
-    credentials_digest: pulumi.Output[str]
-    """Changes with the agents' credentials; whoever mounts them puts it on its pods."""
+    credentials: SecretDirectory
+    """The agents' credentials, a file each."""
 
     def __init__(
         self, name: str, args: ConfigurationArgs, opts: pulumi.ResourceOptions | None = None
@@ -49,14 +50,17 @@ class Configuration(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         data = {CONFIG_KEY: render_config(args.config)}
         config_map = ConfigMap(
-            f"{name}-config", metadata=_metadata(args, "ado-config"), data=data, opts=child
+            f"{name}-config",
+            metadata=args.placement.metadata(COMPONENT, "ado-config"),
+            data=data,
+            opts=child,
         )
         credentials = args.agent_credentials.data
-        Secret(
+        secret = Secret(
             f"{name}-agent-credentials",
-            metadata=_metadata(args, "ado-agent-credentials"),
+            metadata=args.placement.metadata(COMPONENT, "ado-agent-credentials"),
             type="Opaque",
-            data={key: _base64(value) for key, value in credentials.items()},
+            data=base64_data(credentials),
             opts=child,
         )
         self.config_file = ConfigFile(
@@ -65,11 +69,15 @@ class Configuration(pulumi.ComponentResource):
             path=CONFIG_PATH,
             digest=config_digest(data),
         )
-        self.credentials_digest = secret_digest(args.digest_key, credentials)
+        self.credentials = SecretDirectory(
+            secret=secret.metadata.name,
+            path=CREDENTIALS_PATH,
+            digest=secret_digest(args.digest_key, credentials),
+        )
         self.register_outputs(
             {
                 "configMap": self.config_file.config_map,
-                "credentialsDigest": self.credentials_digest,
+                "credentialsDigest": self.credentials.digest,
             }
         )
 
@@ -79,14 +87,3 @@ def render_config(config: ApplicationConfig) -> str:
     server = {"port": HTTP_PORT, "wsPort": WS_PORT}
     document: dict[str, Any] = {"server": server, **config.model_dump(mode="json", by_alias=True)}
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-
-
-def _metadata(args: ConfigurationArgs, name: str) -> ObjectMetaArgs:
-    labels = args.placement.identity("configuration").labels
-    return ObjectMetaArgs(name=name, namespace=args.placement.namespace, labels=labels)
-
-
-def _base64(value: pulumi.Output[str]) -> pulumi.Output[str]:
-    # As `data`, not `stringData`: the server would turn the latter into the former, and every
-    # preview would show a difference.
-    return value.apply(lambda text: base64.b64encode(text.encode()).decode())

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pulumi
 
 from ado_infra.kit.workload import Port, Workload
+from ado_infra.placement import Placement
 from ado_infra.settings import DashboardSettings
-from ado_infra.tiers.common import HTTP_PORT, METRICS, Placement, tier_workload
+from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class Dashboard(pulumi.ComponentResource):
             component="dashboard",
             ports=(Port(name="http", container=HTTP_PORT, service=80), METRICS),
             replicas=args.settings.replicas,
+            inputs=Inputs(),
         )
         child = pulumi.ResourceOptions(parent=self)
         self.service_name = Workload(f"{name}-workload", workload, child).service_name

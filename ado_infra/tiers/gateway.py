@@ -7,28 +7,23 @@ from dataclasses import dataclass
 import pulumi
 
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
+from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
 from ado_infra.kit.sources import ConfigFile
-from ado_infra.kit.workload import Port, Workload
+from ado_infra.kit.workload import Port, Workload, WorkloadArgs
+from ado_infra.placement import Placement
 from ado_infra.settings import GatewaySettings
-from ado_infra.tiers.common import (
-    HTTP_PORT,
-    METRICS,
-    WS_PORT,
-    Inputs,
-    Placement,
-    tier_workload,
-)
+from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, tier_workload
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiGatewayArgs:
-    """What the gateway is told; a data store that is absent is not announced to its pods."""
+    """What the gateway is told."""
 
     placement: Placement
     settings: GatewaySettings
     config_file: ConfigFile
-    database: DatabaseEndpoint | None = None
-    redis: RedisEndpoint | None = None
+    database: DatabaseEndpoint
+    redis: RedisEndpoint
 
 
 class ApiGateway(pulumi.ComponentResource):
@@ -45,27 +40,26 @@ class ApiGateway(pulumi.ComponentResource):
         self, name: str, args: ApiGatewayArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ado:index:ApiGateway", name, {}, opts)
-        workload = tier_workload(
-            args.placement,
-            args.settings,
-            component="api-gateway",
-            ports=(
-                Port(name="http", container=HTTP_PORT, service=80),
-                Port(name="ws", container=WS_PORT, service=81),
-                METRICS,
-            ),
-            replicas=args.settings.scaling,
-            inputs=_inputs(args),
-        )
         child = pulumi.ResourceOptions(parent=self)
-        self.service_name = Workload(f"{name}-workload", workload, child).service_name
+        self.service_name = Workload(f"{name}-workload", _workload(args), child).service_name
         self.register_outputs({"serviceName": self.service_name})
 
 
-def _inputs(args: ApiGatewayArgs) -> Inputs:
-    stores = [store for store in (args.database, args.redis) if store]
-    return Inputs(
-        variables={name: value for s in stores for name, value in s.variables.items()},
-        secrets={name: secret for s in stores for name, secret in s.secrets.items()},
-        config_file=args.config_file,
+def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
+    scaling = args.settings.scaling
+    return tier_workload(
+        args.placement,
+        args.settings,
+        component="api-gateway",
+        ports=(
+            Port(name="http", container=HTTP_PORT, service=80),
+            Port(name="ws", container=WS_PORT, service=81),
+            METRICS,
+        ),
+        replicas=Autoscaling(bounds=scaling, metrics=(cpu_metric(scaling.cpu_utilization),)),
+        inputs=Inputs(
+            variables={"DATABASE_POOL_SIZE": str(args.settings.pool_size)},
+            endpoints=(args.database, args.redis),
+            config_file=args.config_file,
+        ),
     )

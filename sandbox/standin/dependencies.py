@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from . import checks
+
+CREDENTIALS = Path("/etc/ado/credentials")
+"""Where the platform mounts the agents' credentials."""
+OBJECT_STORAGE = ("S3_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+BUCKETS = ("S3_BUCKET_CHECKPOINTS", "S3_BUCKET_ARTIFACTS")
+"""What must come with S3_ENDPOINT."""
 
 FRESH = 60.0
 """Seconds for which one success counts as being connected."""
@@ -79,26 +85,50 @@ class Dependency:
             await asyncio.sleep(RETRY if self.problem else INTERVAL)
 
 
-def from_environment(environment: Mapping[str, str]) -> list[Dependency]:
-    """The dependencies that these variables name; none named, none needed.
+def from_environment(
+    environment: Mapping[str, str], credentials: Path = CREDENTIALS
+) -> list[Dependency]:
+    """The dependencies that these variables and mounts name; none named, none needed.
 
-    Raises ValueError, without quoting the value, for a URL that cannot be taken apart.
+    Raises ValueError, without quoting the value, for a URL that cannot be taken apart, and for
+    object storage without all that belongs to it.
     """
     found = []
     if url := environment.get("DATABASE_URL"):
-        found.append(Dependency("postgresql", _host("DATABASE_URL", url), partial(_postgres, url)))
+        check = partial(checks.postgres, url)
+        found.append(Dependency("postgresql", _host("DATABASE_URL", url), check))
     if url := environment.get("REDIS_URL"):
         seeds = [node for node in environment.get("REDIS_CLUSTER_NODES", "").split(",") if node]
-        check = partial(_redis_cluster, url, seeds) if seeds else partial(_redis, url)
+        check = partial(checks.redis_cluster, url, seeds) if seeds else partial(checks.redis, url)
         found.append(Dependency("redis", _host("REDIS_URL", url), check))
+    if url := environment.get("S3_ENDPOINT"):
+        check = _object_storage(url, environment).check
+        found.append(Dependency("object storage", _host("S3_ENDPOINT", url), check))
+    if url := environment.get("CONTROLLER_URL"):
+        check = partial(checks.controller, url)
+        found.append(Dependency("controller", _host("CONTROLLER_URL", url), check))
     if path := environment.get("ADO_CONFIG_FILE"):
-        found.append(Dependency("config", path, partial(_config, Path(path))))
+        found.append(Dependency("config", path, partial(checks.config, Path(path))))
+    if credentials.exists():
+        check = partial(checks.credentials, credentials)
+        found.append(Dependency("credentials", str(credentials), check))
     return found
+
+
+def _object_storage(endpoint: str, environment: Mapping[str, str]) -> checks.ObjectStorage:
+    missing = [name for name in (*OBJECT_STORAGE, *BUCKETS) if not environment.get(name)]
+    if missing:
+        raise ValueError(f"S3_ENDPOINT is given without {', '.join(missing)}.")
+    region, access_key, secret_key = (environment[name] for name in OBJECT_STORAGE)
+    buckets = [environment[name] for name in BUCKETS]
+    return checks.ObjectStorage(endpoint, region, access_key, secret_key, buckets)
 
 
 def describe(error: BaseException) -> str:
     """What went wrong, in words that cannot hold a password: never the error's own message."""
-    code = getattr(error, "sqlstate", None)
+    while isinstance(error.__cause__, Exception):  # a cancellation is none: it ends a wait
+        error = error.__cause__
+    code = getattr(error, "sqlstate", None) or getattr(error, "status", None)  # of SQL, of HTTP
     if isinstance(error, OSError) and error.errno:
         code = os.strerror(error.errno)
     return f"{type(error).__name__} ({code})" if code else type(error).__name__
@@ -112,47 +142,3 @@ def _host(variable: str, url: str) -> str:
         if parts.hostname and "@" not in parts.path + parts.query + parts.fragment:
             return parts.hostname
     raise ValueError(f"{variable} is not a valid URL; is its password percent-encoded?")
-
-
-# The drivers are imported at first use: a pod that was given no URL starts without them.
-
-
-async def _postgres(url: str) -> str:
-    import asyncpg  # noqa: PLC0415
-
-    connection = await asyncpg.connect(url)
-    try:
-        return f"PostgreSQL {await connection.fetchval('SHOW server_version')}"
-    finally:
-        await connection.close()
-
-
-async def _redis(url: str) -> str:
-    from redis.asyncio import Redis  # noqa: PLC0415
-
-    async with Redis.from_url(url) as client:
-        await client.set(*_mark())
-        return f"Redis {(await client.info('server'))['redis_version']}"
-
-
-async def _redis_cluster(url: str, seeds: list[str]) -> str:
-    from redis.asyncio.cluster import ClusterNode, RedisCluster  # noqa: PLC0415
-
-    nodes = [ClusterNode(host, int(port)) for host, _, port in (s.rpartition(":") for s in seeds)]
-    async with RedisCluster.from_url(url, startup_nodes=nodes) as client:
-        await client.set(*_mark())
-        version = (await client.info("server"))["redis_version"]
-        return f"Redis {version}, cluster of {len(client.get_nodes())}"
-
-
-def _mark() -> tuple[str, str, int]:
-    """A key of this pod's own, its value and its life in seconds: connected means may write."""
-    return f"ado-standin:{socket.gethostname()}", "connected", int(FRESH)
-
-
-async def _config(path: Path) -> str:
-    import yaml  # noqa: PLC0415
-
-    content = path.read_bytes()
-    yaml.load(content, Loader=yaml.CSafeLoader)
-    return f"sha256 {hashlib.sha256(content).hexdigest()}"

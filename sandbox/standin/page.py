@@ -23,21 +23,19 @@ footer {{ color: #666; font-size: .85rem; margin-top: 2rem }}
 connect to, and does nothing else.</p>
 <p class="{ready_class}">{ready}</p>
 {connections}
-<footer>version {version}{credentials}</footer>
+<footer>version {version}</footer>
 </html>
 """
 
 
 def render(state: Mapping[str, Any]) -> str:
     """HTML of `Standin.state()`."""
-    credentials = ", ".join(state["credentials"])
     return _PAGE.format(
         role=escape(state["standInFor"]),
         version=escape(state["version"]),
         ready="Ready" if state["ready"] else "Not ready",
         ready_class="yes" if state["ready"] else "no",
         connections=_connections(state["dependencies"]),
-        credentials=escape(f" · credential files: {credentials}") if credentials else "",
     )
 
 

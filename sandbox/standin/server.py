@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -21,7 +20,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from .dependencies import Dependency
 from .page import render
 
-CREDENTIALS = Path("/etc/ado/credentials")
 LONGEST_WORK = 2000
 """Milliseconds that one request may burn."""
 SHUTDOWN = 5.0
@@ -76,10 +74,6 @@ class Standin:
             "ready": self.ready,
             "stopping": self._stopping,
             "dependencies": [_dependency_state(each) for each in self.dependencies],
-            "credentials": sorted(
-                path.name
-                for path in CREDENTIALS.glob("[!.]*")  # names only, never contents
-            ),
         }
 
     async def serve(self, ports: Ports, host: str, stop: asyncio.Event) -> None:

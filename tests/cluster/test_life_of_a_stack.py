@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,16 +18,17 @@ from sandbox import programs
 from sandbox.paths import Sandbox
 from tests.cluster.autoscaling import assert_scales_up_under_load
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.test_platform_changes import WORKLOADS
 from tests.unit.recording import ROOT
 
 TWO_PLATFORMS = """
-from ado_infra import AdoPlatform, AdoPlatformArgs, AgentCredentials, load_settings
+from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
 
 settings = load_settings()
 for name in ("blue", "green"):
     args = AdoPlatformArgs(
         settings=settings,
-        agent_credentials=AgentCredentials.from_config(),
+        secrets=StackSecrets.from_config(),
         namespace=f"ado-{name}",
     )
     AdoPlatform(name, args)
@@ -34,14 +36,11 @@ for name in ("blue", "green"):
 
 
 def _generated(deployment: Deployment) -> dict[str, Any]:
-    """What follows from the generated secrets: the digests that they key, by URN."""
-    digests = {
-        resource["urn"]: resource["outputs"]["credentialsDigest"]
-        for resource in deployment.engine().resources()
-        if resource["type"] == "ado:index:Configuration"
-    }
-    assert digests
-    return digests
+    """What follows from the generated secrets: URLs, and a digest that the generated key makes."""
+    objects = deployment.objects()
+    secrets = [objects[("Secret", name)]["data"] for name in ("ado-secrets", "postgresql", "redis")]
+    worker = objects[("Deployment", "ado-worker")]["spec"]["template"]["metadata"]["annotations"]
+    return {"secrets": secrets, "digest": worker["checksum/agent-credentials"]}
 
 
 def _kept(deployment: Deployment) -> dict[tuple[str, str], str]:
@@ -118,7 +117,7 @@ def test_two_platforms_of_one_program_live_side_by_side(
     assert outcome.succeeded, outcome.errors
     for name in ("blue", "green"):
         tiers = deployment.wait_until_ready(f"ado-{name}")
-        assert {tier.name for tier in tiers} == {"ado-api-gateway", "ado-dashboard"}
+        assert {tier.name for tier in tiers} == set(WORKLOADS)
 
 
 def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deployment) -> None:
@@ -145,7 +144,14 @@ def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> 
     assert {(t.name, t.ready) for t in production.wait_until_ready()} == {
         ("ado-api-gateway", 2),
         ("ado-dashboard", 2),
+        ("ado-orchestrator", 2),
+        ("ado-worker", 3),
+        ("postgresql", 2),
+        ("redis", 3),
     }
+    for workload in ("ado-orchestrator", "postgresql", "redis"):
+        nodes = list(production.nodes_of(workload).values())
+        assert len(set(nodes)) == len(nodes), f"{workload} shares a host: {nodes}"
     assert_scales_up_under_load(production, least=2)
 
     before = _kept(production)
@@ -161,6 +167,24 @@ def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> 
     gone = production.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert production.objects() == {}
+
+
+def test_without_the_monitors_crd_nothing_is_made(deployment: Deployment) -> None:
+    assert deployment.command("destroy").returncode == 0
+    crd = ["crd", "servicemonitors.monitoring.coreos.com"]
+    manifest = json.loads(deployment.kubectl("get", *crd, "-o", "json"))
+    deployment.kubectl("delete", *crd)
+    try:
+        refused = deployment.engine().up()
+        assert not refused.succeeded
+        told = "\n".join(refused.errors)
+        assert "servicemonitors.monitoring.coreos.com" in told
+        assert "ado:monitoring.serviceMonitor" in told
+        assert not [r for r in deployment.engine().resources() if r["type"].startswith("kuber")]
+    finally:
+        kept = {key: manifest["metadata"][key] for key in ("name", "annotations")}
+        crd_alone = {**manifest, "metadata": kept}
+        deployment.kubectl("create", "-f", "-", given=json.dumps(crd_alone))
 
 
 def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:

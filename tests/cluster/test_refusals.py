@@ -15,6 +15,9 @@ SEVERAL: dict[str, Any] = {
     "ado:gatway": {},
     "ado:gateway": {"scaling": {"minReplicas": "3"}, "image": {"tag": "latest"}},
     "ado:dashboard": {"replicas": -1},
+    "ado:edge": {"controller": "haproxy"},
+    "ado:workerPools": {"Big_One": {"image": {"tag": "0.1.0"}}},
+    "ado:objectStorage": {"buckets": {"artifacts": "no bucket"}},
 }
 
 
@@ -22,7 +25,9 @@ def test_wrong_settings_are_all_named_and_nothing_is_registered(deployment: Depl
     deployment.write(SEVERAL)
     refused = deployment.command("up")
     assert refused.returncode == 1
-    for part in ("ado:gatway", 'minReplicas = "3"', "'latest'", "ado:dashboard.replicas = -1"):
+    parts = ("ado:gatway", 'minReplicas = "3"', "'latest'", "ado:dashboard.replicas = -1")
+    of_later_rooms = ("ado:edge.controller", "ado:workerPools.Big_One", "buckets.artifacts")
+    for part in parts + of_later_rooms:
         assert part in refused.stderr
     assert "Traceback" not in refused.stdout + refused.stderr
     planned = deployment.engine().preview()
@@ -61,6 +66,19 @@ def test_a_broken_stack_file_is_named_with_its_line(deployment: Deployment) -> N
     refused = deployment.command("up")
     assert refused.returncode == 1
     assert f"{file}, line 3" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_two_pools_of_one_name_are_refused_with_the_line_of_the_second(
+    deployment: Deployment,
+) -> None:
+    file = deployment.directory / "Pulumi.dev.yaml"
+    pool = "    default: { image: { tag: 0.1.0 } }\n"
+    file.write_text(f"config:\n  ado:workerPools:\n{pool}{pool}")
+    refused = deployment.command("up")
+    assert refused.returncode == 1
+    assert f"{file}, line 4" in refused.stderr
+    assert "default" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

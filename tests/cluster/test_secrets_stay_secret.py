@@ -5,19 +5,34 @@ from __future__ import annotations
 import base64
 import json
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ado_infra.secrets import ConfigSecret
+from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
+from tests.cluster.data import AWKWARD
 from tests.cluster.deployment import Deployment
 
-AWKWARD = "@:/%+'\" "
+HOLDERS = {
+    ("Secret", name)
+    for name in (
+        "ado-agent-credentials",
+        "ado-object-storage",
+        "ado-secrets",
+        "postgresql",
+        "redis",
+    )
+}
 
 
 def _canary(key: str) -> str:
+    if key == ConfigSecret.OBJECT_STORAGE_ACCESS_KEY:
+        return "CANARYOBJECTSTORAGEACCESSKEY"  # part of a header whose signs mean something
     return f"canary-{key}-{AWKWARD}-end"
 
 
@@ -48,19 +63,38 @@ def _leaks(content: bytes) -> list[str]:
 def canaries(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The dev stack, deployed with canaries, then changed, so that history and backups exist."""
     deployment = Deployment(cluster, tmp_path_factory.mktemp("canary"))
-    deployment.write()
-    engine = deployment.engine()
-    for key in ConfigSecret:
-        engine.set_secret(f"ado:{key}", _canary(key))
-    deployment.up()
-    deployment.up({"ado:config": {"orchestration": {"maxParallelAgents": 8}}})
-    yield deployment
+    with _object_storage_opens_to_the_canaries(cluster):
+        deployment.write()
+        engine = deployment.engine()
+        before = (engine.project / "Pulumi.dev.yaml").read_bytes()
+        for key in ConfigSecret:
+            engine.set_secret(f"ado:{key}", _canary(key))
+        deployment.up()
+        deployment.up({"ado:config": {"orchestration": {"maxParallelAgents": 8}}})
+        yield deployment
+        (engine.project / "Pulumi.dev.yaml").write_bytes(before)
     deployment.reset()
 
 
+@contextmanager
+def _object_storage_opens_to_the_canaries(cluster: Sandbox) -> Generator[None]:
+    file = cluster.state / "object-storage" / "credentials.json"
+    own = file.read_text()
+    keys = {
+        "access_key": _canary(ConfigSecret.OBJECT_STORAGE_ACCESS_KEY),
+        "secret_key": _canary(ConfigSecret.OBJECT_STORAGE_SECRET_KEY),
+    }
+    for content in (json.dumps(keys), own):
+        file.write_text(content)
+        clusters.up(cluster, None, Console())
+        if content != own:
+            yield
+
+
 def test_the_search_finds_what_is_there(canaries: Deployment) -> None:
-    secret = canaries.objects()[("Secret", "ado-agent-credentials")]
-    assert len(_leaks(json.dumps(secret["data"]).encode())) == len(ConfigSecret)
+    objects = canaries.objects()
+    held = b"".join(json.dumps(objects[holder]["data"]).encode() for holder in HOLDERS)
+    assert {leak.split()[0] for leak in _leaks(held)} == set(ConfigSecret)
     for value in _forms(_canary("googleApiKey")).values():
         assert _leaks(b"around " + value + b" it")
 
@@ -75,10 +109,20 @@ def test_no_file_of_the_engine_holds_a_secret(canaries: Deployment) -> None:
     assert searched > 5
 
 
-def test_no_log_of_the_sandbox_holds_a_secret(canaries: Deployment) -> None:
-    logs = list(canaries.sandbox.logs.glob("*.log"))
-    assert logs
-    for path in logs:
+def test_no_log_holds_a_secret(canaries: Deployment) -> None:
+    of_programs = list(canaries.sandbox.logs.glob("*.log"))
+    of_pods = list(canaries.sandbox.state.glob("nodes/*/pod-logs/*/*/*.log"))
+    assert of_programs
+    assert {"postgresql", "redis", "worker"} <= {path.parent.name for path in of_pods}
+    for path in of_programs + of_pods:
+        assert _leaks(path.read_bytes()) == [], f"{path} leaks"
+
+
+def test_no_volume_holds_a_secret(canaries: Deployment) -> None:
+    kept = [path for path in canaries.sandbox.volumes.rglob("*") if path.is_file()]
+    assert any(path.name == "PG_VERSION" for path in kept)
+    assert any(path.name == "nodes.conf" for path in kept)
+    for path in kept:
         assert _leaks(path.read_bytes()) == [], f"{path} leaks"
 
 
@@ -96,10 +140,8 @@ def test_no_preview_or_export_shows_a_secret(canaries: Deployment) -> None:
 
 def test_no_object_but_its_secret_holds_a_secret(canaries: Deployment) -> None:
     for key, manifest in canaries.objects().items():
-        if key != ("Secret", "ado-agent-credentials"):
-            assert _leaks(json.dumps(manifest).encode()) == [], f"{key} leaks"
-    annotations = canaries.objects()[("Secret", "ado-agent-credentials")]["metadata"]
-    assert _leaks(json.dumps(annotations).encode()) == []
+        shown = manifest["metadata"] if key in HOLDERS else manifest
+        assert _leaks(json.dumps(shown).encode()) == [], f"{key} leaks"
 
 
 def test_no_process_is_given_a_secret_as_an_argument(canaries: Deployment) -> None:

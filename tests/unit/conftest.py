@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -36,9 +36,15 @@ def _recorded(stack: str) -> Recording:
     return record_stack(stack)
 
 
+@pytest.fixture
+def recorded() -> Callable[[str], Recording]:
+    """What the committed stack of a name registers, with all secrets given that have to be."""
+    return _recorded
+
+
 @pytest.fixture(params=["dev", "prod"])
 def stack(request: pytest.FixtureRequest) -> Recording:
-    """What each committed stack registers, with both API keys given."""
+    """What each committed stack registers."""
     return _recorded(request.param)
 
 

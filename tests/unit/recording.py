@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import runpy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,18 @@ from typing import Any
 import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime.stack import Stack
+
+from ado_infra import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
-SECRETS = {"ado:anthropicApiKey": "sk-ant-canary", "ado:googleApiKey": "AIza-canary"}
+SECRETS = {
+    "ado:anthropicApiKey": "sk-ant-canary",
+    "ado:googleApiKey": "AIza-canary",
+    "ado:objectStorageAccessKey": "AKIA-canary",
+    "ado:objectStorageSecretKey": "s3-canary",
+}
+"""Everything that the production profile demands."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,10 @@ class Registered:
     name: str
     parent: str
     protect: bool
+    dependencies: frozenset[str]
+    """URNs of what must be there before it."""
+    ignored: tuple[str, ...]
+    """Paths of the inputs whose changes the engine leaves alone."""
     inputs: Mapping[str, Any]
     """Secrets are still wrapped."""
 
@@ -46,15 +60,24 @@ class Registered:
 
 @dataclass
 class Recording(mocks.Mocks):
-    """What a program registered, in order."""
+    """What a program registered, and what it did besides."""
 
     resources: list[Registered] = field(default_factory=list)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each component registered as its outputs, by URN; secrets are still wrapped."""
+    read: list[tuple[str, str]] = field(default_factory=list)
+    """(type, id) of what was read and not made."""
+    warnings: list[str] = field(default_factory=list)
+    exports: dict[str, Any] = field(default_factory=dict)
+    """The outputs of the stack itself."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         """Answers like a provider: the inputs come back, random bytes are made up."""
         outputs = dict(args.inputs)
         if args.typ == "random:index/randomBytes:RandomBytes":
             outputs["hex"] = "ab" * int(args.inputs["length"])
+        if args.typ == "random:index/randomPassword:RandomPassword":
+            outputs["result"] = f"generated-{args.name}"
         return f"{args.name}-id", outputs
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], None]:
@@ -74,6 +97,11 @@ class Recording(mocks.Mocks):
         (found,) = [r for r in self.objects if r.key == (kind, name)]
         return found.manifest
 
+    def only(self, kind: str) -> dict[str, Any]:
+        """The one manifest of this kind."""
+        (found,) = self.of_kind(kind)
+        return found
+
     def keys(self) -> set[tuple[str, str]]:
         """Everything but components, by key; fails when two resources share one."""
         keys = [r.key for r in self.resources if not r.type.startswith("ado:")]
@@ -82,7 +110,7 @@ class Recording(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    """Also keeps what the stock monitor forgets: parents and protection."""
+    """Also keeps what the stock monitor forgets: parents, protection, what is read, outputs."""
 
     def __init__(self, recording: Recording) -> None:
         super().__init__(recording)
@@ -98,10 +126,30 @@ class _Monitor(mocks.MockMonitor):
                     name=request.name,
                     parent=request.parent,
                     protect=request.protect,
+                    dependencies=frozenset(request.dependencies),
+                    ignored=tuple(request.ignoreChanges),
                     inputs=rpc.deserialize_properties(request.object, keep_unknowns=True),
                 )
             )
         return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        self._recording.outputs[request.urn] = outputs
+        return super().RegisterResourceOutputs(request)
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        self._recording.read.append((request.type, request.id))
+        return super().ReadResource(request)
+
+
+class _Warnings(logging.Handler):
+    def __init__(self, recording: Recording) -> None:
+        super().__init__(logging.WARNING)
+        self._recording = recording
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._recording.warnings.append(record.getMessage())
 
 
 def record(
@@ -114,8 +162,15 @@ def record(
     With `into` the caller holds the recording, also of a program that fails or registers nothing.
     """
     recording = Recording() if into is None else into
+    logger = logging.Logger("program")
+    logger.addHandler(_Warnings(recording))
     pulumi.runtime.set_mocks(
-        recording, project="ado", stack="test", preview=False, monitor=_Monitor(recording)
+        recording,
+        project="ado",
+        stack="test",
+        preview=False,
+        logger=logger,
+        monitor=_Monitor(recording),
     )
     pulumi.runtime.test(program)()
     assert recording.resources or into is not None, "the program registered nothing"
@@ -145,8 +200,24 @@ def record_stack(
 ) -> Recording:
     """Runs the real `__main__.py` with a committed stack file, its config deeply updated."""
     configure(merged(stack_config(stack), changes or {}), SECRETS if secrets is None else secrets)
-    main = str(ROOT / "__main__.py")
-    return record(lambda: runpy.run_path(main, run_name="__main__") and None, into=into)
+    recording = Recording() if into is None else into
+
+    def program() -> pulumi.Output[None]:
+        root = pulumi.runtime.get_root_resource()
+        assert isinstance(root, Stack)
+        root.outputs.clear()  # of the program before
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+        return pulumi.Output.all(**root.outputs).apply(recording.exports.update)
+
+    record(program, into=recording)
+    assert recording.resources, "the program registered nothing"
+    return recording
+
+
+def settings_of(stack: str, changes: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a committed stack file, deeply updated, with every secret given."""
+    configure(merged(stack_config(stack), changes or {}), SECRETS)
+    return load_settings()
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,200 +2,356 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import kubernetes_validate
-import pytest
 
-from ado_infra import AdoPlatform, AdoPlatformArgs, AgentCredentials, Settings
-from tests.unit.recording import Recording, record, record_stack, secret_paths
+from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets
+from tests.unit.manifests import VERSION_LABEL, pod, selects, templates
+from tests.unit.recording import Recording, record, record_stack, settings_of
 
 EXACTLY = {
-    ("Namespace", "ado-system"),
-    ("random:index/randomBytes:RandomBytes", "ado-digest-key"),
-    ("ConfigMap", "ado-config"),
-    ("Secret", "ado-agent-credentials"),
-    ("Deployment", "ado-api-gateway"),
-    ("Service", "ado-api-gateway"),
-    ("HorizontalPodAutoscaler", "ado-api-gateway-hpa"),
-    ("PodDisruptionBudget", "ado-api-gateway-pdb"),
-    ("Deployment", "ado-dashboard"),
-    ("Service", "ado-dashboard"),
-    ("PodDisruptionBudget", "ado-dashboard-pdb"),
+    "Namespace": {"ado-system"},
+    "random:index/randomBytes:RandomBytes": {"ado-digest-key"},
+    "random:index/randomPassword:RandomPassword": {
+        "ado-stores-database-password",
+        "ado-stores-redis-password",
+        "ado-stores-replication-password",
+    },
+    "ConfigMap": {"ado-config", "ado-dashboard-grafana", "postgresql-config", "redis-config"},
+    "Secret": {
+        "ado-agent-credentials",
+        "ado-object-storage",
+        "ado-secrets",
+        "postgresql",
+        "redis",
+    },
+    "Deployment": {"ado-api-gateway", "ado-dashboard", "ado-orchestrator", "ado-worker"},
+    "StatefulSet": {"postgresql", "redis"},
+    "Job": {"redis-cluster-create-DIGEST"},
+    "Service": {
+        "ado-api-gateway",
+        "ado-dashboard",
+        "ado-orchestrator",
+        "ado-worker",
+        "postgresql",
+        "postgresql-headless",
+        "postgresql-ro",
+        "redis",
+        "redis-headless",
+    },
+    "HorizontalPodAutoscaler": {"ado-api-gateway-hpa", "ado-worker-hpa"},
+    "PodDisruptionBudget": {
+        "ado-api-gateway-pdb",
+        "ado-dashboard-pdb",
+        "ado-orchestrator-pdb",
+        "ado-worker-pdb",
+        "postgresql-pdb",
+        "redis-pdb",
+    },
+    "Ingress": {"ado-ingress"},
+    "ServiceMonitor": {"ado-metrics"},
 }
-
-
-def _pods(stack: Recording) -> dict[str, dict[str, Any]]:
-    return {d["metadata"]["name"]: d["spec"]["template"] for d in stack.of_kind("Deployment")}
-
-
-def _selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
-    return selector.items() <= labels.items()
-
-
-def _differing(before: Recording, after: Recording) -> set[tuple[str, str]]:
-    olds = {resource.key: resource.manifest for resource in before.objects}
-    news = {resource.key: resource.manifest for resource in after.objects}
-    assert olds.keys() == news.keys()
-    return {key for key in olds if olds[key] != news[key]}
-
-
-def test_a_stack_is_exactly_these_objects(stack: Recording) -> None:
-    assert stack.keys() == EXACTLY
-
-
-def test_every_object_is_valid_under_the_strict_schema(stack: Recording) -> None:
-    for manifest in (resource.manifest for resource in stack.objects):
-        kubernetes_validate.validate(manifest, "1.37", strict=True)
-
-
-def test_every_object_carries_the_common_labels(stack: Recording) -> None:
-    for manifest in (resource.manifest for resource in stack.objects):
-        labels = manifest["metadata"]["labels"]
-        assert labels["app.kubernetes.io/name"] == "ado"
-        assert labels["app.kubernetes.io/part-of"] == "ado"
-        assert labels["app.kubernetes.io/instance"] == "ado"
-        assert labels["app.kubernetes.io/managed-by"] == "pulumi"
-        assert labels["app.kubernetes.io/component"]
-        assert "app.kubernetes.io/version" not in labels
-
-
-def test_everything_is_in_the_platforms_namespace(stack: Recording) -> None:
-    for resource in stack.objects:
-        if resource.key[0] != "Namespace":
-            assert resource.manifest["metadata"]["namespace"] == "ado-system"
-
-
-def test_the_namespace_enforces_restricted_pods(stack: Recording) -> None:
-    labels = stack.get("Namespace", "ado-system")["metadata"]["labels"]
-    assert {labels[f"pod-security.kubernetes.io/{m}"] for m in ("enforce", "audit", "warn")} == {
-        "restricted"
-    }
-
-
-def test_a_selector_is_the_workloads_name_alone_and_matches_nothing_else(stack: Recording) -> None:
-    pods = _pods(stack)
-    for deployment in stack.of_kind("Deployment"):
-        name = deployment["metadata"]["name"]
-        assert deployment["spec"]["selector"] == {"matchLabels": {"app": name}}
-    services = [(s["metadata"]["name"], s["spec"]["selector"]) for s in stack.of_kind("Service")]
-    budgets = [
-        (p["metadata"]["name"].removesuffix("-pdb"), p["spec"]["selector"]["matchLabels"])
-        for p in stack.of_kind("PodDisruptionBudget")
-    ]
-    for name, selector in services + budgets:
-        matched = [w for w, pod in pods.items() if _selects(selector, pod["metadata"]["labels"])]
-        assert matched == [name]
-
-
-def test_every_pod_is_under_exactly_one_disruption_budget(stack: Recording) -> None:
-    budgets = [p["spec"]["selector"]["matchLabels"] for p in stack.of_kind("PodDisruptionBudget")]
-    for pod in _pods(stack).values():
-        assert sum(_selects(budget, pod["metadata"]["labels"]) for budget in budgets) == 1
-
-
-def test_replicas_are_absent_where_an_autoscaler_owns_them(stack: Recording) -> None:
-    scaled = {h["spec"]["scaleTargetRef"]["name"] for h in stack.of_kind("HorizontalPodAutoscaler")}
-    for deployment in stack.of_kind("Deployment"):
-        assert ("replicas" in deployment["spec"]) == (deployment["metadata"]["name"] not in scaled)
-
-
-def test_every_pod_is_hardened(stack: Recording) -> None:
-    for pod in _pods(stack).values():
-        spec = pod["spec"]
-        assert spec["automountServiceAccountToken"] is False
-        assert spec["enableServiceLinks"] is False
-        assert spec["securityContext"] == {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "fsGroup": 10001,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        }
-        (container,) = spec["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-            "runAsNonRoot": True,
-        }
-
-
-def test_metrics_can_be_found_by_label_and_port_name(stack: Recording) -> None:
-    for service in stack.of_kind("Service"):
-        assert service["metadata"]["labels"]["app.kubernetes.io/name"] == "ado"
-        (metrics,) = [p for p in service["spec"]["ports"] if p["name"] == "metrics"]
-        pod = _pods(stack)[service["spec"]["selector"]["app"]]
-        (port,) = [
-            p for p in pod["spec"]["containers"][0]["ports"] if p["name"] == metrics["targetPort"]
-        ]
-        assert port["containerPort"] == 9090
-
-
-def test_every_object_hangs_in_the_tree_below_the_platform(stack: Recording) -> None:
-    parents = {resource.urn: resource.parent for resource in stack.resources}
-    (platform,) = [r.urn for r in stack.resources if r.type == "ado:index:AdoPlatform"]
-    for resource in stack.resources:
-        if resource.urn != platform:
-            assert resource.parent in parents, f"{resource.name} has no component as its parent"
-
-
-def test_production_protects_namespace_and_generated_key_and_nothing_else(prod: Recording) -> None:
-    protected = {resource.name for resource in prod.resources if resource.protect}
-    assert protected == {"ado-namespace", "ado-digest-key"}
-
-
-def test_without_protect_data_nothing_is_protected(dev: Recording) -> None:
-    assert not [resource.name for resource in dev.resources if resource.protect]
-
-
-def test_secrets_are_only_where_secrets_belong(stack: Recording) -> None:
-    found = {
-        (r.type, r.name, path) for r in stack.resources for path in secret_paths(dict(r.inputs))
-    }
-    assert {(name, path.split(".")[0]) for _, name, path in found} == {
-        ("ado-configuration-agent-credentials", "data")
-    }
-
-
-def test_two_platforms_in_one_program_do_not_collide() -> None:
-    settings = Settings.model_validate(
-        {"gateway": {"image": {"tag": "1.0"}}, "dashboard": {"image": {"tag": "1.0"}}}
-    )
-
-    def program() -> None:
-        for name, namespace in (("blue", "ado-blue"), ("green", "ado-green")):
-            args = AdoPlatformArgs(
-                settings=settings, agent_credentials=AgentCredentials(), namespace=namespace
-            )
-            AdoPlatform(name, args)
-
-    recording = record(program)
-    urns = [resource.urn for resource in recording.resources]
-    places = [(r.key, r.manifest["metadata"].get("namespace")) for r in recording.objects]
-    assert len(urns) == len(set(urns)) == 2 * len({u.replace("green", "blue") for u in urns})
-    assert len(places) == len(set(places))
-
-
-@pytest.mark.parametrize(
-    ("room", "workload"), [("gateway", "ado-api-gateway"), ("dashboard", "ado-dashboard")]
+APPLICATIONS = EXACTLY["Deployment"]
+COMPONENTS = """
+AdoPlatform ado
+  ApiGateway ado-gateway
+    Workload ado-gateway-workload
+  Configuration ado-configuration
+  Dashboard ado-dashboard
+    Workload ado-dashboard-workload
+  Edge ado-edge
+  Monitoring ado-monitoring
+  Orchestrator ado-orchestrator
+    Workload ado-orchestrator-workload
+  Stores ado-stores
+    Connections ado-stores-connections
+    ObjectStorage ado-stores-object-storage
+    Postgres ado-stores-postgres
+      StatefulWorkload ado-stores-postgres-workload
+    Redis ado-stores-redis
+      StatefulWorkload ado-stores-redis-workload
+  WorkerPool ado-worker-default
+    Workload ado-worker-default-workload
+"""
+USERS = {"postgresql": 999, "redis": 999, "redis-cluster-create": 999}
+CRD = (
+    "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition",
+    "servicemonitors.monitoring.coreos.com",
 )
-def test_a_new_tag_changes_that_tiers_pods_alone(room: str, workload: str, dev: Recording) -> None:
-    changed = record_stack("dev", changes={f"ado:{room}": {"image": {"tag": "0.2.0"}}})
-    assert _differing(dev, changed) == {("Deployment", workload)}
-    assert (
-        changed.get("Deployment", workload)["spec"]["template"]["metadata"]["labels"][
-            "app.kubernetes.io/version"
-        ]
-        == "0.2.0"
-    )
+POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 
 
-def test_a_value_of_the_configuration_rolls_its_readers_alone(dev: Recording) -> None:
-    changed = record_stack(
-        "dev", changes={"ado:config": {"orchestration": {"maxParallelAgents": 7}}}
-    )
-    assert _differing(dev, changed) == {
-        ("ConfigMap", "ado-config"),
-        ("Deployment", "ado-api-gateway"),
+def _pods(stack: Recording) -> list[tuple[str, dict[str, str]]]:
+    """The pods that Deployments and StatefulSets keep: workload, labels."""
+    pods = [
+        (name, dict(template["metadata"]["labels"]))
+        for name, template in templates(stack, "Deployment").items()
+    ]
+    for workload in stack.of_kind("StatefulSet"):
+        name, labels = workload["metadata"]["name"], workload["spec"]["template"]["metadata"]
+        for ordinal in range(int(workload["spec"]["replicas"])):
+            of_the_controller = {POD_NAME_LABEL: f"{name}-{ordinal}"}
+            pods.append((name, {**labels["labels"], **of_the_controller}))
+    return pods
+
+
+def _budgets(stack: Recording) -> dict[str, dict[str, str]]:
+    return {
+        p["metadata"]["name"].removesuffix("-pdb"): p["spec"]["selector"]["matchLabels"]
+        for p in stack.of_kind("PodDisruptionBudget")
     }
+
+
+def _services(stack: Recording) -> dict[str, dict[str, str]]:
+    return {s["metadata"]["name"]: s["spec"]["selector"] for s in stack.of_kind("Service")}
+
+
+def _outline(stack: Recording) -> str:
+    components = [r for r in stack.resources if r.type.startswith("ado:")]
+
+    def below(parent: str, indent: str) -> list[str]:
+        lines: list[str] = []
+        for one in sorted(components, key=lambda r: r.type):
+            if one.parent == parent:
+                lines.append(f"{indent}{one.type.rpartition(':')[2]} {one.name}")
+                lines += below(one.urn, indent + "  ")
+        return lines
+
+    (platform,) = [r for r in components if r.type == "ado:index:AdoPlatform"]
+    return "\n".join(["", *below(platform.parent, ""), ""])
+
+
+class TestObjects:
+    def test_a_stack_is_exactly_these(self, stack: Recording) -> None:
+        found: dict[str, set[str]] = {}
+        keys = stack.keys()
+        for kind, name in keys:
+            digest = r"(?<=-)[0-9a-f]{10}$"
+            known = re.sub(digest, "DIGEST", name) if kind == "Job" else name
+            found.setdefault(kind, set()).add(known)
+        assert found == EXACTLY
+
+    def test_every_one_is_valid_under_the_strict_schema(self, stack: Recording) -> None:
+        custom = {"ServiceMonitor"}
+        manifests = [r.manifest for r in stack.objects if r.key[0] not in custom]
+        assert len(manifests) == len(stack.objects) - 1
+        for manifest in manifests:
+            kubernetes_validate.validate(manifest, "1.37", strict=True)
+
+    def test_every_one_carries_the_common_labels(self, stack: Recording) -> None:
+        for manifest in (resource.manifest for resource in stack.objects):
+            labels = manifest["metadata"]["labels"]
+            assert labels["app.kubernetes.io/name"] == "ado"
+            assert labels["app.kubernetes.io/part-of"] == "ado"
+            assert labels["app.kubernetes.io/instance"] == "ado"
+            assert labels["app.kubernetes.io/managed-by"] == "pulumi"
+            assert labels["app.kubernetes.io/component"]
+
+    def test_the_version_is_on_the_pods_of_workloads_alone(self, stack: Recording) -> None:
+        for manifest in (resource.manifest for resource in stack.objects):
+            on_pods = manifest["kind"] in {"Deployment", "StatefulSet"}
+            assert str(manifest).count(VERSION_LABEL) == (1 if on_pods else 0)
+        for template in templates(stack, "Deployment", "StatefulSet").values():
+            image = template["spec"]["containers"][0]["image"]
+            assert image.endswith(":" + template["metadata"]["labels"][VERSION_LABEL])
+
+    def test_they_are_all_in_the_platforms_namespace(self, stack: Recording) -> None:
+        for resource in stack.objects:
+            if resource.key[0] != "Namespace":
+                assert resource.manifest["metadata"]["namespace"] == "ado-system"
+
+    def test_the_namespace_enforces_restricted_pods(self, stack: Recording) -> None:
+        labels = stack.get("Namespace", "ado-system")["metadata"]["labels"]
+        modes = {m: labels[f"pod-security.kubernetes.io/{m}"] for m in ("enforce", "audit", "warn")}
+        assert set(modes.values()) == {"restricted"}
+
+    def test_the_stack_says_where_it_is(self, dev: Recording, prod: Recording) -> None:
+        services = {"gatewayService": "ado-api-gateway", "dashboardService": "ado-dashboard"}
+        common = {"namespace": "ado-system", **services}
+        assert prod.exports == {**common, "url": "https://ado.example.com"}
+        assert dev.exports == {**common, "url": "http://ado.localhost"}
+
+    def test_the_committed_stacks_warn_of_nothing(self, stack: Recording) -> None:
+        assert stack.warnings == []
+
+
+class TestSelectors:
+    def test_a_workloads_is_its_name_alone(self, stack: Recording) -> None:
+        for kind in ("Deployment", "StatefulSet"):
+            for workload in stack.of_kind(kind):
+                alone = {"matchLabels": {"app": workload["metadata"]["name"]}}
+                assert workload["spec"]["selector"] == alone
+
+    def test_a_services_matches_one_workloads_pods(self, stack: Recording) -> None:
+        for name, selector in _services(stack).items():
+            matched = {workload for workload, labels in _pods(stack) if selects(selector, labels)}
+            assert matched == {re.sub(r"-(headless|ro)$", "", name)}
+
+    def test_a_budgets_matches_one_workloads_pods(self, stack: Recording) -> None:
+        for name, selector in _budgets(stack).items():
+            matched = {workload for workload, labels in _pods(stack) if selects(selector, labels)}
+            assert matched == {name}
+
+    def test_every_pod_is_under_exactly_one_budget(self, stack: Recording) -> None:
+        for name, labels in _pods(stack):
+            over = [budget for budget, s in _budgets(stack).items() if selects(s, labels)]
+            assert over == [name]
+
+    def test_nothing_selects_the_pods_of_jobs(self, stack: Recording) -> None:
+        workloads = [
+            w["spec"]["selector"]["matchLabels"]
+            for kind in ("Deployment", "StatefulSet")
+            for w in stack.of_kind(kind)
+        ]
+        selectors = [*workloads, *_services(stack).values(), *_budgets(stack).values()]
+        for template in templates(stack, "Job").values():
+            assert not [s for s in selectors if selects(s, template["metadata"]["labels"])]
+
+
+class TestPods:
+    def test_replicas_are_absent_where_an_autoscaler_owns_them(self, stack: Recording) -> None:
+        autoscalers = stack.of_kind("HorizontalPodAutoscaler")
+        scaled = {h["spec"]["scaleTargetRef"]["name"] for h in autoscalers}
+        for workload in stack.of_kind("Deployment") + stack.of_kind("StatefulSet"):
+            name, spec = workload["metadata"]["name"], workload["spec"]
+            assert ("replicas" in spec) == (name not in scaled)
+
+    def test_each_runs_as_a_user_without_privileges(self, stack: Recording) -> None:
+        for name in templates(stack):
+            user = USERS.get(re.sub(r"-[0-9a-f]{10}$", "", name), 10001)
+            assert pod(stack, name)["securityContext"] == {
+                "runAsNonRoot": True,
+                "runAsUser": user,
+                "runAsGroup": user,
+                "fsGroup": user,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            }
+
+    def test_none_gets_a_token_or_the_nodes_namespaces(self, stack: Recording) -> None:
+        for name in templates(stack):
+            spec = pod(stack, name)
+            assert spec["automountServiceAccountToken"] is False
+            assert spec["enableServiceLinks"] is False
+            lax = {"serviceAccountName", "hostNetwork", "hostPID", "hostIPC", "hostUsers"}
+            assert not lax.intersection(spec)
+
+    def test_each_container_is_hardened(self, stack: Recording) -> None:
+        for name in templates(stack):
+            spec = pod(stack, name)
+            assert not {"initContainers", "ephemeralContainers"}.intersection(spec)
+            assert [one["securityContext"] for one in spec["containers"]] == [
+                {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "readOnlyRootFilesystem": True,
+                    "runAsNonRoot": True,
+                }
+            ]
+
+    def test_each_may_write_to_tmp_and_reaches_nothing_of_the_node(self, stack: Recording) -> None:
+        for name in templates(stack):
+            spec = pod(stack, name)
+            sources = {v["name"]: v.keys() - {"name"} for v in spec["volumes"]}
+            assert all(len(s) == 1 for s in sources.values())
+            assert set().union(*sources.values()) <= {"configMap", "emptyDir", "secret"}
+            mounted = {m["mountPath"]: m["name"] for m in spec["containers"][0]["volumeMounts"]}
+            assert sources[mounted["/tmp"]] == {"emptyDir"}  # noqa: S108 - the pod's own
+            claim = {"data"} if name in EXACTLY["StatefulSet"] else set()
+            assert set(mounted.values()) == sources.keys() | claim
+
+    def test_each_container_is_promised_and_limited(self, stack: Recording) -> None:
+        for name in templates(stack):
+            resources = pod(stack, name)["containers"][0]["resources"]
+            amounts = {kind: set(resources[kind]) for kind in resources}
+            both = {"cpu", "memory"}
+            assert amounts == {"requests": both, "limits": both}
+
+
+def test_metrics_of_the_applications_are_found_by_label_and_port_name(stack: Recording) -> None:
+    scraped: set[str] = set()
+    for service in stack.of_kind("Service"):
+        for port in service["spec"]["ports"]:
+            if port["name"] == "metrics":
+                assert service["metadata"]["labels"]["app.kubernetes.io/name"] == "ado"
+                target = pod(stack, service["spec"]["selector"]["app"])["containers"][0]["ports"]
+                (found,) = [p for p in target if p["name"] == port["targetPort"]]
+                assert (port["port"], found["containerPort"]) == (9090, 9090)
+                scraped.add(service["metadata"]["name"])
+    assert scraped == APPLICATIONS
+
+
+class TestTree:
+    def test_components_hang_together_like_the_picture(self, stack: Recording) -> None:
+        assert _outline(stack) == COMPONENTS
+
+    def test_everything_has_a_component_as_its_parent_and_is_named_after_it(
+        self, stack: Recording
+    ) -> None:
+        components = {r.urn: r.name for r in stack.resources if r.type.startswith("ado:")}
+        for resource in stack.resources:
+            if resource.type != "ado:index:AdoPlatform":
+                assert resource.name.startswith(f"{components[resource.parent]}-")
+
+    def test_two_platforms_in_one_program_do_not_collide(self) -> None:
+        settings = settings_of("dev")
+
+        def program() -> None:
+            for name, namespace in (("blue", "ado-blue"), ("green", "ado-green")):
+                args = AdoPlatformArgs(
+                    settings=settings, secrets=StackSecrets(), namespace=namespace
+                )
+                AdoPlatform(name, args)
+
+        recording = record(program)
+        urns = [resource.urn for resource in recording.resources]
+        places = [(r.key, r.manifest["metadata"].get("namespace")) for r in recording.objects]
+        assert len(urns) == len(set(urns)) == 2 * len({u.replace("green", "blue") for u in urns})
+        assert len(places) == len(set(places))
+
+
+class TestProtection:
+    def test_production_protects_what_holds_data_and_what_was_generated(
+        self, prod: Recording
+    ) -> None:
+        assert {resource.key for resource in prod.resources if resource.protect} == {
+            (kind, name)
+            for kind in (
+                "Namespace",
+                "random:index/randomBytes:RandomBytes",
+                "random:index/randomPassword:RandomPassword",
+                "StatefulSet",
+            )
+            for name in EXACTLY[kind]
+        }
+
+    def test_without_protect_data_nothing_is_protected(self, dev: Recording) -> None:
+        assert not [resource.name for resource in dev.resources if resource.protect]
+
+    def test_protecting_changes_nothing_else(self, dev: Recording) -> None:
+        protecting = record_stack("dev", changes={"ado:protectData": True})
+        before = {resource.key: resource.manifest for resource in dev.objects}
+        assert {resource.key: resource.manifest for resource in protecting.objects} == before
+        assert [resource for resource in protecting.resources if resource.protect]
+
+
+class TestServiceMonitor:
+    def test_its_definition_is_read_before_anything_is_made(self, stack: Recording) -> None:
+        assert stack.read == [CRD]
+        (namespace,) = [r for r in stack.resources if r.key[0] == "Namespace"]
+        (definition,) = namespace.dependencies
+        assert definition.rpartition("::")[0].endswith(f"${CRD[0]}")
+
+    def test_what_is_in_the_namespace_waits_for_it_and_so_for_the_definition(
+        self, stack: Recording
+    ) -> None:
+        (namespace,) = [r for r in stack.resources if r.key[0] == "Namespace"]
+        for resource in stack.objects:
+            assert resource is namespace or namespace.urn in resource.dependencies
+
+    def test_switched_off_nothing_is_read_and_the_rest_stays(self, dev: Recording) -> None:
+        without = record_stack("dev", changes={"ado:monitoring": {"serviceMonitor": False}})
+        assert without.read == []
+        assert dev.keys() - without.keys() == {("ServiceMonitor", "ado-metrics")}
+        assert without.keys() < dev.keys()

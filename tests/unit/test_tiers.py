@@ -1,8 +1,9 @@
-"""Each tier against the numbers of the design."""
+"""Each application tier against the numbers of the design; workers: test_workers.py."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,207 +11,296 @@ import yaml
 
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile, SecretKey
+from ado_infra.placement import Placement
 from ado_infra.settings import AntiAffinity, GatewaySettings, ImageSettings, ImageVersion
-from ado_infra.tiers.common import Placement
 from ado_infra.tiers.gateway import ApiGateway, ApiGatewayArgs
+from tests.unit.manifests import (
+    VERSION_LABEL,
+    checksums,
+    container,
+    directories,
+    environment,
+    pod,
+    ports,
+    service_ports,
+    spread,
+    templates,
+)
 from tests.unit.recording import Recording, record, record_stack
 
 DIGEST = "sha256:" + "0123456789ab" + "c" * 52
+GATEWAY, DASHBOARD, ORCHESTRATOR = "ado-api-gateway", "ado-dashboard", "ado-orchestrator"
+REDIS_NODES = ",".join(f"redis-{n}.redis-headless:6379" for n in range(3))
+NUMBERS: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str]]] = {
+    ("prod", GATEWAY): (("500m", "512Mi"), ("2", "2Gi")),
+    ("prod", DASHBOARD): (("100m", "128Mi"), ("500m", "512Mi")),
+    ("prod", ORCHESTRATOR): (("500m", "1Gi"), ("2", "4Gi")),
+    ("dev", GATEWAY): (("100m", "128Mi"), ("500m", "512Mi")),
+    ("dev", DASHBOARD): (("50m", "64Mi"), ("500m", "512Mi")),
+    ("dev", ORCHESTRATOR): (("100m", "256Mi"), ("2", "4Gi")),
+}
+"""(cpu, memory) that is promised, and the most."""
+Recorded = Callable[[str], Recording]
 
 
-def _gateway(settings: GatewaySettings | None = None, **stores: Any) -> Recording:
-    placement = Placement(
-        namespace="ado-system",
-        instance="ado",
-        images=ImageSettings(registry="registry.example.com:5000/team", pull_secret="pull"),
+def _gateway(settings: GatewaySettings | None = None) -> Recording:
+    placement = Placement(namespace="ado-system", instance="ado", images=ImageSettings())
+    args = ApiGatewayArgs(
+        placement=placement,
+        settings=settings or GatewaySettings(image=ImageVersion(tag="1.4.2")),
+        config_file=ConfigFile(
+            config_map="ado-config", key="config.yaml", path="/etc/ado/config.yaml", digest="abc"
+        ),
+        database=DatabaseEndpoint(url=SecretKey(secret="ado-secrets", key="u", digest="d1")),
+        redis=RedisEndpoint(
+            url=SecretKey(secret="ado-secrets", key="r", digest="d2"), nodes="redis-0:6379"
+        ),
     )
-    config_file = ConfigFile(
-        config_map="ado-config", key="config.yaml", path="/etc/ado/config.yaml", digest="abc"
-    )
-    settings = settings or GatewaySettings(image=ImageVersion(tag="1.4.2"))
-    args = ApiGatewayArgs(placement=placement, settings=settings, config_file=config_file, **stores)
     return record(lambda: ApiGateway("gateway", args) and None)
 
 
-def _pod(recording: Recording, name: str = "ado-api-gateway") -> dict[str, Any]:
-    template: dict[str, Any] = recording.get("Deployment", name)["spec"]["template"]
-    return template
+@pytest.mark.parametrize(("name", "workload"), NUMBERS)
+def test_each_tier_is_promised_and_limited_as_the_design_says(
+    name: str, workload: str, recorded: Recorded
+) -> None:
+    requests, limits = NUMBERS[name, workload]
+    assert container(recorded(name), workload)["resources"] == {
+        "requests": {"cpu": requests[0], "memory": requests[1]},
+        "limits": {"cpu": limits[0], "memory": limits[1]},
+    }
 
 
-def _container(recording: Recording, name: str = "ado-api-gateway") -> dict[str, Any]:
-    (container,) = _pod(recording, name)["spec"]["containers"]
-    return dict(container)
+@pytest.mark.parametrize("workload", [GATEWAY, DASHBOARD, ORCHESTRATOR])
+def test_each_tier_is_probed_on_its_first_port(workload: str, stack: Recording) -> None:
+    first = "grpc" if workload == ORCHESTRATOR else "http"
+    asked = container(stack, workload)
+    assert asked["readinessProbe"] == {
+        "httpGet": {"path": "/health/ready", "port": first},
+        "initialDelaySeconds": 5,
+        "periodSeconds": 5,
+        "timeoutSeconds": 5,
+    }
+    assert asked["livenessProbe"] == {
+        "httpGet": {"path": "/health/live", "port": first},
+        "initialDelaySeconds": 10,
+        "periodSeconds": 10,
+        "timeoutSeconds": 5,
+    }
+
+
+@pytest.mark.parametrize("workload", [GATEWAY, DASHBOARD, ORCHESTRATOR])
+def test_a_leaving_pod_serves_until_nobody_sends_to_it(workload: str, stack: Recording) -> None:
+    assert container(stack, workload)["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+    assert pod(stack, workload)["terminationGracePeriodSeconds"] == 30
+
+
+def _budget(stack: Recording, workload: str) -> dict[str, Any]:
+    spec = dict(stack.get("PodDisruptionBudget", f"{workload}-pdb")["spec"])
+    assert spec.pop("selector") == {"matchLabels": {"app": workload}}
+    # Pods that serve nobody must not block a drain for ever.
+    assert spec.pop("unhealthyPodEvictionPolicy") == "AlwaysAllow"
+    return spec
+
+
+def test_productions_disruption_budgets_are_the_designs(prod: Recording) -> None:
+    designed: dict[str, dict[str, int | str]] = {
+        GATEWAY: {"minAvailable": 1},
+        "ado-worker": {"maxUnavailable": "30%"},
+    }
+    for workload in templates(prod, "Deployment", "StatefulSet"):
+        assert _budget(prod, workload) == designed.get(workload, {"maxUnavailable": 1})
+
+
+def test_in_development_every_budget_lets_one_pod_go(dev: Recording) -> None:
+    for workload in templates(dev, "Deployment", "StatefulSet"):
+        assert _budget(dev, workload) == {"maxUnavailable": 1}
+
+
+def test_production_requires_different_hosts_where_the_design_does(prod: Recording) -> None:
+    required = {ORCHESTRATOR, "postgresql", "redis"}
+    for workload in templates(prod, "Deployment", "StatefulSet"):
+        assert (spread(prod, workload) == "required") == (workload in required)
+
+
+def test_development_only_prefers_different_hosts(dev: Recording) -> None:
+    for workload in templates(dev, "Deployment", "StatefulSet"):
+        assert spread(dev, workload) == "preferred"
+
+
+def test_a_rollout_surges_unless_each_pod_needs_a_host_of_its_own(stack: Recording) -> None:
+    for deployment in stack.of_kind("Deployment"):
+        required = spread(stack, deployment["metadata"]["name"]) == "required"
+        assert deployment["spec"]["strategy"] == {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1 - required, "maxUnavailable": int(required)},
+        }
 
 
 class TestGateway:
-    def test_production_has_the_designs_numbers(self, prod: Recording) -> None:
-        container = _container(prod)
-        assert container["image"] == "ado/api-gateway:0.1.0"
-        assert container["resources"] == {
-            "requests": {"cpu": "500m", "memory": "512Mi"},
-            "limits": {"cpu": "2", "memory": "2Gi"},
-        }
-        assert {p["name"]: p["containerPort"] for p in container["ports"]} == {
-            "http": 3000,
-            "ws": 3001,
-            "metrics": 9090,
-        }
-        assert container["readinessProbe"] == {
-            "httpGet": {"path": "/health/ready", "port": "http"},
-            "initialDelaySeconds": 5,
-            "periodSeconds": 5,
-            "timeoutSeconds": 5,
-        }
-        assert container["livenessProbe"] == {
-            "httpGet": {"path": "/health/live", "port": "http"},
-            "initialDelaySeconds": 10,
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-        }
-
     @pytest.mark.parametrize(("name", "bounds"), [("dev", (1, 2)), ("prod", (2, 5))])
     def test_it_scales_on_cpu_within_its_bounds(
-        self, name: str, bounds: tuple[int, int], request: pytest.FixtureRequest
+        self, name: str, bounds: tuple[int, int], recorded: Recorded
     ) -> None:
-        stack: Recording = request.getfixturevalue(name)
-        spec = stack.get("HorizontalPodAutoscaler", "ado-api-gateway-hpa")["spec"]
-        assert (spec["minReplicas"], spec["maxReplicas"]) == bounds
-        assert spec["scaleTargetRef"] == {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "name": "ado-api-gateway",
-        }
+        spec = recorded(name).get("HorizontalPodAutoscaler", "ado-api-gateway-hpa")["spec"]
         target = {"type": "Utilization", "averageUtilization": 70}
-        assert spec["metrics"] == [
-            {"type": "Resource", "resource": {"name": "cpu", "target": target}}
-        ]
+        assert spec == {
+            "minReplicas": bounds[0],
+            "maxReplicas": bounds[1],
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": GATEWAY},
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        }
+
+    def test_it_is_told_of_the_stores_and_its_configuration(self, stack: Recording) -> None:
+        assert environment(stack, GATEWAY) == {
+            "ADO_CONFIG_FILE": "/etc/ado/config.yaml",
+            "DATABASE_POOL_SIZE": "10",
+            "DATABASE_URL": "Secret ado-secrets/database-url",
+            "REDIS_URL": "Secret ado-secrets/redis-url",
+            "REDIS_CLUSTER_NODES": REDIS_NODES,
+        }
+        assert directories(stack, GATEWAY) == {
+            "/tmp": "empty",  # noqa: S108 - the pod's own
+            "/etc/ado/config.yaml": "ConfigMap ado-config/config.yaml, read-only",
+        }
 
     def test_its_service_leads_to_http_and_websocket(self, stack: Recording) -> None:
-        spec = stack.get("Service", "ado-api-gateway")["spec"]
-        assert {(p["name"], p["port"], p["targetPort"]) for p in spec["ports"]} == {
-            ("http", 80, "http"),
-            ("ws", 81, "ws"),
-            ("metrics", 9090, "metrics"),
+        assert ports(stack, GATEWAY) == {"http": 3000, "ws": 3001, "metrics": 9090}
+        assert service_ports(stack, GATEWAY) == {
+            "http": (80, "http"),
+            "ws": (81, "ws"),
+            "metrics": (9090, "metrics"),
         }
+        assert "clusterIP" not in stack.get("Service", GATEWAY)["spec"]
 
-    @pytest.mark.parametrize(
-        ("name", "rule"), [("dev", {"maxUnavailable": 1}), ("prod", {"minAvailable": 1})]
-    )
-    def test_its_disruption_budget_lets_a_drain_pass(
-        self, name: str, rule: dict[str, int], request: pytest.FixtureRequest
-    ) -> None:
-        stack: Recording = request.getfixturevalue(name)
-        spec = stack.get("PodDisruptionBudget", "ado-api-gateway-pdb")["spec"]
-        assert spec == {
-            **rule,
-            "selector": {"matchLabels": {"app": "ado-api-gateway"}},
-            "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        }
-
-    def test_it_reads_its_configuration_from_a_file_it_is_told_of(self, stack: Recording) -> None:
-        container, pod = _container(stack), _pod(stack)
-        assert {"name": "ADO_CONFIG_FILE", "value": "/etc/ado/config.yaml"} in container["env"]
-        (mount,) = [m for m in container["volumeMounts"] if m["mountPath"].startswith("/etc/ado")]
-        assert mount == {
-            "name": "config",
-            "mountPath": "/etc/ado/config.yaml",
-            "subPath": "config.yaml",
-            "readOnly": True,
-        }
-        (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == "config"]
-        assert volume["configMap"]["name"] == "ado-config"
-
-    def test_without_stores_it_is_told_of_none(self) -> None:
-        names = {variable["name"] for variable in _container(_gateway())["env"]}
-        assert names == {"ADO_CONFIG_FILE"}
-
-    def test_stores_reach_it_as_references_and_roll_it(self) -> None:
-        database = DatabaseEndpoint(
-            url=SecretKey(secret="ado-secrets", key="database-url", digest="d1")
-        )
-        redis = RedisEndpoint(
-            url=SecretKey(secret="ado-secrets", key="redis-url", digest="d2"),
-            nodes="redis-0.redis-headless:6379",
-        )
-        recording = _gateway(database=database, redis=redis)
-        variables = {variable["name"]: variable for variable in _container(recording)["env"]}
-        for name, key in (("DATABASE_URL", "database-url"), ("REDIS_URL", "redis-url")):
-            reference = {"secretKeyRef": {"name": "ado-secrets", "key": key}}
-            assert variables[name] == {"name": name, "valueFrom": reference}
-        assert variables["REDIS_CLUSTER_NODES"]["value"] == "redis-0.redis-headless:6379"
-        assert _pod(recording)["metadata"]["annotations"] == {
+    def test_what_it_reads_rolls_it(self) -> None:
+        assert checksums(_gateway(), GATEWAY) == {
             "checksum/DATABASE_URL": "d1",
             "checksum/REDIS_URL": "d2",
             "checksum/config": "abc",
         }
 
-    def test_a_private_registry_and_its_pull_secret_are_used(self) -> None:
-        recording = _gateway()
-        assert _container(recording)["image"] == "registry.example.com:5000/team/api-gateway:1.4.2"
-        assert _pod(recording)["spec"]["imagePullSecrets"] == [{"name": "pull"}]
-
     def test_a_digest_names_the_image_and_its_version_label(self) -> None:
         recording = _gateway(GatewaySettings(image=ImageVersion(digest=DIGEST)))
-        assert _container(recording)["image"].endswith(f"/api-gateway@{DIGEST}")
-        label = _pod(recording)["metadata"]["labels"]["app.kubernetes.io/version"]
-        assert label == "0123456789ab"
+        assert container(recording, GATEWAY)["image"] == f"ado/api-gateway@{DIGEST}"
+        labels = templates(recording)[GATEWAY]["metadata"]["labels"]
+        assert labels[VERSION_LABEL] == "0123456789ab"
 
-    def test_required_anti_affinity_never_surges(self) -> None:
+    def test_anti_affinity_is_a_setting(self) -> None:
         settings = GatewaySettings(image=ImageVersion(tag="1"), anti_affinity=AntiAffinity.REQUIRED)
-        spec = _gateway(settings).get("Deployment", "ado-api-gateway")["spec"]
-        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
-        (term,) = spec["template"]["spec"]["affinity"]["podAntiAffinity"][
-            "requiredDuringSchedulingIgnoredDuringExecution"
-        ]
-        assert term == {
-            "labelSelector": {"matchLabels": {"app": "ado-api-gateway"}},
-            "topologyKey": "kubernetes.io/hostname",
-        }
-
-    def test_preferred_anti_affinity_never_goes_below_its_number(self, prod: Recording) -> None:
-        spec = prod.get("Deployment", "ado-api-gateway")["spec"]
-        assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-        affinity = spec["template"]["spec"]["affinity"]["podAntiAffinity"]
-        assert list(affinity) == ["preferredDuringSchedulingIgnoredDuringExecution"]
+        recording = _gateway(settings)
+        assert spread(recording, GATEWAY) == "required"
+        strategy = recording.only("Deployment")["spec"]["strategy"]
+        assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
     def test_health_paths_are_settings(self) -> None:
-        changed = record_stack(
-            "dev", changes={"ado:gateway": {"health": {"ready": "/r", "live": "/l"}}}
-        )
-        container = _container(changed)
-        assert container["readinessProbe"]["httpGet"]["path"] == "/r"
-        assert container["livenessProbe"]["httpGet"]["path"] == "/l"
+        health = {"ready": "/r", "live": "/l"}
+        image = {"tag": "1"}
+        settings = GatewaySettings.model_validate({"image": image, "health": health})
+        asked = container(_gateway(settings), GATEWAY)
+        assert asked["readinessProbe"]["httpGet"]["path"] == "/r"
+        assert asked["livenessProbe"]["httpGet"]["path"] == "/l"
 
 
 class TestDashboard:
-    @pytest.mark.parametrize(
-        ("name", "replicas", "requests"),
-        [
-            ("dev", 1, {"cpu": "50m", "memory": "64Mi"}),
-            ("prod", 2, {"cpu": "100m", "memory": "128Mi"}),
-        ],
-    )
-    def test_each_stack_has_the_designs_numbers(
-        self, name: str, replicas: int, requests: dict[str, str], request: pytest.FixtureRequest
+    @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("prod", 2)])
+    def test_it_runs_in_a_fixed_number_of_pods(
+        self, name: str, replicas: int, recorded: Recorded
     ) -> None:
-        stack: Recording = request.getfixturevalue(name)
-        assert stack.get("Deployment", "ado-dashboard")["spec"]["replicas"] == replicas
-        container = _container(stack, "ado-dashboard")
-        limits = {"cpu": "500m", "memory": "512Mi"}
-        assert container["resources"] == {"requests": requests, "limits": limits}
+        assert recorded(name).get("Deployment", DASHBOARD)["spec"]["replicas"] == replicas
 
     def test_its_service_leads_to_port_80(self, stack: Recording) -> None:
-        ports = stack.get("Service", "ado-dashboard")["spec"]["ports"]
-        assert {(p["name"], p["port"]) for p in ports} == {("http", 80), ("metrics", 9090)}
+        assert ports(stack, DASHBOARD) == {"http": 3000, "metrics": 9090}
+        assert service_ports(stack, DASHBOARD) == {
+            "http": (80, "http"),
+            "metrics": (9090, "metrics"),
+        }
 
     def test_it_reads_neither_configuration_nor_secrets(self, stack: Recording) -> None:
-        assert _container(stack, "ado-dashboard").get("env", []) == []
-        assert not _pod(stack, "ado-dashboard")["metadata"].get("annotations")
+        assert environment(stack, DASHBOARD) == {}
+        assert set(directories(stack, DASHBOARD)) == {"/tmp"}  # noqa: S108 - the pod's own
+        assert checksums(stack, DASHBOARD) == {}
+
+
+class TestOrchestrator:
+    @pytest.mark.parametrize(("name", "replicas"), [("dev", 1), ("prod", 2)])
+    def test_it_runs_in_a_fixed_number_of_pods(
+        self, name: str, replicas: int, recorded: Recorded
+    ) -> None:
+        assert recorded(name).get("Deployment", ORCHESTRATOR)["spec"]["replicas"] == replicas
+
+    @pytest.mark.parametrize(("name", "prefix"), [("dev", "ado-dev"), ("prod", "ado")])
+    def test_it_is_told_of_every_store_and_its_configuration(
+        self, name: str, prefix: str, recorded: Recorded
+    ) -> None:
+        stack = recorded(name)
+        assert environment(stack, ORCHESTRATOR) == {
+            "ADO_CONFIG_FILE": "/etc/ado/config.yaml",
+            "DATABASE_POOL_SIZE": "20",
+            "DATABASE_URL": "Secret ado-secrets/database-url",
+            "REDIS_URL": "Secret ado-secrets/redis-url",
+            "REDIS_CLUSTER_NODES": REDIS_NODES,
+            "AWS_ACCESS_KEY_ID": "Secret ado-object-storage/access-key",
+            "AWS_SECRET_ACCESS_KEY": "Secret ado-object-storage/secret-key",
+            "S3_ENDPOINT": "https://s3.us-east-1.amazonaws.com",
+            "S3_REGION": "us-east-1",
+            "S3_BUCKET_CHECKPOINTS": f"{prefix}-checkpoints",
+            "S3_BUCKET_ARTIFACTS": f"{prefix}-artifacts",
+        }
+        assert directories(stack, ORCHESTRATOR) == {
+            "/tmp": "empty",  # noqa: S108 - the pod's own
+            "/etc/ado/config.yaml": "ConfigMap ado-config/config.yaml, read-only",
+        }
+
+    def test_its_service_names_the_pods_themselves(self, stack: Recording) -> None:
+        assert ports(stack, ORCHESTRATOR) == {"grpc": 3000, "metrics": 9090}
+        assert service_ports(stack, ORCHESTRATOR) == {
+            "grpc": (3000, "grpc"),
+            "metrics": (9090, "metrics"),
+        }
+        spec = stack.get("Service", ORCHESTRATOR)["spec"]
+        assert spec["clusterIP"] == "None"
+        assert "publishNotReadyAddresses" not in spec  # workers get those that answer
+
+
+class TestImages:
+    def test_they_are_the_platforms_own_and_the_official_ones(self, stack: Recording) -> None:
+        images = {name: container(stack, name)["image"] for name in templates(stack)}
+        (job,) = templates(stack, "Job")
+        redis = images.pop(job)
+        assert images.pop("redis") == redis
+        assert redis.startswith("docker.io/library/redis:")
+        assert images.pop("postgresql").startswith("docker.io/library/postgres:")
+        assert images == {
+            GATEWAY: "ado/api-gateway:0.1.0",
+            DASHBOARD: "ado/dashboard:0.1.0",
+            ORCHESTRATOR: "ado/orchestrator:0.1.0",
+            "ado-worker": "ado/worker:0.1.0",
+        }
+
+    def test_private_registries_and_their_pull_secret_are_used_by_every_pod(self) -> None:
+        images = {
+            "registry": "registry.example.com:5000/team",
+            "mirror": "mirror.example.com/library",
+            "pullSecret": "pull",
+        }
+        stack = record_stack(
+            "dev", changes={"ado:images": images, "ado:migrations": {"command": ["migrate"]}}
+        )
+        official = {"postgresql", "redis"}
+        for name, template in templates(stack).items():
+            of_mirror = name in official or name.startswith("redis-cluster-create-")
+            registry = images["mirror" if of_mirror else "registry"]
+            assert template["spec"]["containers"][0]["image"].rpartition("/")[0] == registry
+            assert template["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+
+    def test_without_a_pull_secret_none_is_named(self, stack: Recording) -> None:
+        for template in templates(stack).values():
+            assert "imagePullSecrets" not in template["spec"]
 
 
 class TestConfiguration:
-    def test_the_file_is_the_designs(self, prod: Recording) -> None:
-        text = prod.get("ConfigMap", "ado-config")["data"]["config.yaml"]
+    def test_the_file_is_the_designs(self, stack: Recording) -> None:
+        text = stack.get("ConfigMap", "ado-config")["data"]["config.yaml"]
         assert yaml.safe_load(text) == {
             "server": {"port": 3000, "wsPort": 3001},
             "orchestration": {
@@ -244,18 +334,10 @@ class TestConfiguration:
         assert document["routing"]["retries"] == 3
         assert document["routing"]["strategy"] == "subscription-first"
 
-    def test_the_readers_annotation_is_the_hash_of_the_data(self, dev: Recording) -> None:
-        annotation = _pod(dev)["metadata"]["annotations"]["checksum/config"]
-        assert len(bytes.fromhex(annotation)) == hashlib.sha256().digest_size
-
-    def test_credentials_that_were_not_given_are_left_out(self) -> None:
-        secret = record_stack("dev", secrets={"ado:googleApiKey": "AIza"}).get(
-            "Secret", "ado-agent-credentials"
-        )
-        assert secret["data"] == {"google-api-key": "QUl6YQ=="}
-        assert "stringData" not in secret
-
-
-def test_a_tiers_children_are_named_after_it() -> None:
-    recording = _gateway()
-    assert all(resource.name.startswith("gateway") for resource in recording.resources)
+    def test_the_readers_annotation_is_the_hash_of_the_data(self, stack: Recording) -> None:
+        hashes = {
+            checksums(stack, reader)["checksum/config"]
+            for reader in (GATEWAY, ORCHESTRATOR, "ado-worker")
+        }
+        (one,) = hashes
+        assert len(bytes.fromhex(one)) == hashlib.sha256().digest_size

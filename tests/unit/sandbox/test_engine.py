@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ado_infra.secrets import ConfigSecret
-from sandbox import engine
+from ado_infra.secrets import GENERATED, ConfigSecret
+from sandbox import object_storage, stack_files
+from sandbox.engine import Engine
 from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ def test_a_file_that_holds_no_settings_is_refused_by_name(
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(content)
     with pytest.raises(SandboxError, match=message) as refused:
-        engine._load(file)
+        stack_files._load(file)
     assert str(refused.value).startswith(str(file))
 
 
@@ -34,8 +37,76 @@ def test_a_file_that_holds_no_settings_is_refused_by_name(
 def test_an_empty_file_says_nothing(tmp_path: Path, content: str) -> None:
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(content)
-    assert not engine._load(file).get("config")
+    assert not stack_files._load(file).get("config")
 
 
 def test_every_secret_that_production_demands_is_put_in() -> None:
-    assert set(engine.SANDBOX_SECRETS) == {str(secret) for secret in ConfigSecret}
+    demanded = {f"ado:{secret}" for secret in set(ConfigSecret) - GENERATED}
+    assert demanded == {
+        *stack_files.STAND_IN_SECRETS,
+        stack_files.ACCESS_KEY,
+        stack_files.SECRET_KEY,
+    }
+
+
+def test_a_stacks_object_storage_is_led_to_the_sandboxs_and_keeps_its_buckets() -> None:
+    room = {"endpoint": "https://s3.example.com", "region": "eu-1", "buckets": {"artifacts": "a"}}
+    config: dict[str, Any] = {stack_files.OBJECT_STORAGE: room}
+    stack_files.use_own_object_storage(config)
+    own = {"endpoint": object_storage.ENDPOINT, "region": object_storage.REGION}
+    assert config == {stack_files.OBJECT_STORAGE: {"buckets": {"artifacts": "a"}, **own}}
+
+
+@pytest.mark.parametrize("config", [{}, {stack_files.OBJECT_STORAGE: "not a mapping"}])
+def test_a_stack_without_object_storage_is_given_none(config: dict[str, Any]) -> None:
+    before = dict(config)
+    stack_files.use_own_object_storage(config)
+    assert config == before
+
+
+def given(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, config: str
+) -> tuple[Engine, dict[str, str]]:
+    """An engine for a stack with this config after it has given secrets, and which."""
+    secrets: dict[str, str] = {}
+    made = Engine.__new__(Engine)  # its constructor would prepare the real engine
+    made._sandbox, made._name = sandbox, "dev"
+    made.project.mkdir(parents=True)
+    original = made.project.parent / "Pulumi.dev.yaml"
+    original.write_text(f"config: {config}\n")
+    made._demanded = stack_files.copy_stack(original, made.project)
+    monkeypatch.setattr(made, "set_secret", secrets.__setitem__)
+    made._give_secrets()
+    return made, secrets
+
+
+def test_a_stack_with_object_storage_gets_keys_that_open_the_sandboxs(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, secrets = given(sandbox, monkeypatch, "{ado:objectStorage: {}}")
+    keys = object_storage.credentials(sandbox)
+    for key in stack_files.STAND_IN_SECRETS:
+        assert secrets.pop(key).startswith(f"sandbox-{key.removeprefix('ado:')}-")
+    assert secrets == {
+        stack_files.ACCESS_KEY: keys.access_key,
+        stack_files.SECRET_KEY: keys.secret_key,
+    }
+    assert made.stand_in_secrets == list(stack_files.STAND_IN_SECRETS)
+    assert made.given_object_storage
+
+
+def test_keys_that_were_encrypted_for_another_storage_give_way_to_those_that_open(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = f"{{{stack_files.SECRET_KEY}: {{secure: x}}, ado:databasePassword: {{secure: y}}}}"
+    _, secrets = given(sandbox, monkeypatch, foreign)
+    assert secrets[stack_files.SECRET_KEY] == object_storage.credentials(sandbox).secret_key
+    assert secrets["ado:databasePassword"].startswith("sandbox-")
+
+
+def test_a_stack_that_names_no_object_storage_gets_no_keys(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, secrets = given(sandbox, monkeypatch, "{ado:gateway: {}}")
+    assert set(secrets) == set(stack_files.STAND_IN_SECRETS)
+    assert not made.given_object_storage

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,9 +11,17 @@ from typing import Any
 
 import pytest
 
-from sandbox import images, oci
+from sandbox import debian, images, oci
 from sandbox.errors import SandboxError
 
+TINY_DEBIAN = (
+    "dev/x",
+    "etc/redis/redis.conf",
+    "usr/bin/catatonit",
+    "usr/lib/arch/libLLVM.so.19",
+    "usr/lib/dev/kept",
+    "usr/share/doc/x/copyright",
+)
 FOREIGN_DIGEST = "sha256:" + "ab" * 32
 
 
@@ -28,16 +37,16 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def bootstrapped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """A tiny Debian instead of a minute's download; how often it was made."""
+    """A tiny Debian instead of minutes of downloads; how often it was made."""
     made: list[Path] = []
 
     def debootstrap(root: Path, _: object) -> None:
         made.append(root)
-        for name in ("usr/bin/catatonit", "usr/share/doc/x/copyright", "usr/lib/dev/kept", "dev/x"):
+        for name in TINY_DEBIAN:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(name)
 
-    monkeypatch.setattr(images, "_debootstrap", debootstrap)
+    monkeypatch.setattr(debian, "_debootstrap", debootstrap)
     return made
 
 
@@ -69,16 +78,38 @@ def configs(archive: Path) -> dict[str, Any]:
     return found
 
 
+def last_segment(name: str) -> str:
+    return name.rpartition("/")[2].partition(":")[0]
+
+
 @pytest.mark.usefixtures("bootstrapped")
-def test_the_standin_archive_holds_a_valid_image_for_each_platform_image() -> None:
-    archive = images.standin_archive(silent)
-    found = {name.rpartition("/")[2].partition(":")[0]: c for name, c in configs(archive).items()}
-    assert set(found) == {"api-gateway", "dashboard", "orchestrator", "worker"}
-    for role, config in found.items():
-        assert f"STANDIN_ROLE={role}" in config["Env"]
-        assert config["User"] == "10001:10001"
+def test_the_archive_holds_a_valid_image_for_everything_that_the_platform_runs() -> None:
+    archive = images.platform_archive(silent)
+    found = {last_segment(name): config for name, config in configs(archive).items()}
+    assert set(found) == {*images.STANDIN_ROLES, "postgres", "redis"}
+    for role in images.STANDIN_ROLES:
+        assert f"STANDIN_ROLE={role}" in found[role]["Env"]
+        assert found[role]["User"] == "10001:10001"
     blobs = [name for name in contents(archive) if name.startswith("blobs/")]
-    assert len(blobs) == 2 + 2 * len(found)  # shared layers once, a config and manifest for each
+    layers = {"base", "standin", "postgres", "redis"}
+    assert len(blobs) == len(layers) + 2 * len(found)  # once each; a config, a manifest per image
+
+
+@pytest.mark.usefixtures("bootstrapped")
+def test_database_images_start_nothing_and_are_nobodys_by_themselves() -> None:
+    found = {last_segment(n): c for n, c in configs(images.platform_archive(silent)).items()}
+    for name in ("postgres", "redis"):
+        assert not {"Entrypoint", "Cmd", "User"} & found[name].keys()
+        path = dict(entry.split("=", 1) for entry in found[name]["Env"])["PATH"].split(":")
+        # Before Debian's wrappers of the same names, which need a Perl that is not there.
+        assert path.index("/usr/lib/postgresql/17/bin") < path.index("/usr/bin")
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_the_server_runs_as_uid_999_and_the_image_knows_its_name(name: str) -> None:
+    users = images._users(name, "/home")
+    assert f"{name}:x:999:999::/home:/bin/sh" in users["etc/passwd"][0].decode().splitlines()
+    assert f"{name}:x:999:" in users["etc/group"][0].decode().splitlines()
 
 
 @pytest.mark.usefixtures("bootstrapped")
@@ -92,13 +123,34 @@ def test_the_base_is_built_once_and_without_what_no_container_reads(
     cache: Path, bootstrapped: list[Path]
 ) -> None:
     images.pause_archive(silent)
-    images.standin_archive(silent)
+    images.platform_archive(silent)
     assert len(bootstrapped) == 1
     (base,) = cache.glob("base-*.tar")
     with tarfile.open(base) as tar:
         names = set(tar.getnames())
     assert {"./usr/bin/catatonit", "./usr/lib/dev/kept", "./dev", "./usr/share/doc"} <= names
-    assert not {"./dev/x", "./usr/share/doc/x"} & names
+    unwanted = {"./dev/x", "./etc/redis", "./usr/share/doc/x", "./usr/lib/arch/libLLVM.so.19"}
+    assert not unwanted & names
+
+
+def test_packages_are_told_to_start_nothing_and_to_make_no_cluster_before_they_are_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared: dict[str, tuple[str, int]] = {}
+
+    def debootstrap(root: Path, _: object) -> None:
+        for path in (path for path in root.rglob("*") if path.is_file()):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            prepared[str(path.relative_to(root))] = (path.read_text(), mode)
+        assert {stat.S_IMODE(path.stat().st_mode) for path in [root, *root.glob("**/")]} == {0o755}
+
+    monkeypatch.setattr(debian, "_debootstrap", debootstrap)
+    before = os.umask(0o077)
+    try:
+        debian.layer(silent)
+    finally:
+        os.umask(before)
+    assert prepared == debian.PREPARED
 
 
 def test_a_changed_program_makes_a_new_archive_on_the_same_base(
@@ -106,10 +158,10 @@ def test_a_changed_program_makes_a_new_archive_on_the_same_base(
 ) -> None:
     (tmp_path / "standin.py").write_text("print(1)")
     monkeypatch.setattr(images, "STANDIN_SOURCE", tmp_path)
-    first = images.standin_archive(silent)
-    assert images.standin_archive(silent) == first
+    first = images.platform_archive(silent)
+    assert images.platform_archive(silent) == first
     (tmp_path / "standin.py").write_text("print(2)")
-    assert images.standin_archive(silent) != first
+    assert images.platform_archive(silent) != first
     assert len(bootstrapped) == 1
 
 
@@ -125,10 +177,10 @@ def test_an_interrupted_build_leaves_nothing_that_is_used_later(
 
     monkeypatch.setattr(oci, "write_archive", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        images.standin_archive(silent)
-    assert [path.name for path in cache.glob("standin*")] == ["standin.lock"]
+        images.platform_archive(silent)
+    assert [path.name for path in cache.glob("platform*")] == ["platform.lock"]
     monkeypatch.setattr(oci, "write_archive", whole_write)
-    assert len(configs(images.standin_archive(silent))) == 4
+    assert configs(images.platform_archive(silent))
 
 
 @pytest.mark.usefixtures("bootstrapped")
@@ -149,11 +201,11 @@ def test_two_sandboxes_at_once_build_the_base_once(bootstrapped: list[Path]) -> 
 @pytest.mark.usefixtures("bootstrapped")
 def test_archives_of_long_gone_programs_are_removed_by_the_next_build(cache: Path) -> None:
     cache.mkdir(parents=True)
-    old, recent = cache / "standin-0ld.tar", cache / "standin-recent.tar"
+    old, recent = cache / "platform-0ld.tar", cache / "platform-recent.tar"
     old.touch()
     recent.touch()
     os.utime(old, (0, 0))
-    images.standin_archive(silent)
+    images.platform_archive(silent)
     assert not old.exists()
     assert recent.exists()
 
@@ -180,7 +232,42 @@ def test_a_reference_is_stored_in_the_form_that_the_runtime_looks_up(
 @pytest.mark.parametrize("role", images.STANDIN_ROLES)
 @pytest.mark.parametrize("form", ["{}:1", "registry:5000/team/{}:1", "ado/{}@" + FOREIGN_DIGEST])
 def test_the_last_path_segment_decides_what_stands_for_an_image(role: str, form: str) -> None:
-    assert images.archive_for(form.format(role), silent) == images.standin_archive(silent)
+    assert images.archive_for(form.format(role), silent) == images.platform_archive(silent)
+
+
+@pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "postgres:17",
+        "postgres:17.12-trixie",
+        "registry:5000/mirror/postgres:17.2",
+        "redis:8.0.5-bookworm",
+        f"redis@{FOREIGN_DIGEST}",
+        f"postgres:17.12@{FOREIGN_DIGEST}",
+    ],
+)
+def test_a_database_of_the_same_major_version_has_an_image(reference: str) -> None:
+    assert images.archive_for(reference, silent) == images.platform_archive(silent)
+
+
+@pytest.mark.parametrize(
+    ("reference", "own"),
+    [
+        ("postgres:16.9", "postgres is version 17"),
+        ("postgres:170", "postgres is version 17"),
+        ("registry:5000/postgres", "postgres is version 17"),
+        ("postgres:latest", "postgres is version 17"),
+        ("redis:7.4-bookworm", "redis is version 8"),
+        (f"redis:7.4@{FOREIGN_DIGEST}", "redis is version 8"),
+    ],
+)
+def test_a_database_of_another_major_version_is_refused_naming_both(
+    reference: str, own: str, bootstrapped: list[Path]
+) -> None:
+    with pytest.raises(SandboxError, match=f"{reference}.*{own}"):
+        images.archive_for(reference, silent)
+    assert not bootstrapped
 
 
 @pytest.mark.parametrize("reference", ["registry.example/ado/scheduler:1", "worker/other:1"])
@@ -243,8 +330,8 @@ def calls(socket: Path) -> list[str]:
 def test_every_node_knows_each_reference_as_the_image_of_its_role(nodes: list[Path]) -> None:
     references = ["ado/worker:1", f"registry:5000/api-gateway@{FOREIGN_DIGEST}"]
     images.provide(nodes, references, silent)
-    digests = oci.digests(images.standin_archive(silent))
-    by_role = {name.split("/")[-1].split(":")[0]: digest for name, digest in digests.items()}
+    digests = oci.digests(images.platform_archive(silent))
+    by_role = {last_segment(name): digest for name, digest in digests.items()}
     for socket in nodes:
         assert known(socket)["docker.io/ado/worker:1"] == by_role["worker"]
         of_gateway = known(socket)[f"registry:5000/api-gateway@{FOREIGN_DIGEST}"]

@@ -82,6 +82,22 @@ def test_a_program_that_dies_is_started_again(
     run(scenario)
 
 
+def test_a_program_has_its_own_variables_beside_the_supervisors(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMMON", "kept")
+    told = ("sh", "-c", 'echo "$COMMON $OWN"; exec sleep 1d')
+    listed(sandbox, Program("told", told, "any", environment={"OWN": "given"}))
+
+    async def scenario() -> None:
+        async with supervising(sandbox):
+            await seen(sandbox, all_ready)
+            while programs.log_path(sandbox, "told").read_text() != "kept given\n":
+                await asyncio.sleep(0.01)
+
+    run(scenario)
+
+
 def test_a_program_starts_when_those_before_it_are_ready_and_stops_before_them(
     sandbox: Sandbox,
 ) -> None:

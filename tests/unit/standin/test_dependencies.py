@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.standin import dependencies
 from sandbox.standin.dependencies import FRESH, Dependency, describe, from_environment
 
 SECRET = "s3cret"
@@ -122,8 +123,29 @@ def test_an_error_is_described_without_its_own_message() -> None:
     assert describe(ConnectionRefusedError(111, SECRET)).endswith("(Connection refused)")
 
 
-def test_nothing_given_is_nothing_needed() -> None:
-    assert from_environment({"PATH": "/usr/bin"}) == []
+def test_an_error_that_another_caused_is_described_by_the_cause() -> None:
+    refused = ConnectionRefusedError(111, SECRET)
+    failed = ValueError(SECRET)
+    failed.__cause__ = refused
+    assert describe(failed) == "ConnectionRefusedError (Connection refused)"
+
+
+def test_a_check_that_takes_too_long_is_called_that(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    monkeypatch.setattr(dependencies, "TIMEOUT", 0.01)
+
+    async def hang() -> str:
+        await asyncio.sleep(60)
+        return "never"
+
+    hanging = Dependency("server", "db.example", hang, clock)
+    refresh(hanging)
+    assert hanging.problem == "TimeoutError"
+
+
+def test_nothing_given_is_nothing_needed(tmp_path: Path) -> None:
+    assert from_environment({"PATH": "/usr/bin"}, tmp_path / "not mounted") == []
 
 
 def test_only_the_host_of_a_url_is_kept_for_display() -> None:
@@ -175,6 +197,44 @@ def test_a_missing_or_broken_config_file_does_not(tmp_path: Path, content: str |
     assert not config.connected
 
 
+S3 = {
+    "S3_ENDPOINT": "http://127.0.0.1:1",
+    "S3_REGION": "eu-1",
+    "S3_BUCKET_CHECKPOINTS": "checkpoints",
+    "S3_BUCKET_ARTIFACTS": "artifacts",
+    "AWS_ACCESS_KEY_ID": "SANDBOX",
+    "AWS_SECRET_ACCESS_KEY": SECRET,
+}
+
+
+@pytest.mark.parametrize("missing", sorted(S3.keys() - {"S3_ENDPOINT"}))
+def test_object_storage_without_all_that_belongs_to_it_is_refused_by_name(missing: str) -> None:
+    with pytest.raises(ValueError, match=f"without {missing}") as raised:
+        from_environment({**S3, missing: ""})
+    assert SECRET not in str(raised.value)
+
+
+def test_mounted_credentials_count_when_every_file_has_content(tmp_path: Path) -> None:
+    (tmp_path / "..data").mkdir()  # how the kubelet publishes a Secret's files
+    (tmp_path / "google-api-key").write_text(SECRET)
+    (tmp_path / "anthropic-api-key").write_text(SECRET)
+    (credentials,) = from_environment({}, tmp_path)
+    refresh(credentials)
+    assert credentials.connected
+    assert credentials.detail == "anthropic-api-key, google-api-key"
+
+
+@pytest.mark.parametrize("files", [{}, {"empty": ""}, {"full": SECRET, "empty": ""}, {".hid": "x"}])
+def test_mounted_credentials_that_are_missing_or_empty_do_not(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    (credentials,) = from_environment({}, tmp_path)
+    refresh(credentials)
+    assert not credentials.connected
+
+
 @pytest.mark.parametrize("seeds", ["", "127.0.0.1:1"])
 def test_drivers_that_reach_nobody_report_it_without_credentials(seeds: str) -> None:
     found = from_environment(
@@ -182,8 +242,11 @@ def test_drivers_that_reach_nobody_report_it_without_credentials(seeds: str) -> 
             "DATABASE_URL": f"postgresql://ado:{SECRET}@127.0.0.1:1/ado",
             "REDIS_URL": f"redis://:{SECRET}@127.0.0.1:1/0",
             "REDIS_CLUSTER_NODES": seeds,
+            "CONTROLLER_URL": f"http://user:{SECRET}@127.0.0.1:1",
+            **S3,
         }
     )
+    assert len(found) == 4
     for dependency in found:
         refresh(dependency)
         assert not dependency.connected

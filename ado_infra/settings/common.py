@@ -1,27 +1,19 @@
-"""What a stack may say about the platform: one frozen model per `ado:<room>` key of its config.
-
-Plain values only. Nothing here knows Pulumi, and no secret ever passes through (see `secrets.py`).
-YAML keys are camelCase, Python fields snake_case. Defaults are the design's production numbers;
-a smaller environment says so in its `Pulumi.<stack>.yaml`.
-"""
+"""What rooms are made of, whatever tier they describe."""
 
 from __future__ import annotations
 
 from enum import StrEnum, unique
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from ado_infra.values import (
     Cpu,
-    DnsName,
     HttpPath,
-    HttpUrl,
     IntOrPercent,
     Memory,
     Percentage,
-    Registry,
     ReplicaCount,
     millicores,
     share_of,
@@ -43,44 +35,12 @@ class Room(BaseModel):
     )
 
 
-class OpenRoom(Room):
-    """A room that may carry keys of the application's own."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-@unique
-class Profile(StrEnum):
-    """How much a stack must guarantee before it may be deployed."""
-
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-
-
 @unique
 class AntiAffinity(StrEnum):
     """Whether two pods of one tier may share a host."""
 
     PREFERRED = "preferred"
     REQUIRED = "required"
-
-
-@unique
-class LogLevel(StrEnum):
-    """The least severe message that the applications log."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARN = "warn"
-    ERROR = "error"
-
-
-@unique
-class LogFormat(StrEnum):
-    """The shape of the applications' log lines."""
-
-    JSON = "json"
-    TEXT = "text"
 
 
 class ImageVersion(Room):
@@ -202,6 +162,8 @@ class TierSettings(Room):
 
     MINIMUM: ClassVar[str]
     """The key that `minimum_replicas` comes from."""
+    SPREADS: ClassVar[bool] = False
+    """Whether production demands that no two pods share a host."""
 
     @property
     def minimum_replicas(self) -> int:
@@ -216,129 +178,3 @@ class TierSettings(Room):
                 "use maxUnavailable: 1, or run more pods"
             )
         return self
-
-
-class GatewaySettings(TierSettings):
-    """The API gateway: HTTP and WebSocket entry of the platform."""
-
-    MINIMUM: ClassVar[str] = "scaling.minReplicas"
-    resources: Resources = Resources.of(("500m", "512Mi"), ("2", "2Gi"))
-    scaling: Scaling = Scaling()
-    disruption: Disruption = Disruption(min_available=1)
-
-    @property
-    def minimum_replicas(self) -> int:
-        """The autoscaler's lower bound."""
-        return self.scaling.min_replicas
-
-
-class DashboardSettings(TierSettings):
-    """The web dashboard."""
-
-    MINIMUM: ClassVar[str] = "replicas"
-    resources: Resources = Resources.of(("100m", "128Mi"), ("500m", "512Mi"))
-    replicas: ReplicaCount = 2
-
-    @property
-    def minimum_replicas(self) -> int:
-        """The fixed number of pods."""
-        return self.replicas
-
-
-class ImageSettings(Room):
-    """Where the platform's images are pulled from."""
-
-    registry: Registry = "ado"
-    pull_secret: DnsName | None = None
-    """Name of an existing image pull Secret in the platform's namespace."""
-
-
-class Orchestration(OpenRoom):
-    """How agents are run; `checkpoint_interval` in seconds."""
-
-    max_parallel_agents: Annotated[int, Field(ge=1, le=10_000)] = 50
-    checkpoint_interval: Annotated[int, Field(ge=1, le=86_400)] = 30
-    worktree_isolation: bool = True
-
-
-class ApiFallback(OpenRoom):
-    """When paid APIs step in for subscriptions; `confirm_above_cost` in US dollars."""
-
-    enabled: bool = True
-    confirm_above_cost: Annotated[float, Field(ge=0, le=1_000_000)] = 1.00
-
-
-class Routing(OpenRoom):
-    """Which provider a task goes to."""
-
-    strategy: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "subscription-first"
-    api_fallback: ApiFallback = ApiFallback()
-
-
-class Gate(OpenRoom):
-    """Whether a quality gate must pass."""
-
-    required: bool = True
-
-
-class TestGate(Gate):
-    """The test gate; `min_coverage` in percent."""
-
-    __test__ = False  # the name is the domain's; pytest would collect it
-    min_coverage: Annotated[int, Field(ge=0, le=100)] = 80
-
-
-class Quality(OpenRoom):
-    """Which gates a result must pass."""
-
-    build: Gate = Gate()
-    tests: TestGate = TestGate()
-    lint: Gate = Gate()
-
-
-class Logging(OpenRoom):
-    """What the applications log."""
-
-    level: LogLevel = LogLevel.INFO
-    format: LogFormat = LogFormat.JSON
-
-
-class Tracing(OpenRoom):
-    """Where traces are sent."""
-
-    enabled: bool = True
-    endpoint: HttpUrl = "http://jaeger-collector:14268/api/traces"
-
-
-class Observability(OpenRoom):
-    """Logs and traces."""
-
-    logging: Logging = Logging()
-    tracing: Tracing = Tracing()
-
-
-class ApplicationConfig(OpenRoom):
-    """The applications' own `config.yaml`, but for `server`, which derives from the ports."""
-
-    orchestration: Orchestration = Orchestration()
-    routing: Routing = Routing()
-    quality: Quality = Quality()
-    observability: Observability = Observability()
-
-    @model_validator(mode="after")
-    def _server_is_derived(self) -> Self:
-        if "server" in (self.model_extra or {}):
-            raise ValueError("server is derived from the tiers' ports; remove it")
-        return self
-
-
-class Settings(Room):
-    """Everything a stack says, by room."""
-
-    profile: Profile = Profile.DEVELOPMENT
-    protect_data: bool = True
-    """Whether Namespace, data stores and generated secrets refuse to be destroyed."""
-    images: ImageSettings = ImageSettings()
-    gateway: GatewaySettings
-    dashboard: DashboardSettings
-    config: ApplicationConfig = ApplicationConfig()

@@ -1,0 +1,34 @@
+"""The files that PostgreSQL is started with; sizes are derived from the settings."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Final
+
+from ado_infra.settings import PostgresSettings
+from ado_infra.values import size_in_bytes
+
+_FILES: Final = ("start.sh", "roles.sql", "pg_hba.conf")
+_MEBIBYTE: Final = 2**20
+
+
+def files(settings: PostgresSettings) -> dict[str, str]:
+    """File name → content."""
+    folder = resources.files(__package__ or "") / "files"
+    fixed = {name: (folder / name).read_text() for name in _FILES}
+    return fixed | {"postgresql.conf": (folder / "postgresql.conf").read_text() + _sizes(settings)}
+
+
+def _sizes(settings: PostgresSettings) -> str:
+    memory = size_in_bytes(settings.resources.requests.memory)
+    volume = size_in_bytes(settings.volume.size)
+    megabytes = {
+        # A quarter of the memory that is promised: the server's own recommendation.
+        "shared_buffers": memory // 4,
+        "max_wal_size": min(volume // 8, 4 * 2**30),
+        # A standby that stays away must not fill the primary's disk; it is copied anew instead.
+        "max_slot_wal_keep_size": volume // 4,
+    }
+    lines = [f"max_connections = {settings.max_connections}"]
+    lines += [f"{name} = '{max(size // _MEBIBYTE, 32)}MB'" for name, size in megabytes.items()]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,182 @@
+"""PostgreSQL: its pods, its Services, and the endpoint it offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    Secret,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+)
+
+from ado_infra.data.postgres.configuration import files
+from ado_infra.kit.digests import config_digest, secret_digest
+from ado_infra.kit.labels import selector
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory, base64_data
+from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
+from ado_infra.placement import Placement
+from ado_infra.settings import PostgresSettings
+
+NAME: Final = "postgresql"
+PORT: Final = 5432
+DATABASE: Final = "ado"
+IDENTITY: Final = {"host": NAME, "port": str(PORT), "database": DATABASE}
+"""Which database this is, without credentials."""
+USER: Final = 999
+"""uid and gid of `postgres` in the official image's Debian variants."""
+
+_CONFIG: Final = "/etc/ado/config"
+_SECRETS: Final = "/etc/ado/secrets"
+_SOCKET: Final = "/run/postgresql"
+_VOLUME: Final = "/var/lib/postgresql/data"
+_PGDATA: Final = f"{_VOLUME}/pgdata"
+"""Below the volume, whose own directory may hold a lost+found."""
+_ASK: Final = f"pg_isready --quiet --host 127.0.0.1 --username {DATABASE} --dbname {DATABASE}"
+_PROBES: Final = Probes(
+    # 1 means alive and not accepting yet: it replays what it had written before a crash.
+    started=("/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"),
+    ready=tuple(_ASK.split()),
+    alive=("/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresArgs:
+    """What PostgreSQL is made from.
+
+    Attributes:
+        placement: Where it is installed.
+        settings: The room `ado:postgres`.
+        password: Of the applications' role `ado`.
+        replication_password: Of the role `replicator`, which the standby uses.
+        digest_key: See `kit.digests.secret_digest`.
+    """
+
+    placement: Placement
+    settings: PostgresSettings
+    password: pulumi.Input[str]
+    replication_password: pulumi.Input[str]
+    digest_key: pulumi.Input[str]
+
+
+class Postgres(pulumi.ComponentResource):
+    """PostgreSQL in two pods: a primary and a streaming replica of it.
+
+    Produces: ConfigMap `postgresql-config` (start script and configuration), Secret `postgresql`
+    (both passwords), StatefulWorkload `postgresql`, Services `postgresql` (the primary alone) and
+    `postgresql-ro` (the other pod). Two pods cannot elect: nothing here promotes the replica.
+    Losing the primary for good costs what the replica had not received yet (docs/data.md).
+    """
+
+    url: pulumi.Output[str]
+    """How the applications reach the primary, credentials included; secret."""
+
+    def __init__(
+        self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Postgres", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        workload = _workload(args, _files(name, args, child))
+        StatefulWorkload(f"{name}-workload", workload, child)
+        primary = args.settings.primary_ordinal
+        for role, service, ordinal in (
+            ("primary", NAME, primary),
+            ("replica", f"{NAME}-ro", 1 - primary),
+        ):
+            Service(
+                f"{name}-{role}",
+                metadata=args.placement.metadata(NAME, service),
+                spec=_service_spec(ordinal),
+                opts=child,
+            )
+        self.url = pulumi.Output.secret(args.password).apply(_url)
+        self.register_outputs({"url": self.url})
+
+
+def _url(password: str) -> str:
+    return f"postgresql://{DATABASE}:{quote(password, safe='')}@{NAME}:{PORT}/{DATABASE}"
+
+
+def _files(name: str, args: PostgresArgs, opts: pulumi.ResourceOptions) -> dict[str, Files]:
+    data = files(args.settings)
+    config = ConfigMap(
+        f"{name}-config",
+        metadata=args.placement.metadata(NAME, f"{NAME}-config"),
+        data=data,
+        opts=opts,
+    )
+    passwords = {"password": args.password, "replication-password": args.replication_password}
+    secret = Secret(
+        f"{name}-passwords",
+        metadata=args.placement.metadata(NAME, NAME),
+        type="Opaque",
+        data=base64_data(passwords),
+        opts=opts,
+    )
+    return {
+        "config": ConfigDirectory(
+            config_map=config.metadata.name, path=_CONFIG, digest=config_digest(data)
+        ),
+        "passwords": SecretDirectory(
+            secret=secret.metadata.name,
+            path=_SECRETS,
+            digest=secret_digest(args.digest_key, passwords),
+        ),
+    }
+
+
+def _workload(args: PostgresArgs, directories: dict[str, Files]) -> StatefulArgs:
+    settings = args.settings
+    return StatefulArgs(
+        identity=args.placement.identity(NAME),
+        name=NAME,
+        namespace=args.placement.namespace,
+        image=args.placement.official_image("postgres", settings.image),
+        version=settings.image.label,
+        replicas=settings.REPLICAS,
+        command=("/bin/sh", f"{_CONFIG}/start.sh"),
+        ports={"postgresql": PORT},
+        probes=_PROBES,
+        # SIGTERM would wait for the clients to go; this ends their sessions and writes all down.
+        pre_stop=("/bin/sh", "-c", "exec pg_ctl stop --mode fast --wait --timeout 100"),
+        grace_period=120,
+        resources=settings.resources,
+        anti_affinity=settings.anti_affinity,
+        user=USER,
+        volume=settings.volume,
+        volume_path=_VOLUME,
+        volume_setting="ado:postgres.volume",
+        pull_secret=args.placement.images.pull_secret,
+        protect=args.placement.protect,
+        variables={
+            "CONFIG": _CONFIG,
+            "HEADLESS_SERVICE": f"{NAME}-headless",
+            "PGDATA": _PGDATA,
+            "POD_NAME": POD_NAME,
+            "PRIMARY_ORDINAL": str(settings.primary_ordinal),
+            "SECRETS": _SECRETS,
+            "SOCKET": _SOCKET,
+        },
+        files=directories,
+        scratch={
+            "socket": Scratch(path=_SOCKET, size_limit="16Mi", in_memory=True),
+            # Parallel queries share memory here; a container's own has 64 MiB.
+            "shm": Scratch(path="/dev/shm", size_limit="256Mi", in_memory=True),  # noqa: S108
+        },
+    )
+
+
+def _service_spec(ordinal: int) -> ServiceSpecArgs:
+    pod = {"statefulset.kubernetes.io/pod-name": f"{NAME}-{ordinal}"}
+    return ServiceSpecArgs(
+        type="ClusterIP",
+        selector={**selector(NAME), **pod},
+        ports=[ServicePortArgs(name="postgresql", port=PORT, target_port="postgresql")],
+    )

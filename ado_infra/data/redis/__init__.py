@@ -1,0 +1,5 @@
+"""Redis: a cluster of three masters, started by scripts of our own."""
+
+from ado_infra.data.redis.redis import Redis, RedisArgs
+
+__all__ = ["Redis", "RedisArgs"]

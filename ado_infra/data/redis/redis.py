@@ -1,0 +1,220 @@
+"""Redis: its pods, its Services, the Job that joins them, and the endpoint it offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+from urllib.parse import quote
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    Secret,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+)
+
+from ado_infra.kit.digests import config_digest, secret_digest
+from ado_infra.kit.jobs import JobArgs, one_shot
+from ado_infra.kit.labels import selector
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import (
+    POD_ADDRESS,
+    POD_NAME,
+    ConfigDirectory,
+    SecretDirectory,
+    base64_data,
+)
+from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
+from ado_infra.placement import Placement
+from ado_infra.settings import RedisSettings, Resources
+from ado_infra.values import size_in_bytes
+
+NAME: Final = "redis"
+PORT: Final = 6379
+BUS_PORT: Final = 16379
+USER: Final = 999
+"""uid and gid of `redis` in the official image's Debian variants."""
+
+_CONFIG: Final = "/etc/ado/config"
+_SECRETS: Final = "/etc/ado/secrets"
+_RUN: Final = "/run/redis"
+_FILES: Final = ("start.sh", "ask.sh", "create.sh")
+_JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
+
+
+def _ask(what: str) -> tuple[str, ...]:
+    return ("/bin/sh", f"{_CONFIG}/ask.sh", what)
+
+
+_PROBES: Final = Probes(started=_ask("alive"), ready=_ask("ready"), alive=_ask("alive"))
+"""A node speaks for itself alone: if all had to see a whole cluster, one lost node would take
+every other out of service, and the Job that makes the cluster would wait for ever."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisArgs:
+    """What Redis is made from.
+
+    Attributes:
+        placement: Where it is installed.
+        settings: The room `ado:redis`.
+        password: Of every client and node.
+        digest_key: See `kit.digests.secret_digest`.
+    """
+
+    placement: Placement
+    settings: RedisSettings
+    password: pulumi.Input[str]
+    digest_key: pulumi.Input[str]
+
+
+class Redis(pulumi.ComponentResource):
+    """Redis in three pods: a cluster of three masters.
+
+    Produces: ConfigMap `redis-config` (scripts and configuration), Secret `redis` (the password),
+    StatefulWorkload `redis`, Service `redis` (every node, as a seed), Job
+    `redis-cluster-create-<digest>`. There are no replicas: while a node is away, its third of the
+    keys is away (docs/data.md).
+    """
+
+    url: pulumi.Output[str]
+    """How clients reach a seed, password included; secret."""
+    nodes: pulumi.Output[str]
+    """Every node as `host:port`, separated by commas."""
+
+    def __init__(
+        self, name: str, args: RedisArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Redis", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        config, password = _files(name, args, child)
+        workload = _workload(args, config, password)
+        nodes = StatefulWorkload(f"{name}-workload", workload, child)
+        Service(
+            f"{name}-service",
+            metadata=args.placement.metadata(NAME, NAME),
+            spec=_service_spec(),
+            opts=child,
+        )
+        after = pulumi.ResourceOptions(parent=self, depends_on=[nodes])
+        one_shot(f"{name}-create", _create_job(args, workload), after)
+        hosts = [f"{pod}.{NAME}-headless:{PORT}" for pod in _pods(args.settings)]
+        self.nodes = pulumi.Output.from_input(",".join(hosts))
+        self.url = pulumi.Output.secret(args.password).apply(_url)
+        self.register_outputs({"url": self.url, "nodes": self.nodes})
+
+
+def _pods(settings: RedisSettings) -> list[str]:
+    return [f"{NAME}-{ordinal}" for ordinal in range(settings.REPLICAS)]
+
+
+def _url(password: str) -> str:
+    return f"redis://:{quote(password, safe='')}@{NAME}:{PORT}/0"
+
+
+def _files(
+    name: str, args: RedisArgs, opts: pulumi.ResourceOptions
+) -> tuple[ConfigDirectory, SecretDirectory]:
+    data = files(args.settings)
+    config = ConfigMap(
+        f"{name}-config",
+        metadata=args.placement.metadata(NAME, f"{NAME}-config"),
+        data=data,
+        opts=opts,
+    )
+    passwords = {"password": args.password}
+    secret = Secret(
+        f"{name}-password",
+        metadata=args.placement.metadata(NAME, NAME),
+        type="Opaque",
+        data=base64_data(passwords),
+        opts=opts,
+    )
+    return (
+        ConfigDirectory(config_map=config.metadata.name, path=_CONFIG, digest=config_digest(data)),
+        SecretDirectory(
+            secret=secret.metadata.name,
+            path=_SECRETS,
+            digest=secret_digest(args.digest_key, passwords),
+        ),
+    )
+
+
+def files(settings: RedisSettings) -> dict[str, str]:
+    """File name → content of what Redis is started with; sizes derive from the settings."""
+    folder = resources.files(__package__ or "") / "files"
+    fixed = {name: (folder / name).read_text() for name in _FILES}
+    # The rest is for buffers, and for the copy that rewriting the log forks off.
+    maximum = size_in_bytes(settings.resources.limits.memory) * 6 // 10
+    configuration = (folder / "redis.conf").read_text() + f"maxmemory {maximum}\n"
+    return fixed | {"redis.conf": configuration}
+
+
+def _workload(args: RedisArgs, config: ConfigDirectory, password: SecretDirectory) -> StatefulArgs:
+    settings = args.settings
+    return StatefulArgs(
+        identity=args.placement.identity(NAME),
+        name=NAME,
+        namespace=args.placement.namespace,
+        image=args.placement.official_image("redis", settings.image),
+        version=settings.image.label,
+        replicas=settings.REPLICAS,
+        command=("/bin/sh", f"{_CONFIG}/start.sh"),
+        ports={"redis": PORT, "bus": BUS_PORT},
+        probes=_PROBES,
+        grace_period=60,
+        resources=settings.resources,
+        anti_affinity=settings.anti_affinity,
+        user=USER,
+        volume=settings.volume,
+        volume_path="/data",
+        volume_setting="ado:redis.volume",
+        pull_secret=args.placement.images.pull_secret,
+        protect=args.placement.protect,
+        variables={
+            **_directories(args),
+            "POD_IP": POD_ADDRESS,
+            "POD_NAME": POD_NAME,
+            "RUN": _RUN,
+        },
+        files={"config": config, "password": password},
+        scratch={"run": Scratch(path=_RUN, size_limit="1Mi", in_memory=True)},
+    )
+
+
+def _directories(args: RedisArgs) -> dict[str, str]:
+    """What every script is told."""
+    return {
+        "CONFIG": _CONFIG,
+        "HEADLESS_SERVICE": f"{NAME}-headless",
+        "NODES": " ".join(_pods(args.settings)),
+        "SECRETS": _SECRETS,
+    }
+
+
+def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
+    return JobArgs(
+        identity=args.placement.identity("redis-cluster-create"),
+        name="redis-cluster-create",
+        namespace=args.placement.namespace,
+        image=workload.image,
+        command=("/bin/sh", f"{_CONFIG}/create.sh"),
+        decisive={"nodes": str(args.settings.REPLICAS)},
+        timeout=600,
+        resources=_JOB_RESOURCES,
+        user=USER,
+        pull_secret=args.placement.images.pull_secret,
+        variables=_directories(args),
+        files=workload.files,
+    )
+
+
+def _service_spec() -> ServiceSpecArgs:
+    return ServiceSpecArgs(
+        type="ClusterIP",
+        selector=selector(NAME),
+        ports=[ServicePortArgs(name="redis", port=PORT, target_port="redis")],
+    )

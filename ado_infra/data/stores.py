@@ -1,0 +1,111 @@
+"""The data tier as a whole: what keeps data, and what the applications are told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from ado_infra.data import postgres
+from ado_infra.data.connections import Connections, ConnectionsArgs
+from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
+from ado_infra.data.object_storage import ObjectStorage, ObjectStorageArgs
+from ado_infra.data.postgres import Postgres, PostgresArgs
+from ado_infra.data.redis import Redis, RedisArgs
+from ado_infra.placement import Placement
+from ado_infra.secrets import StackSecrets, password
+from ado_infra.settings import ObjectStorageSettings, PostgresSettings, RedisSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoresArgs:
+    """What the data tier is made from.
+
+    Attributes:
+        placement: Where it is installed.
+        postgres: The room `ado:postgres`.
+        redis: The room `ado:redis`.
+        object_storage: The room `ado:objectStorage`.
+        secrets: Passwords and keys, as far as the stack gives them.
+        digest_key: See `kit.digests.secret_digest`.
+    """
+
+    placement: Placement
+    postgres: PostgresSettings
+    redis: RedisSettings
+    object_storage: ObjectStorageSettings
+    secrets: StackSecrets
+    digest_key: pulumi.Input[str]
+
+
+class Stores(pulumi.ComponentResource):
+    """PostgreSQL, Redis and the way to object storage.
+
+    Produces: Postgres, Redis, ObjectStorage, Connections, and a RandomPassword for each of the
+    three passwords (a given one takes its place).
+    """
+
+    database: DatabaseEndpoint
+    """For the tiers that use PostgreSQL."""
+    redis: RedisEndpoint
+    """For the tiers that use Redis."""
+    object_storage: ObjectStorageEndpoint
+    """For the tiers that use object storage."""
+    database_settings: Mapping[str, str]
+    """Which database that is, without credentials."""
+
+    def __init__(
+        self, name: str, args: StoresArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Stores", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        kept = pulumi.ResourceOptions(parent=self, protect=args.placement.protect)
+        database = Postgres(
+            f"{name}-postgres",
+            PostgresArgs(
+                placement=args.placement,
+                settings=args.postgres,
+                password=password(
+                    f"{name}-database-password", args.secrets.database_password, kept
+                ),
+                replication_password=password(f"{name}-replication-password", None, kept),
+                digest_key=args.digest_key,
+            ),
+            child,
+        )
+        redis = Redis(
+            f"{name}-redis",
+            RedisArgs(
+                placement=args.placement,
+                settings=args.redis,
+                password=password(f"{name}-redis-password", args.secrets.redis_password, kept),
+                digest_key=args.digest_key,
+            ),
+            child,
+        )
+        object_storage = ObjectStorage(
+            f"{name}-object-storage",
+            ObjectStorageArgs(
+                placement=args.placement,
+                settings=args.object_storage,
+                credentials=args.secrets.object_storage,
+                digest_key=args.digest_key,
+            ),
+            child,
+        )
+        connections = Connections(
+            f"{name}-connections",
+            ConnectionsArgs(
+                placement=args.placement,
+                database_url=database.url,
+                redis_url=redis.url,
+                redis_nodes=redis.nodes,
+                digest_key=args.digest_key,
+            ),
+            child,
+        )
+        self.database, self.redis = connections.database, connections.redis
+        self.object_storage = object_storage.endpoint
+        self.database_settings = postgres.IDENTITY
+        self.register_outputs({"objectStorage": args.object_storage.endpoint})

@@ -1,0 +1,250 @@
+"""A stateful workload: named pods with a volume each, which no setting ever replaces.
+
+Names, claims, pod management and history are fixed from the first release on: Kubernetes refuses
+to change them, and the engine would delete the StatefulSet and make another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import (
+    StatefulSet,
+    StatefulSetPersistentVolumeClaimRetentionPolicyArgs,
+    StatefulSetSpecArgs,
+    StatefulSetUpdateStrategyArgs,
+)
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgs,
+    ContainerPortArgs,
+    ExecActionArgs,
+    LifecycleArgs,
+    LifecycleHandlerArgs,
+    PodSpecArgs,
+    PodTemplateSpecArgs,
+    ProbeArgs,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+    VolumeMountArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
+
+from ado_infra.kit import labels, pods, volumes
+from ado_infra.kit.disruption import disruption_budget
+from ado_infra.kit.labels import Identity
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import Files, Variable, checksums, variable
+from ado_infra.kit.workload import NO_CLUSTER_IP
+from ado_infra.settings import AntiAffinity, Disruption, Resources, Volume
+
+CLAIM: Final = "data"
+"""Name of the claim template: the claims are `data-<name>-<ordinal>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probes:
+    """Commands that tell a pod's state by their exit code; delays and periods in seconds.
+
+    Attributes:
+        started: Until it succeeds once nothing else is asked.
+        ready: Whether clients are sent to the pod.
+        alive: Whether the container is left running.
+        start_within: How long a start may take before the container is started again.
+    """
+
+    started: tuple[str, ...]
+    ready: tuple[str, ...]
+    alive: tuple[str, ...]
+    start_within: int = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatefulArgs:
+    """What tells one stateful workload from another.
+
+    Attributes:
+        identity: What the objects belong to.
+        name: Name of the StatefulSet, and the pods' `app` label.
+        namespace: Where everything is created.
+        image: Reference of the container image, with tag or digest.
+        version: The image's version as a label value.
+        replicas: The number of pods.
+        command: What runs, whatever the image would run by itself.
+        ports: Name → container port; the headless Service has the same ones.
+        probes: How a pod's state is told.
+        pre_stop: What is run when a pod has to end; None where SIGTERM does.
+        grace_period: Seconds after which the kubelet kills what has not ended.
+        resources: Requests and limits of the container.
+        anti_affinity: Whether two pods may share a host.
+        user: uid, gid and fsGroup.
+        volume: The volume that each pod keeps.
+        volume_path: Where it is mounted.
+        volume_setting: The key that a stack sets it by, for messages.
+        pull_secret: Name of an existing image pull Secret.
+        protect: Whether the StatefulSet refuses to be destroyed.
+        variables: Environment variables that are no secrets.
+        files: Volume name → what is read from a ConfigMap or Secret.
+        scratch: Volume name → writable directory, beside `/tmp`, which every pod has.
+    """
+
+    identity: Identity
+    name: str
+    namespace: pulumi.Input[str]
+    image: str
+    version: str
+    replicas: int
+    command: tuple[str, ...]
+    ports: Mapping[str, int]
+    probes: Probes
+    grace_period: int
+    resources: Resources
+    anti_affinity: AntiAffinity
+    user: int
+    volume: Volume
+    volume_path: str
+    volume_setting: str
+    pre_stop: tuple[str, ...] | None = None
+    pull_secret: str | None = None
+    protect: bool = True
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    files: Mapping[str, Files] = field(default_factory=dict)
+    scratch: Mapping[str, Scratch] = field(default_factory=dict)
+
+
+class StatefulWorkload(pulumi.ComponentResource):
+    """Pods that keep their names and volumes.
+
+    Produces: StatefulSet, headless Service `<name>-headless` (which also names pods that are not
+    ready: they have to find each other to become so), PodDisruptionBudget. It fails, and changes
+    nothing, when the settings name another volume than the one there is (see `kit/volumes.py`).
+    """
+
+    stateful_set: StatefulSet
+    """For what has to come after it."""
+    headless_service: pulumi.Output[str]
+    """Name of the headless Service."""
+
+    def __init__(
+        self, name: str, args: StatefulArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:StatefulWorkload", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        headless = Service(
+            f"{name}-headless",
+            metadata=_metadata(args, f"{args.name}-headless"),
+            spec=_headless_spec(args),
+            opts=child,
+        )
+        self.headless_service = headless.metadata.name
+        self.stateful_set = StatefulSet(
+            f"{name}-statefulset",
+            metadata=_metadata(args, args.name),
+            spec=_spec(args, self.headless_service),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.protect, ignore_changes=[volumes.IGNORED]
+            ),
+        )
+        PodDisruptionBudget(
+            f"{name}-pdb",
+            metadata=_metadata(args, labels.disruption_budget_name(args.name)),
+            spec=disruption_budget(args.name, Disruption(max_unavailable=1)),
+            opts=child,
+        )
+        kept = volumes.unchanged(self.stateful_set, args.name, args.volume, args.volume_setting)
+        self.register_outputs({"headlessService": self.headless_service, "volume": kept})
+
+
+def _metadata(args: StatefulArgs, name: str) -> ObjectMetaArgs:
+    return ObjectMetaArgs(name=name, namespace=args.namespace, labels=args.identity.labels)
+
+
+def _headless_spec(args: StatefulArgs) -> ServiceSpecArgs:
+    return ServiceSpecArgs(
+        type="ClusterIP",
+        cluster_ip=NO_CLUSTER_IP,
+        publish_not_ready_addresses=True,
+        selector=labels.selector(args.name),
+        ports=[
+            ServicePortArgs(name=name, port=port, target_port=name)
+            for name, port in args.ports.items()
+        ],
+    )
+
+
+def _spec(args: StatefulArgs, headless_service: pulumi.Input[str]) -> StatefulSetSpecArgs:
+    return StatefulSetSpecArgs(
+        service_name=headless_service,
+        replicas=args.replicas,
+        # All at once: each may have to see its peers before it can start.
+        pod_management_policy="Parallel",
+        revision_history_limit=10,
+        selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
+        update_strategy=StatefulSetUpdateStrategyArgs(type="RollingUpdate"),
+        persistent_volume_claim_retention_policy=(
+            StatefulSetPersistentVolumeClaimRetentionPolicyArgs(
+                when_deleted="Retain", when_scaled="Retain"
+            )
+        ),
+        volume_claim_templates=[volumes.claim_template(CLAIM, args.volume, args.identity)],
+        template=PodTemplateSpecArgs(
+            metadata=ObjectMetaArgs(
+                labels=args.identity.pod_labels(args.name, args.version),
+                annotations=checksums(args.files),
+            ),
+            spec=_pod_spec(args),
+        ),
+    )
+
+
+def _pod_spec(args: StatefulArgs) -> PodSpecArgs:
+    return PodSpecArgs(
+        affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
+        automount_service_account_token=False,
+        containers=[_container(args)],
+        enable_service_links=False,
+        image_pull_secrets=pods.pull_secrets(args.pull_secret),
+        security_context=pods.pod_security(args.user),
+        termination_grace_period_seconds=args.grace_period,
+        volumes=[directory.volume(name) for name, directory in _directories(args).items()],
+    )
+
+
+def _directories(args: StatefulArgs) -> dict[str, Scratch | Files]:
+    return {"tmp": pods.TMP, **args.scratch, **args.files}
+
+
+def _container(args: StatefulArgs) -> ContainerArgs:
+    probes, stop = args.probes, args.pre_stop
+    lifecycle = LifecycleArgs(pre_stop=LifecycleHandlerArgs(exec_=_exec(stop))) if stop else None
+    return ContainerArgs(
+        name=args.identity.component,
+        image=args.image,
+        command=list(args.command),
+        env=[variable(name, value) for name, value in args.variables.items()],
+        lifecycle=lifecycle,
+        liveness_probe=_probe(probes.alive, period=10, failures=6),
+        ports=[ContainerPortArgs(name=n, container_port=port) for n, port in args.ports.items()],
+        readiness_probe=_probe(probes.ready, period=5, failures=3),
+        resources=pods.resource_requirements(args.resources),
+        security_context=pods.container_security(),
+        startup_probe=_probe(probes.started, period=2, failures=probes.start_within // 2),
+        volume_mounts=[
+            VolumeMountArgs(name=CLAIM, mount_path=args.volume_path),
+            *(directory.mount(name) for name, directory in _directories(args).items()),
+        ],
+    )
+
+
+def _exec(command: tuple[str, ...]) -> ExecActionArgs:
+    return ExecActionArgs(command=list(command))
+
+
+def _probe(command: tuple[str, ...], *, period: int, failures: int) -> ProbeArgs:
+    return ProbeArgs(
+        exec_=_exec(command), period_seconds=period, timeout_seconds=5, failure_threshold=failures
+    )

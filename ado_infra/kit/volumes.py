@@ -1,0 +1,98 @@
+"""Volumes of stateful workloads: what they are made as, and that they stay so.
+
+A claim template cannot be changed in place; replacing its StatefulSet because somebody wrote
+another size would be the end of a good day. So the engine ignores such a change, and it is
+refused here with the steps that really grow a volume.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, TypeAlias
+
+import pulumi
+from pulumi_kubernetes.apps.v1 import StatefulSet
+from pulumi_kubernetes.core.v1 import (
+    PersistentVolumeClaimArgs,
+    PersistentVolumeClaimSpecArgs,
+    VolumeResourceRequirementsArgs,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from ado_infra.kit.labels import Identity
+from ado_infra.settings import Volume
+from ado_infra.values import size_in_bytes
+
+Spec: TypeAlias = Any
+"""A StatefulSet's spec: to its types every field may be missing, also those that never are."""
+
+IGNORED: Final = "spec.volumeClaimTemplates"
+"""The property that the engine leaves as it was made."""
+
+
+def claim_template(name: str, volume: Volume, identity: Identity) -> PersistentVolumeClaimArgs:
+    """The claim that each pod gets one of."""
+    return PersistentVolumeClaimArgs(
+        metadata=ObjectMetaArgs(name=name, labels=identity.labels),
+        spec=PersistentVolumeClaimSpecArgs(
+            access_modes=["ReadWriteOnce"],
+            resources=VolumeResourceRequirementsArgs(requests={"storage": volume.size}),
+            storage_class_name=volume.storage_class,
+        ),
+    )
+
+
+def unchanged(
+    stateful_set: StatefulSet, name: str, volume: Volume, setting: str
+) -> pulumi.Output[str]:
+    """The size of the volumes, once it is certain that the settings name what there is.
+
+    Raises pulumi.RunError, through the Output, when they name another size or storage class; it
+    names `setting`, the key they come from, and what to do. `name`: the StatefulSet's.
+    """
+
+    def check(spec: Spec) -> str:
+        claim = spec.volume_claim_templates[0]
+        kept = Volume(
+            size=claim.spec.resources.requests["storage"],
+            storage_class=claim.spec.storage_class_name,
+        )
+        claims = [f"{claim.metadata.name}-{name}-{ordinal}" for ordinal in range(spec.replicas)]
+        if problem := _difference(kept, volume, name, claims):
+            raise pulumi.RunError(f"{setting}.{problem}")
+        return volume.size
+
+    return stateful_set.spec.apply(check)
+
+
+def _difference(kept: Volume, wanted: Volume, name: str, claims: list[str]) -> str | None:
+    if kept.storage_class != wanted.storage_class:
+        return (
+            f"storageClass = {wanted.storage_class}: the volumes of {name} are of class "
+            f"{kept.storage_class}, and no volume changes its class; set it back, or move the data "
+            "by backup and restore"
+        )
+    # In bytes: the server writes 1024Mi as 1Gi.
+    before, after = size_in_bytes(kept.size), size_in_bytes(wanted.size)
+    if after < before:
+        return (
+            f"size = {wanted.size}: the volumes of {name} have {kept.size}, and no volume "
+            "shrinks; set it back"
+        )
+    if after > before:
+        return f"size = {wanted.size}: the volumes of {name} have {kept.size}. " + _how_to_grow(
+            name, claims, wanted.size
+        )
+    return None
+
+
+def _how_to_grow(name: str, claims: list[str], size: str) -> str:
+    patch = json.dumps({"spec": {"resources": {"requests": {"storage": size}}}})
+    steps = [
+        *(f"kubectl -n NAMESPACE patch pvc {claim} -p '{patch}'" for claim in claims),
+        f"kubectl -n NAMESPACE delete statefulset {name} --cascade=orphan   (its pods run on)",
+        "pulumi refresh",
+        "pulumi up",
+    ]
+    numbered = "".join(f"\n    {n}. {step}" for n, step in enumerate(steps, start=1))
+    return f"To grow them, where the storage class allows it:{numbered}"

@@ -1,0 +1,6 @@
+"""How the platform is watched: where Prometheus finds it, and what Grafana shows of it."""
+
+from ado_infra.monitoring.monitoring import Monitoring, MonitoringArgs
+from ado_infra.monitoring.service_monitor import required_crds
+
+__all__ = ["Monitoring", "MonitoringArgs", "required_crds"]

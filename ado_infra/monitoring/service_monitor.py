@@ -1,0 +1,56 @@
+"""Where Prometheus finds the platform, in the words of the Prometheus operator.
+
+A plain dictionary: pulumi-kubernetes has no type for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pulumi
+from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
+
+from ado_infra.placement import APPLICATION
+from ado_infra.settings import MonitoringSettings
+from ado_infra.tiers.common import METRICS
+
+API_VERSION: Final = "monitoring.coreos.com/v1"
+CRD: Final = "servicemonitors.monitoring.coreos.com"
+SCRAPE_INTERVAL: Final = "30s"
+
+
+def service_monitor_spec() -> dict[str, Any]:
+    """Scrapes the metrics port of every Service of the application in the monitor's namespace.
+
+    Series tell what they come from by `component`, and by the operator's own `service`, which
+    names the pool of a worker.
+    """
+    component = {
+        "sourceLabels": ["__meta_kubernetes_service_label_app_kubernetes_io_component"],
+        "targetLabel": "component",
+    }
+    endpoint = {
+        "port": METRICS.name,
+        "path": "/metrics",
+        "interval": SCRAPE_INTERVAL,
+        "relabelings": [component],
+    }
+    return {
+        "selector": {"matchLabels": {"app.kubernetes.io/name": APPLICATION}},
+        "endpoints": [endpoint],
+    }
+
+
+def required_crds(
+    name: str, settings: MonitoringSettings, parent: pulumi.Resource
+) -> list[pulumi.Resource]:
+    """What the cluster must know before a ServiceMonitor is made; read, and not made.
+
+    Where it does not, reading fails, and nothing that depends on the result is registered. The
+    engine shows little more than the resource's name then, so the name says what is wanted.
+    """
+    if not settings.service_monitor:
+        return []
+    opts = pulumi.ResourceOptions(parent=parent)
+    needed = f"{name}-crd-needed-unless-ado:monitoring.serviceMonitor-is-false"
+    return [CustomResourceDefinition.get(needed, CRD, opts=opts)]

@@ -1,0 +1,53 @@
+"""Where a part of the platform is installed, and from where its image comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from ado_infra.kit.labels import Identity
+from ado_infra.settings import ImageSettings, ImageVersion
+
+APPLICATION: Final = "ado"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What all parts of one platform share.
+
+    Attributes:
+        namespace: Where everything is created.
+        instance: This platform, unique in a program.
+        images: Where images come from.
+        protect: Whether what holds data refuses to be destroyed.
+    """
+
+    namespace: pulumi.Input[str]
+    instance: str
+    images: ImageSettings
+    protect: bool = False
+
+    def identity(self, component: str) -> Identity:
+        """What the objects of a component belong to."""
+        return Identity(application=APPLICATION, instance=self.instance, component=component)
+
+    def metadata(
+        self, component: str, name: str, labels: dict[str, str] | None = None
+    ) -> ObjectMetaArgs:
+        """Name, namespace and labels of an object of a component."""
+        return ObjectMetaArgs(
+            name=name,
+            namespace=self.namespace,
+            labels={**self.identity(component).labels, **(labels or {})},
+        )
+
+    def own_image(self, name: str, version: ImageVersion) -> str:
+        """Reference of one of the platform's own images."""
+        return version.reference(f"{self.images.registry}/{name}")
+
+    def official_image(self, name: str, version: ImageVersion) -> str:
+        """Reference of an official image."""
+        return version.reference(f"{self.images.mirror}/{name}")

@@ -1,0 +1,67 @@
+"""What a stack may say about the platform: one frozen model per `ado:<room>` key of its config.
+
+Plain values only. Nothing here knows Pulumi, and no secret ever passes through (see `secrets.py`).
+YAML keys are camelCase, Python fields snake_case. Defaults are the design's production numbers;
+a smaller environment says so in its `Pulumi.<stack>.yaml`.
+"""
+
+from ado_infra.settings.application import ApplicationConfig
+from ado_infra.settings.common import (
+    AntiAffinity,
+    Disruption,
+    Health,
+    ImageVersion,
+    Resources,
+    Scaling,
+    TierSettings,
+)
+from ado_infra.settings.data import (
+    ObjectStorageSettings,
+    PostgresSettings,
+    RedisSettings,
+    StoreSettings,
+    Volume,
+)
+from ado_infra.settings.stack import ImageSettings, MonitoringSettings, Profile, Settings
+from ado_infra.settings.tiers import (
+    DEFAULT_POOL,
+    Controller,
+    DashboardSettings,
+    EdgeSettings,
+    GatewaySettings,
+    MigrationSettings,
+    OrchestratorSettings,
+    ScalingStep,
+    WorkerPoolSettings,
+    WorkerScaling,
+)
+
+__all__ = [
+    "DEFAULT_POOL",
+    "AntiAffinity",
+    "ApplicationConfig",
+    "Controller",
+    "DashboardSettings",
+    "Disruption",
+    "EdgeSettings",
+    "GatewaySettings",
+    "Health",
+    "ImageSettings",
+    "ImageVersion",
+    "MigrationSettings",
+    "MonitoringSettings",
+    "ObjectStorageSettings",
+    "OrchestratorSettings",
+    "PostgresSettings",
+    "Profile",
+    "RedisSettings",
+    "Resources",
+    "Scaling",
+    "ScalingStep",
+    "Settings",
+    "StoreSettings",
+    "TierSettings",
+    "Volume",
+    "WorkerPoolSettings",
+    "WorkerScaling",
+]

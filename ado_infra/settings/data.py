@@ -1,0 +1,81 @@
+"""The rooms of the data tier."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, StringConstraints
+
+from ado_infra.settings.common import AntiAffinity, ImageVersion, Resources, Room
+from ado_infra.values import BucketName, DnsName, HttpUrl, Memory
+
+
+class Volume(Room):
+    """The volume of each pod; fixed once the store exists (see `kit/volumes.py`)."""
+
+    size: Memory
+    storage_class: DnsName | None = None
+    """The cluster's default when not given."""
+
+
+class StoreSettings(Room):
+    """What PostgreSQL and Redis have in common."""
+
+    image: ImageVersion
+    resources: Resources
+    anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
+
+    SPREADS: ClassVar[bool] = True
+    """Whether production demands that no two pods share a host."""
+    REPLICAS: ClassVar[int]
+    """The number of pods, which is part of how the store works and no setting."""
+
+
+class PostgresVolume(Volume):
+    """The volume of each PostgreSQL."""
+
+    size: Memory = "20Gi"
+
+
+class PostgresSettings(StoreSettings):
+    """PostgreSQL: a primary and a streaming replica."""
+
+    REPLICAS: ClassVar[int] = 2
+    image: ImageVersion = ImageVersion(tag="17.12-trixie")
+    resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
+    volume: PostgresVolume = PostgresVolume()
+    max_connections: Annotated[int, Field(ge=20, le=10_000)] = 400
+    primary_ordinal: Annotated[int, Field(ge=0, le=1)] = 0
+    """Which of the two pods is the primary."""
+
+
+class RedisVolume(Volume):
+    """The volume of each Redis node."""
+
+    size: Memory = "5Gi"
+
+
+class RedisSettings(StoreSettings):
+    """Redis: a cluster of three masters."""
+
+    REPLICAS: ClassVar[int] = 3
+    image: ImageVersion = ImageVersion(tag="8.0.5-bookworm")
+    resources: Resources = Resources.of(("250m", "512Mi"), ("1", "1Gi"))
+    volume: RedisVolume = RedisVolume()
+
+
+class Buckets(Room):
+    """The buckets that the platform writes to; they must exist."""
+
+    checkpoints: BucketName = "ado-checkpoints"
+    artifacts: BucketName = "ado-artifacts"
+
+
+class ObjectStorageSettings(Room):
+    """An S3-compatible service outside the platform."""
+
+    endpoint: HttpUrl
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = (
+        "us-east-1"
+    )
+    buckets: Buckets = Buckets()

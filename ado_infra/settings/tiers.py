@@ -1,0 +1,232 @@
+"""The rooms of the application tiers and of the edge before them."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum, unique
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from ado_infra.settings.common import (
+    AntiAffinity,
+    Disruption,
+    ImageVersion,
+    Resources,
+    Room,
+    Scaling,
+    TierSettings,
+)
+from ado_infra.values import DnsName, Memory, ReplicaCount, Seconds
+
+DEFAULT_POOL: Final = "default"
+"""The pool that is the design's `ado-worker`."""
+SHUTDOWN_MARGIN: Final = 30
+"""Seconds that a worker gets beyond its longest task, to save and sign off."""
+KILL_MARGIN: Final = 25
+"""Seconds between the worker's own deadline and the kubelet's SIGKILL."""
+
+PoolSize = Annotated[int, Field(ge=1, le=1000)]
+"""Database connections that one pod may hold open."""
+
+
+def _pool_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name, re.ASCII):
+        raise ValueError("at most 40 lower-case letters, digits and hyphens, a letter first")
+    return name
+
+
+def _body_size(size: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,5}[kmg]", size, re.ASCII):
+        raise ValueError("is no body size; write it as nginx does, for example '50m' or '1g'")
+    return size
+
+
+PoolName = Annotated[str, AfterValidator(_pool_name)]
+"""A DNS label, short enough for `ado-worker-<name>-hpa` and a pod's own suffix."""
+
+
+class GatewaySettings(TierSettings):
+    """The API gateway: HTTP and WebSocket entry of the platform."""
+
+    MINIMUM: ClassVar[str] = "scaling.minReplicas"
+    resources: Resources = Resources.of(("500m", "512Mi"), ("2", "2Gi"))
+    scaling: Scaling = Scaling()
+    disruption: Disruption = Disruption(min_available=1)
+    pool_size: PoolSize = 10
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The autoscaler's lower bound."""
+        return self.scaling.min_replicas
+
+
+class DashboardSettings(TierSettings):
+    """The web dashboard."""
+
+    MINIMUM: ClassVar[str] = "replicas"
+    resources: Resources = Resources.of(("100m", "128Mi"), ("500m", "512Mi"))
+    replicas: ReplicaCount = 2
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The fixed number of pods."""
+        return self.replicas
+
+
+class OrchestratorSettings(TierSettings):
+    """The orchestrator core; the design runs two, or three at most."""
+
+    MINIMUM: ClassVar[str] = "replicas"
+    SPREADS: ClassVar[bool] = True
+    resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
+    replicas: Annotated[int, Field(ge=1, le=3)] = 2
+    anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
+    pool_size: PoolSize = 20
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The fixed number of pods."""
+        return self.replicas
+
+
+class ScalingStep(Room):
+    """How fast an autoscaler moves in one direction; `window` and `period` in seconds.
+
+    At most `pods` within any `period`, and only what all of the last `window` asked for. Bounds:
+    those of HorizontalPodAutoscaler v2.
+    """
+
+    window: Annotated[int, Field(ge=0, le=3600)]
+    pods: Annotated[int, Field(ge=1, le=1000)]
+    period: Annotated[int, Field(ge=1, le=1800)] = 60
+
+
+class ScaleUp(ScalingStep):
+    """How fast workers are added."""
+
+    window: Annotated[int, Field(ge=0, le=3600)] = 60
+    pods: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
+class ScaleDown(ScalingStep):
+    """How fast workers are taken away."""
+
+    window: Annotated[int, Field(ge=0, le=3600)] = 300
+    pods: Annotated[int, Field(ge=1, le=1000)] = 2
+
+
+class WorkerScaling(Scaling):
+    """Autoscaling on CPU and on the tasks that wait: `queue_length` of them per pod."""
+
+    min_replicas: ReplicaCount = 3
+    max_replicas: ReplicaCount = 50
+    queue_length: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    scale_up: ScaleUp = ScaleUp()
+    scale_down: ScaleDown = ScaleDown()
+
+
+class Drain(Room):
+    """How a worker ends, in seconds; what is not given derives from the longest task."""
+
+    pre_stop: Annotated[int, Field(ge=1, le=3600)] = 5
+    shutdown_timeout: Seconds | None = None
+    grace_period: Seconds | None = None
+
+
+class WorkerPoolSettings(TierSettings):
+    """One pool of workers; `longest_task` in seconds.
+
+    The drain contract: longest_task ≤ shutdown_timeout < grace_period - pre_stop, so that no
+    task is cut off when a pod has to go.
+    """
+
+    MINIMUM: ClassVar[str] = "scaling.minReplicas"
+    resources: Resources = Resources.of(("1", "2Gi"), ("4", "8Gi"))
+    scaling: WorkerScaling = WorkerScaling()
+    disruption: Disruption = Disruption(max_unavailable="30%")
+    workspace: Memory = "10Gi"
+    """The most that `/workspace` may hold."""
+    longest_task: Seconds = 240
+    drain: Drain = Drain()
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The autoscaler's lower bound."""
+        return self.scaling.min_replicas
+
+    @property
+    def shutdown_timeout(self) -> int:
+        """Seconds after SIGTERM within which a worker ends by itself."""
+        return self.drain.shutdown_timeout or self.longest_task + SHUTDOWN_MARGIN
+
+    @property
+    def grace_period(self) -> int:
+        """Seconds after which the kubelet kills what has not ended."""
+        derived = self.shutdown_timeout + self.drain.pre_stop + KILL_MARGIN
+        return self.drain.grace_period or derived
+
+    @model_validator(mode="after")
+    def _lets_tasks_finish(self) -> Self:
+        if self.shutdown_timeout < self.longest_task:
+            raise ValueError(
+                f"drain.shutdownTimeout {self.shutdown_timeout} is shorter than longestTask "
+                f"{self.longest_task}: tasks would be cut off; raise it, or leave it out"
+            )
+        if self.shutdown_timeout >= self.grace_period - self.drain.pre_stop:
+            raise ValueError(
+                f"drain.gracePeriod {self.grace_period} must exceed shutdownTimeout "
+                f"{self.shutdown_timeout} plus preStop {self.drain.pre_stop}: workers would be "
+                "killed before their own deadline; raise it, or leave it out"
+            )
+        return self
+
+    @property
+    def advice(self) -> str | None:
+        """What is allowed and still unwise; None when nothing is."""
+        if self.scaling.scale_down.window >= self.longest_task:
+            return None
+        return (
+            f"scaling.scaleDown.window {self.scaling.scale_down.window} is shorter than "
+            f"longestTask {self.longest_task}: a dip in the queue that is over before one task "
+            "is takes workers away, and each works on its last task only until then"
+        )
+
+
+@unique
+class Controller(StrEnum):
+    """Who turns the Ingress into traffic."""
+
+    NGINX = "nginx"
+    TRAEFIK = "traefik"
+    CLOUD = "cloud"
+
+
+class EdgeSettings(Room):
+    """Where the platform is reached from outside; `timeout` in seconds."""
+
+    host: DnsName
+    controller: Controller = Controller.NGINX
+    class_name: DnsName | None = None
+    """IngressClass; the controller's usual one, or with `cloud` the cluster's default."""
+    tls_issuer: DnsName | None = None
+    """cert-manager ClusterIssuer; without one the host is served without TLS."""
+    body_size: Annotated[str, AfterValidator(_body_size)] = "50m"
+    timeout: Seconds = 3600
+
+
+class MigrationImage(ImageVersion):
+    """The image of the migrations: `<registry>/<name>`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")] = (
+        "orchestrator"
+    )
+
+
+class MigrationSettings(Room):
+    """A command that brings the database's schema up to date; `timeout` in seconds."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    image: MigrationImage | None = None
+    """The orchestrator's when not given."""
+    timeout: Seconds = 600

@@ -1,0 +1,119 @@
+"""The edge: one host name, and which tier answers for which path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi_kubernetes.networking.v1 import (
+    HTTPIngressPathArgs,
+    HTTPIngressRuleValueArgs,
+    Ingress,
+    IngressBackendArgs,
+    IngressRuleArgs,
+    IngressServiceBackendArgs,
+    IngressSpecArgs,
+    IngressTLSArgs,
+    ServiceBackendPortArgs,
+)
+
+from ado_infra.placement import Placement
+from ado_infra.settings import Controller, EdgeSettings
+
+TLS_SECRET: Final = "ado-tls"  # noqa: S105 - its name
+_CLASSES: Final = {Controller.NGINX: "nginx", Controller.TRAEFIK: "traefik"}
+"""The IngressClass that each controller's own chart makes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeArgs:
+    """Where the platform is reached, and the Services behind it."""
+
+    placement: Placement
+    settings: EdgeSettings
+    gateway_service: pulumi.Input[str]
+    dashboard_service: pulumi.Input[str]
+
+
+class Edge(pulumi.ComponentResource):
+    """The way in from outside.
+
+    Produces: Ingress `ado-ingress`: `/api` and `/ws` lead to the gateway, all else to the
+    dashboard; with a `tlsIssuer`, cert-manager keeps the certificate in Secret `ado-tls`. It
+    installs no controller. What the controller cannot be told by an Ingress (body size,
+    timeouts) is a warning. Nobody waits for an address: without a load balancer there is none.
+    """
+
+    url: pulumi.Output[str]
+    """Where the platform is reached."""
+
+    def __init__(
+        self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Edge", name, {}, opts)
+        settings = args.settings
+        for missing in not_expressible(settings):
+            pulumi.log.warn(missing, self)
+        metadata = args.placement.metadata("edge", "ado-ingress")
+        metadata.annotations = edge_annotations(settings)
+        Ingress(
+            f"{name}-ingress",
+            metadata=metadata,
+            spec=_spec(args),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        scheme = "https" if settings.tls_issuer else "http"
+        self.url = pulumi.Output.from_input(f"{scheme}://{settings.host}")
+        self.register_outputs({"url": self.url})
+
+
+def edge_annotations(settings: EdgeSettings) -> dict[str, str]:
+    """What the controller, cert-manager and the engine are told beside the routes."""
+    told = {"pulumi.com/skipAwait": "true"}
+    if settings.tls_issuer:
+        told["cert-manager.io/cluster-issuer"] = settings.tls_issuer
+    if settings.controller is Controller.NGINX:
+        told |= {
+            "nginx.ingress.kubernetes.io/proxy-body-size": settings.body_size,
+            "nginx.ingress.kubernetes.io/proxy-read-timeout": str(settings.timeout),
+            "nginx.ingress.kubernetes.io/proxy-send-timeout": str(settings.timeout),
+        }
+    return told
+
+
+def not_expressible(settings: EdgeSettings) -> Iterator[str]:
+    """What was asked for and an Ingress cannot tell this controller, each with where it can."""
+    where = {
+        Controller.TRAEFIK: "a Middleware `buffering` and the entry point's transport options",
+        Controller.CLOUD: "the load balancer's own configuration",
+    }
+    if settings.controller in where:
+        for key, value in (("bodySize", settings.body_size), ("timeout", f"{settings.timeout} s")):
+            yield (
+                f"ado:edge.{key} = {value} cannot be told to the controller "
+                f"{settings.controller} by an Ingress; it is set in {where[settings.controller]}"
+            )
+
+
+def _spec(args: EdgeArgs) -> IngressSpecArgs:
+    settings = args.settings
+    tls = [IngressTLSArgs(hosts=[settings.host], secret_name=TLS_SECRET)]
+    routes = [
+        _path("/api", args.gateway_service, 80),
+        _path("/ws", args.gateway_service, 81),
+        _path("/", args.dashboard_service, 80),
+    ]
+    return IngressSpecArgs(
+        ingress_class_name=settings.class_name or _CLASSES.get(settings.controller),
+        tls=tls if settings.tls_issuer else None,
+        rules=[IngressRuleArgs(host=settings.host, http=HTTPIngressRuleValueArgs(paths=routes))],
+    )
+
+
+def _path(path: str, service: pulumi.Input[str], port: int) -> HTTPIngressPathArgs:
+    backend = IngressServiceBackendArgs(name=service, port=ServiceBackendPortArgs(number=port))
+    return HTTPIngressPathArgs(
+        path=path, path_type="Prefix", backend=IngressBackendArgs(service=backend)
+    )

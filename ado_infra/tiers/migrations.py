@@ -1,0 +1,66 @@
+"""Migrations: a command that brings the database's schema up to date, once per version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from ado_infra.data.endpoints import DatabaseEndpoint
+from ado_infra.kit.jobs import JobArgs, one_shot
+from ado_infra.placement import Placement
+from ado_infra.settings import MigrationSettings, OrchestratorSettings
+from ado_infra.tiers.orchestrator import COMPONENT as ORCHESTRATOR
+
+
+@dataclass(frozen=True, kw_only=True)
+class MigrationsArgs:
+    """What the migrations are made from.
+
+    Attributes:
+        placement: Where they run.
+        settings: The room `ado:migrations`.
+        orchestrator: Whose image runs when the settings name none, and whose resources it gets.
+        database: What they migrate.
+        database_settings: Which database that is: another one is migrated too.
+    """
+
+    placement: Placement
+    settings: MigrationSettings
+    orchestrator: OrchestratorSettings
+    database: DatabaseEndpoint
+    database_settings: Mapping[str, str]
+
+
+class Migrations(pulumi.ComponentResource):
+    """The migrations, run before the applications roll.
+
+    Produces: Job `ado-migrations-<digest>`. Another image, command or database makes another Job;
+    a changed password or a refresh runs nothing.
+    """
+
+    def __init__(
+        self, name: str, args: MigrationsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Migrations", name, {}, opts)
+        job = one_shot(f"{name}-job", _job(args), pulumi.ResourceOptions(parent=self))
+        self.register_outputs({"job": job.metadata.name})
+
+
+def _job(args: MigrationsArgs) -> JobArgs:
+    placement, image = args.placement, args.settings.image
+    return JobArgs(
+        identity=placement.identity("migrations"),
+        name="ado-migrations",
+        namespace=placement.namespace,
+        image=placement.own_image(image.name, image)
+        if image
+        else placement.own_image(ORCHESTRATOR, args.orchestrator.image),
+        command=args.settings.command,
+        decisive=args.database_settings,
+        timeout=args.settings.timeout,
+        resources=args.orchestrator.resources,
+        pull_secret=placement.images.pull_secret,
+        secrets=args.database.secrets,
+    )

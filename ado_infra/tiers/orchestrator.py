@@ -1,0 +1,66 @@
+"""The orchestrator core: it plans the work and hands it to the workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
+from ado_infra.kit.sources import ConfigFile
+from ado_infra.kit.workload import Port, Workload, WorkloadArgs
+from ado_infra.placement import Placement
+from ado_infra.settings import OrchestratorSettings
+from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
+
+COMPONENT: Final = "orchestrator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrchestratorArgs:
+    """What the orchestrator is told."""
+
+    placement: Placement
+    settings: OrchestratorSettings
+    config_file: ConfigFile
+    database: DatabaseEndpoint
+    redis: RedisEndpoint
+    object_storage: ObjectStorageEndpoint
+
+
+class Orchestrator(pulumi.ComponentResource):
+    """The orchestrator core, in a fixed number of pods on different hosts.
+
+    Produces: a Workload `ado-orchestrator` (Deployment, headless Service with `grpc` 3000 and
+    `metrics` 9090, PodDisruptionBudget).
+    """
+
+    url: pulumi.Output[str]
+    """How workers reach the orchestrators; the name resolves to every one that is ready."""
+
+    def __init__(
+        self, name: str, args: OrchestratorArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Orchestrator", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        service = Workload(f"{name}-workload", _workload(args), child).service_name
+        self.url = pulumi.Output.format("http://{0}:{1}", service, HTTP_PORT)
+        self.register_outputs({"url": self.url})
+
+
+def _workload(args: OrchestratorArgs) -> WorkloadArgs:
+    return tier_workload(
+        args.placement,
+        args.settings,
+        component=COMPONENT,
+        # The design's name; the health endpoints are on the same port.
+        ports=(Port(name="grpc", container=HTTP_PORT, service=HTTP_PORT), METRICS),
+        headless=True,
+        replicas=args.settings.replicas,
+        inputs=Inputs(
+            variables={"DATABASE_POOL_SIZE": str(args.settings.pool_size)},
+            endpoints=(args.database, args.redis, args.object_storage),
+            config_file=args.config_file,
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Worker pools: the pods in which agents work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
+from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, external_metric
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
+from ado_infra.kit.workload import Termination, Workload, WorkloadArgs
+from ado_infra.placement import Placement
+from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings
+from ado_infra.tiers.common import METRICS, Inputs, tier_workload
+
+COMPONENT: Final = "worker"
+QUEUE_METRIC: Final = "ado_task_queue_length"
+"""Tasks that wait, by the label `queue`; see docs/metrics.md."""
+WORKSPACE: Final = "/workspace"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPoolArgs:
+    """What a pool of workers is told.
+
+    Attributes:
+        placement: Where it is installed.
+        pool: Its name, which is also that of its queue.
+        settings: Its entry in the room `ado:workerPools`.
+        only: Whether it is the only pool; the queue metric then needs no selector.
+        controller_url: Where the orchestrators are.
+        config_file: The applications' configuration.
+        credentials: The agents' credentials.
+        redis: The Redis cluster.
+        object_storage: Where checkpoints and artifacts go.
+    """
+
+    placement: Placement
+    pool: str
+    settings: WorkerPoolSettings
+    only: bool
+    controller_url: pulumi.Input[str]
+    config_file: ConfigFile
+    credentials: SecretDirectory
+    redis: RedisEndpoint
+    object_storage: ObjectStorageEndpoint
+
+
+class WorkerPool(pulumi.ComponentResource):
+    """One pool of workers, autoscaled on its queue and on CPU.
+
+    Produces: a Workload `ado-worker`, or `ado-worker-<pool>` for any pool but `default`
+    (Deployment, headless Service for `metrics` 9090, HorizontalPodAutoscaler,
+    PodDisruptionBudget). A worker that has to go gets the time that its longest task needs.
+    Nothing here serves the queue metric: without an adapter that does, CPU alone scales.
+    """
+
+    service_name: pulumi.Output[str]
+    """Name of the Service."""
+
+    def __init__(
+        self, name: str, args: WorkerPoolArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:WorkerPool", name, {}, opts)
+        if advice := args.settings.advice:
+            pulumi.log.warn(f"ado:workerPools.{args.pool}.{advice}", self)
+        child = pulumi.ResourceOptions(parent=self)
+        self.service_name = Workload(f"{name}-workload", _workload(args), child).service_name
+        self.register_outputs({"serviceName": self.service_name})
+
+
+def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
+    settings = args.settings
+    return tier_workload(
+        args.placement,
+        settings,
+        component=COMPONENT,
+        pool=None if args.pool == DEFAULT_POOL else args.pool,
+        ports=(METRICS,),
+        headless=True,
+        replicas=_autoscaling(args),
+        termination=Termination(
+            pre_stop=settings.drain.pre_stop, grace_period=settings.grace_period
+        ),
+        inputs=Inputs(
+            variables={
+                "CONTROLLER_URL": args.controller_url,
+                "HOME": WORKSPACE,
+                "SHUTDOWN_TIMEOUT_SECONDS": str(settings.shutdown_timeout),
+                "WORKER_ID": POD_NAME,
+                "WORKER_QUEUE": args.pool,
+            },
+            endpoints=(args.redis, args.object_storage),
+            config_file=args.config_file,
+            files={"agent-credentials": args.credentials},
+            scratch={"workspace": Scratch(path=WORKSPACE, size_limit=settings.workspace)},
+        ),
+    )
+
+
+def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:
+    scaling = args.settings.scaling
+    series = None if args.only else {"queue": args.pool}
+    return Autoscaling(
+        bounds=scaling,
+        metrics=(
+            external_metric(QUEUE_METRIC, scaling.queue_length, series),
+            cpu_metric(scaling.cpu_utilization),
+        ),
+        behavior=behavior(scaling.scale_up, scaling.scale_down),
+    )

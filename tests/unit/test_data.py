@@ -1,0 +1,284 @@
+"""PostgreSQL, Redis and object storage: what runs, what stays, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from ado_infra.data.postgres.configuration import files as postgres_files
+from ado_infra.data.redis.redis import files as redis_files
+from ado_infra.kit.volumes import _difference
+from ado_infra.settings import PostgresSettings, RedisSettings, Resources, Volume
+from ado_infra.settings.data import PostgresVolume
+from tests.unit.manifests import (
+    changes,
+    container,
+    directories,
+    environment,
+    pod,
+    ports,
+    service_ports,
+)
+from tests.unit.recording import Recording, record_stack
+
+POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+Recorded = Callable[[str], Recording]
+NUMBERS: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str], str]] = {
+    ("prod", "postgresql"): (("500m", "1Gi"), ("2", "4Gi"), "20Gi"),
+    ("prod", "redis"): (("250m", "512Mi"), ("1", "1Gi"), "5Gi"),
+    ("dev", "postgresql"): (("100m", "256Mi"), ("2", "4Gi"), "1Gi"),
+    ("dev", "redis"): (("50m", "64Mi"), ("1", "1Gi"), "1Gi"),
+}
+"""(cpu, memory) that is promised, the most, and the size of each pod's volume."""
+
+
+def _spec(stack: Recording, name: str) -> dict[str, Any]:
+    return dict(stack.get("StatefulSet", name)["spec"])
+
+
+def _lines(text: str) -> dict[str, str]:
+    """The settings in a configuration of PostgreSQL."""
+    return dict(re.findall(r"^(\w+) = '?([^'\n#]*?)'?\s*(?:#.*)?$", text, re.MULTILINE))
+
+
+class TestBoth:
+    @pytest.mark.parametrize(("name", "store"), NUMBERS)
+    def test_each_has_the_designs_numbers(self, name: str, store: str, recorded: Recorded) -> None:
+        requests, limits, size = NUMBERS[name, store]
+        stack = recorded(name)
+        assert container(stack, store)["resources"] == {
+            "requests": {"cpu": requests[0], "memory": requests[1]},
+            "limits": {"cpu": limits[0], "memory": limits[1]},
+        }
+        (claim,) = _spec(stack, store)["volumeClaimTemplates"]
+        assert claim["spec"] == {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": size}},
+        }
+
+    @pytest.mark.parametrize(("store", "replicas"), [("postgresql", 2), ("redis", 3)])
+    def test_what_cannot_be_changed_is_fixed_from_the_first_release(
+        self, store: str, replicas: int, stack: Recording
+    ) -> None:
+        spec = _spec(stack, store)
+        (claim,) = spec["volumeClaimTemplates"]
+        assert claim["metadata"]["name"] == "data"
+        assert spec["serviceName"] == f"{store}-headless"
+        assert spec["replicas"] == replicas
+        assert spec["podManagementPolicy"] == "Parallel"
+        assert spec["updateStrategy"] == {"type": "RollingUpdate"}
+        assert spec["revisionHistoryLimit"] == 10
+        kept = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+        assert spec["persistentVolumeClaimRetentionPolicy"] == kept
+        (made,) = [r for r in stack.objects if r.key == ("StatefulSet", store)]
+        assert made.ignored == ("spec.volumeClaimTemplates",)
+
+    @pytest.mark.parametrize("store", ["postgresql", "redis"])
+    def test_its_pods_find_each_other_before_they_are_ready(
+        self, store: str, stack: Recording
+    ) -> None:
+        spec = stack.get("Service", f"{store}-headless")["spec"]
+        assert spec["clusterIP"] == "None"
+        assert spec["publishNotReadyAddresses"] is True
+        assert spec["selector"] == {"app": store}
+        offered = {name: (port, name) for name, port in ports(stack, store).items()}
+        assert service_ports(stack, f"{store}-headless") == offered
+
+    @pytest.mark.parametrize("store", ["postgresql", "redis"])
+    def test_it_is_started_by_a_script_of_ours_and_a_shell_alone(
+        self, store: str, stack: Recording
+    ) -> None:
+        told, found = environment(stack, store), directories(stack, store)
+        assert container(stack, store)["command"] == ["/bin/sh", f"{told['CONFIG']}/start.sh"]
+        assert found[told["CONFIG"]] == f"ConfigMap {store}-config, read-only"
+        assert found[told["SECRETS"]] == f"Secret {store}, read-only"
+        assert told["HEADLESS_SERVICE"] == f"{store}-headless"
+        assert told["POD_NAME"] == "Pod metadata.name"
+        (secret,) = [v["secret"] for v in pod(stack, store)["volumes"] if "secret" in v]
+        assert secret["defaultMode"] == 0o440
+
+    @pytest.mark.parametrize("store", ["postgresql", "redis"])
+    def test_a_start_gets_time_before_it_is_judged(self, store: str, stack: Recording) -> None:
+        asked = container(stack, store)
+        probes = {name: asked[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
+        assert all(probe["timeoutSeconds"] == 5 and probe["exec"] for probe in probes.values())
+        assert probes["startup"]["periodSeconds"] * probes["startup"]["failureThreshold"] == 3600
+
+
+class TestPostgres:
+    def test_it_keeps_its_data_below_the_volume(self, stack: Recording) -> None:
+        assert ports(stack, "postgresql") == {"postgresql": 5432}
+        found, told = directories(stack, "postgresql"), environment(stack, "postgresql")
+        assert found["/var/lib/postgresql/data"] == "claim data"
+        assert told["PGDATA"] == "/var/lib/postgresql/data/pgdata"
+        assert found[told["SOCKET"]].startswith("empty Memory")
+
+    def test_it_ends_its_sessions_before_it_is_killed(self, stack: Recording) -> None:
+        (command,) = container(stack, "postgresql")["lifecycle"]["preStop"]["exec"]["command"][2:]
+        timeout = int(re.findall(r"--timeout (\d+)", command)[0])
+        assert 0 < timeout < pod(stack, "postgresql")["terminationGracePeriodSeconds"] == 120
+
+    @pytest.mark.parametrize(("primary", "replica"), [(0, 1), (1, 0)])
+    def test_each_service_leads_to_one_role(self, primary: int, replica: int) -> None:
+        stack = record_stack("dev", changes={"ado:postgres": {"primaryOrdinal": primary}})
+        for service, ordinal in (("postgresql", primary), ("postgresql-ro", replica)):
+            selector = {"app": "postgresql", POD_NAME_LABEL: f"postgresql-{ordinal}"}
+            assert stack.get("Service", service)["spec"]["selector"] == selector
+            assert service_ports(stack, service) == {"postgresql": (5432, "postgresql")}
+        assert environment(stack, "postgresql")["PRIMARY_ORDINAL"] == str(primary)
+
+    def test_another_primary_moves_the_services_and_tells_the_pods(self, dev: Recording) -> None:
+        changed = record_stack("dev", changes={"ado:postgres": {"primaryOrdinal": 1}})
+        found = changes(dev, changed)
+        assert found.keys() == {
+            ("Service", "postgresql"),
+            ("Service", "postgresql-ro"),
+            ("StatefulSet", "postgresql"),
+        }
+        (path,) = found["StatefulSet", "postgresql"]
+        assert path.startswith("spec.template.spec.containers[0].env")
+
+    @pytest.mark.parametrize(
+        ("name", "sizes"),
+        [
+            ("prod", ("400", "256MB", "2560MB", "5120MB")),
+            ("dev", ("100", "64MB", "128MB", "256MB")),
+        ],
+    )
+    def test_its_sizes_follow_from_the_settings(
+        self, name: str, sizes: tuple[str, ...], recorded: Recorded
+    ) -> None:
+        data = recorded(name).get("ConfigMap", "postgresql-config")["data"]
+        told = _lines(data["postgresql.conf"])
+        derived = "max_connections", "shared_buffers", "max_wal_size", "max_slot_wal_keep_size"
+        assert tuple(told[key] for key in derived) == sizes
+        assert told["password_encryption"] == "scram-sha-256"
+
+    def test_its_sizes_stay_within_what_the_server_accepts(self) -> None:
+        resources = Resources.of(("100m", "1Mi"), ("1", "1Gi"))
+        small = PostgresSettings(volume=PostgresVolume(size="1Mi"), resources=resources)
+        large = PostgresSettings(volume=PostgresVolume(size="1Ti"))
+        least, most = (_lines(postgres_files(s)["postgresql.conf"]) for s in (small, large))
+        assert {least[key] for key in ("shared_buffers", "max_wal_size")} == {"32MB"}
+        assert most["max_wal_size"] == "4096MB"
+
+    def test_every_login_over_the_network_takes_a_password(self, stack: Recording) -> None:
+        text = stack.get("ConfigMap", "postgresql-config")["data"]["pg_hba.conf"]
+        rules = [line.split() for line in text.splitlines() if not line.startswith("#")]
+        assert {rule[-1] for rule in rules if rule[0] != "local"} == {"scram-sha-256", "reject"}
+        assert rules[-1] == ["host", "all", "all", "all", "reject"]
+
+
+class TestRedis:
+    def test_its_service_names_every_node_as_a_seed(self, stack: Recording) -> None:
+        assert ports(stack, "redis") == {"redis": 6379, "bus": 16379}
+        assert service_ports(stack, "redis") == {"redis": (6379, "redis")}
+        assert stack.get("Service", "redis")["spec"]["selector"] == {"app": "redis"}
+
+    def test_it_keeps_its_data_and_writes_nothing_else_to_disk(self, stack: Recording) -> None:
+        found, told = directories(stack, "redis"), environment(stack, "redis")
+        assert found["/data"] == "claim data"
+        assert found[told["RUN"]].startswith("empty Memory")
+        configuration = stack.get("ConfigMap", "redis-config")["data"]["redis.conf"]
+        assert "dir /data\n" in configuration
+        assert "cluster-enabled yes\n" in configuration
+
+    def test_its_memory_leaves_room_for_the_rest(self) -> None:
+        settings = RedisSettings(resources=Resources.of(("1", "1Gi"), ("1", "10G")))
+        assert redis_files(settings)["redis.conf"].endswith("\nmaxmemory 6000000000\n")
+
+    def test_the_job_joins_the_nodes_that_there_are(self, stack: Recording) -> None:
+        job = stack.only("Job")
+        name = job["metadata"]["name"]
+        told = environment(stack, name)
+        assert told["NODES"] == environment(stack, "redis")["NODES"] == "redis-0 redis-1 redis-2"
+        assert container(stack, name)["command"] == ["/bin/sh", f"{told['CONFIG']}/create.sh"]
+        assert container(stack, name)["image"] == container(stack, "redis")["image"]
+        assert "ttlSecondsAfterFinished" not in job["spec"]
+        (made,) = [r for r in stack.objects if r.key[0] == "Job"]
+        (nodes,) = [r for r in stack.objects if r.key == ("StatefulSet", "redis")]
+        assert nodes.urn in made.dependencies
+
+    def test_another_image_rolls_the_nodes_and_runs_another_job(self, dev: Recording) -> None:
+        changed = record_stack("dev", changes={"ado:redis": {"image": {"tag": "8.0.6-bookworm"}}})
+        gone, come = dev.keys() - changed.keys(), changed.keys() - dev.keys()
+        assert [kind for kind, _ in (*gone, *come)] == ["Job", "Job"]
+        assert container(changed, "redis")["image"].endswith("/redis:8.0.6-bookworm")
+
+
+def test_without_keys_object_storage_is_reached_without_them() -> None:
+    stack = record_stack("dev", secrets={})
+    assert not stack.get("Secret", "ado-object-storage").get("data")
+    for reader in ("ado-orchestrator", "ado-worker"):
+        told = environment(stack, reader)
+        assert not [name for name in told if name.startswith("AWS_")]
+        assert told["S3_ENDPOINT"] == "https://s3.us-east-1.amazonaws.com"
+
+
+CLAIMS = ["data-redis-0", "data-redis-1"]
+
+
+def _refusal(kept: Volume, wanted: Volume) -> str | None:
+    return _difference(kept, wanted, "redis", CLAIMS)
+
+
+class TestVolumes:
+    @pytest.mark.parametrize("wanted", ["1Gi", "1024Mi"])
+    def test_the_same_volume_is_accepted_however_it_is_written(self, wanted: str) -> None:
+        assert _refusal(Volume(size="1Gi"), Volume(size=wanted)) is None
+        fast = Volume(size="1Gi", storage_class="fast")
+        assert _refusal(fast, Volume(size=wanted, storage_class="fast")) is None
+
+    def test_a_larger_one_is_refused_with_the_steps_that_grow_it(self) -> None:
+        message = _refusal(Volume(size="1Gi"), Volume(size="2Gi"))
+        assert message
+        assert message.startswith("size = 2Gi: the volumes of redis have 1Gi.")
+        steps = [line.strip() for line in message.splitlines()[1:]]
+        assert [step.partition(" ")[0] for step in steps] == ["1.", "2.", "3.", "4.", "5."]
+        for claim, step in zip(CLAIMS, steps, strict=False):
+            assert f"patch pvc {claim}" in step
+            assert '{"storage": "2Gi"}' in step
+        assert "delete statefulset redis --cascade=orphan" in steps[2]
+        assert steps[3].endswith("pulumi refresh")
+        assert steps[4].endswith("pulumi up")
+
+    def test_a_smaller_one_is_refused(self) -> None:
+        message = _refusal(Volume(size="2Gi"), Volume(size="1Gi"))
+        assert message == (
+            "size = 1Gi: the volumes of redis have 2Gi, and no volume shrinks; set it back"
+        )
+
+    @pytest.mark.parametrize(("kept", "wanted"), [("slow", "fast"), (None, "fast"), ("slow", None)])
+    def test_another_class_is_refused(self, kept: str | None, wanted: str | None) -> None:
+        message = _refusal(
+            Volume(size="1Gi", storage_class=kept), Volume(size="2Gi", storage_class=wanted)
+        )
+        assert message
+        assert message.startswith(f"storageClass = {wanted}: the volumes of redis are of class")
+        assert "backup and restore" in message
+
+    @pytest.mark.parametrize(("room", "store"), [("postgres", "postgresql"), ("redis", "redis")])
+    def test_a_stack_whose_volumes_differ_is_refused(self, room: str, store: str) -> None:
+        class Kept(Recording):
+            def new_resource(
+                self, args: pulumi.runtime.MockResourceArgs
+            ) -> tuple[str, dict[str, Any]]:
+                name, state = super().new_resource(args)
+                if args.name.endswith(f"{room}-workload-statefulset"):
+                    state = copy.deepcopy(state)
+                    (claim,) = state["spec"]["volumeClaimTemplates"]
+                    claim["spec"]["resources"]["requests"]["storage"] = "3Gi"
+                return name, state
+
+        with pytest.raises(pulumi.RunError, match=f"ado:{room}.volume.size = 1Gi: .* {store} have"):
+            record_stack("dev", into=Kept())
+
+    def test_a_storage_class_is_a_setting(self) -> None:
+        changed = record_stack("dev", changes={"ado:redis": {"volume": {"storageClass": "fast"}}})
+        (claim,) = _spec(changed, "redis")["volumeClaimTemplates"]
+        assert claim["spec"]["storageClassName"] == "fast"

@@ -1,0 +1,97 @@
+"""What the data stores are started with: the files come along, and the scripts are sound."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import subprocess
+import sysconfig
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from tests.unit.manifests import environment
+from tests.unit.recording import ROOT, Recording
+
+PACKAGES = {
+    "ado_infra.data.postgres": {"start.sh", "roles.sql", "pg_hba.conf", "postgresql.conf"},
+    "ado_infra.data.redis": {"start.sh", "ask.sh", "create.sh", "redis.conf"},
+}
+SCRIPTS = [
+    (package, name)
+    for package, names in PACKAGES.items()
+    for name in sorted(names)
+    if name.endswith(".sh")
+]
+SHELLCHECK = Path(sysconfig.get_path("scripts")) / "shellcheck"
+
+
+def _text(package: str, name: str) -> str:
+    return (resources.files(package) / "files" / name).read_text()
+
+
+def _paths(package: str) -> set[str]:
+    return {f"files/{name}" for name in PACKAGES[package]}
+
+
+def _complaints(*command: str, about: str) -> str:
+    run = subprocess.run(
+        command, input=about, text=True, capture_output=True, check=False, timeout=30
+    )
+    return run.stdout + run.stderr + (f"exit code {run.returncode}" if run.returncode else "")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_files_come_with_the_package(package: str) -> None:
+    folder = resources.files(package) / "files"
+    assert {file.name for file in folder.iterdir()} == PACKAGES[package]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_build_packs_them(package: str) -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = settings["package-data"]["*"]
+    assert {n for p in patterns for n in fnmatch.filter(_paths(package), p)} == _paths(package)
+    included = settings["packages"]["find"]["include"]
+    assert any(fnmatch.fnmatch(package, pattern) for pattern in included)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_file_reaches_the_pods(package: str, stack: Recording) -> None:
+    store = {"ado_infra.data.postgres": "postgresql", "ado_infra.data.redis": "redis"}[package]
+    data = stack.get("ConfigMap", f"{store}-config")["data"]
+    assert data.keys() == PACKAGES[package]
+    for name, text in data.items():
+        assert text.startswith(_text(package, name))
+
+
+@pytest.mark.parametrize(("package", "name"), SCRIPTS)
+def test_a_script_is_posix_shell(package: str, name: str) -> None:
+    text = _text(package, name)
+    assert text.startswith("#!/bin/sh\n")
+    assert _complaints("sh", "-n", about=text) == ""
+
+
+@pytest.mark.parametrize(("package", "name"), SCRIPTS)
+def test_a_script_passes_shellcheck(package: str, name: str) -> None:
+    checked = (str(SHELLCHECK), "--norc", "--shell=sh", "--severity=style", "-")
+    assert _complaints(*checked, about=_text(package, name)) == ""
+
+
+@pytest.mark.parametrize(("package", "name"), SCRIPTS)
+def test_a_script_is_told_of_every_variable_it_reads(
+    package: str, name: str, stack: Recording
+) -> None:
+    workloads = {
+        ("ado_infra.data.postgres", "start.sh"): "postgresql",
+        ("ado_infra.data.redis", "start.sh"): "redis",
+        ("ado_infra.data.redis", "ask.sh"): "redis",
+    }
+    job = str(stack.only("Job")["metadata"]["name"])
+    told = environment(stack, workloads.get((package, name), job))
+    text = _text(package, name)
+    read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
+    assert read - set(re.findall(r"\b([A-Z][A-Z_]+)=", text)) <= told.keys()
+    assert read & told.keys()

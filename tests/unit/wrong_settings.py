@@ -1,0 +1,266 @@
+"""Settings that are wrong in one way each, and a pattern of what must be said of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+GATEWAY, POOLS = "ado:gateway", "ado:workerPools"
+IMAGE = {"image": {"tag": "1.0"}}
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown room": ({"ado:gatway": {}}, r"ado:gatway is unknown; did you mean gateway\?"),
+    "room of nobody": ({"ado:xyz": {}}, "ado:xyz is unknown; known are profile, protectData"),
+    "unknown key": (
+        {GATEWAY: {"scaling": {"minReplica": 1}}},
+        r"ado:gateway.scaling.minReplica is unknown; did you mean minReplicas\?",
+    ),
+    "number in quotes": (
+        {GATEWAY: {"scaling": {"minReplicas": "3"}}},
+        'ado:gateway.scaling.minReplicas = "3": must be a valid integer',
+    ),
+    "text for a boolean": ({"ado:protectData": "yes"}, 'ado:protectData = "yes": must be a valid'),
+    "number for a tag": (
+        {GATEWAY: {"image": {"tag": 1.1}}},
+        "ado:gateway.image.tag = 1.1: must be a valid string",
+    ),
+    "fraction for a number": (
+        {"ado:dashboard": {"replicas": 1.5}},
+        "ado:dashboard.replicas = 1.5: must be a valid integer",
+    ),
+    "list for a mapping": ({"ado:images": ["x"]}, "ado:images: must be an object"),
+    "minimum over maximum": (
+        {GATEWAY: {"scaling": {"minReplicas": 9}}},
+        "ado:gateway.scaling: minReplicas 9 exceeds maxReplicas 2",
+    ),
+    "cpu request over limit": (
+        {GATEWAY: {"resources": {"requests": {"cpu": "3"}}}},
+        "requests.cpu 3 exceeds limits.cpu 500m",
+    ),
+    "memory request over limit": (
+        {GATEWAY: {"resources": {"requests": {"memory": "1Gi"}}}},
+        "requests.memory 1Gi exceeds limits.memory 512Mi",
+    ),
+    "latest": ({GATEWAY: {"image": {"tag": "latest"}}}, "ado:gateway.image: the tag 'latest'"),
+    "no tag": ({GATEWAY: {"image": {"tag": None}}}, "needs exactly one of tag and digest"),
+    "tag beyond ASCII": ({GATEWAY: {"image": {"tag": "café"}}}, 'ado:gateway.image.tag = "café"'),
+    "cpu beyond ASCII": (
+        {GATEWAY: {"resources": {"requests": {"cpu": "\uff15m"}}}},
+        'ado:gateway.resources.requests.cpu = "\uff15m": is no CPU quantity',
+    ),
+    "Python's spelling": (
+        {GATEWAY: {"scaling": {"min_replicas": 1}}},
+        r"ado:gateway.scaling.min_replicas is unknown; did you mean minReplicas\?",
+    ),
+    "a path without --path": (
+        {"ado:gateway.image.tag": "0.2.0"},
+        "pulumi config set --path gateway.image.tag VALUE",
+    ),
+    "tag and digest": (
+        {GATEWAY: {"image": {"digest": "sha256:" + "a" * 64}}},
+        "needs exactly one of tag and digest",
+    ),
+    "short digest": (
+        {GATEWAY: {"image": {"tag": None, "digest": "sha256:abc"}}},
+        'ado:gateway.image.digest = "sha256:abc"',
+    ),
+    "registry host": (
+        {"ado:images": {"registry": "my_registry.example.com/ado"}},
+        "ado:images.registry = .*is no DNS name",
+    ),
+    "registry with scheme": (
+        {"ado:images": {"registry": "https://registry.example.com/ado"}},
+        "is no image registry",
+    ),
+    "tracing host": (
+        {"ado:config": {"observability": {"tracing": {"endpoint": "http://-x-:1/api"}}}},
+        "ado:config.observability.tracing.endpoint = .*is no DNS name",
+    ),
+    "budget that blocks": (
+        {GATEWAY: {"disruption": {"maxUnavailable": None, "minAvailable": 1}}},
+        "disruption.minAvailable 1 of 1 would block every node drain",
+    ),
+    "budget of none": (
+        {"ado:dashboard": {"disruption": {"maxUnavailable": "0%"}}},
+        "disruption.maxUnavailable 0% would block every node drain",
+    ),
+    "negative replicas": (
+        {"ado:dashboard": {"replicas": -1}},
+        "ado:dashboard.replicas = -1: must be greater than or equal to 1",
+    ),
+    "absurd replicas": (
+        {"ado:dashboard": {"replicas": 10**7}},
+        "must be less than or equal to 1000",
+    ),
+    "negative cpu": (
+        {GATEWAY: {"resources": {"requests": {"cpu": "-1"}}}},
+        'ado:gateway.resources.requests.cpu = "-1": is no CPU quantity',
+    ),
+    "absurd memory": (
+        {GATEWAY: {"resources": {"limits": {"memory": "99Ti"}}}},
+        'limits.memory = "99Ti": is out of range',
+    ),
+    "derived server": ({"ado:config": {"server": {"port": 1}}}, "server is derived"),
+    "relative health path": (
+        {GATEWAY: {"health": {"ready": "ready"}}},
+        'ado:gateway.health.ready = "ready"',
+    ),
+    "unknown profile": ({"ado:profile": "prod"}, "must be 'development' or 'production'"),
+    "unknown controller": (
+        {"ado:edge": {"controller": "haproxy"}},
+        "ado:edge.controller = \"haproxy\": must be 'nginx', 'traefik' or 'cloud'",
+    ),
+    "edge host": (
+        {"ado:edge": {"host": "Ado_1.example.com"}},
+        'ado:edge.host = "Ado_1.example.com": is no DNS name',
+    ),
+    "issuer of no name": ({"ado:edge": {"tlsIssuer": ""}}, 'ado:edge.tlsIssuer = "": is no DNS'),
+    "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
+    "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
+    "timeout of none": ({"ado:edge": {"timeout": 0}}, "ado:edge.timeout = 0: must be greater"),
+    "pool name in capitals": ({POOLS: {"GPU": IMAGE}}, "ado:workerPools.GPU is no possible name"),
+    "pool name with a dot": ({POOLS: {"g.pu": IMAGE}}, "ado:workerPools.g.pu is no possible name"),
+    "pool name too long": ({POOLS: {"a" * 41: IMAGE}}, "a{41} is no possible name"),
+    "pool twice": (
+        {POOLS: f'{{"gpu": {json.dumps(IMAGE)}, "gpu": {json.dumps(IMAGE)}}}'},
+        "ado:workerPools names gpu twice; keep one of them",
+    ),
+    "key twice inside a pool": (
+        {POOLS: '{"gpu": {"image": {"tag": "1", "tag": "2"}}}'},
+        "ado:workerPools names tag twice",
+    ),
+    "unknown key in a pool": (
+        {POOLS: {"default": {"longestTsk": 1}}},
+        r"ado:workerPools.default.longestTsk is unknown; did you mean longestTask\?",
+    ),
+    "unknown key below a pool": (
+        {POOLS: {"default": {"scaling": {"queueLenght": 1}}}},
+        r"ado:workerPools.default.scaling.queueLenght is unknown; did you mean queueLength\?",
+    ),
+    "pool without image": (
+        {POOLS: {"gpu": {}}},
+        r"ado:workerPools.gpu.image is missing\n.*'ado:workerPools.gpu.image.tag' VALUE",
+    ),
+    "minimum of a pool over maximum": (
+        {POOLS: {"default": {"scaling": {"minReplicas": 4}}}},
+        "ado:workerPools.default.scaling: minReplicas 4 exceeds maxReplicas 3",
+    ),
+    "budget of a pool that blocks": (
+        {POOLS: {"default": {"disruption": {"maxUnavailable": 0}}}},
+        "ado:workerPools.default: disruption.maxUnavailable 0 would block every node drain",
+    ),
+    "shutdown shorter than a task": (
+        {POOLS: {"default": {"longestTask": 300, "drain": {"shutdownTimeout": 299}}}},
+        "ado:workerPools.default: drain.shutdownTimeout 299 is shorter than longestTask 300",
+    ),
+    "killed before its deadline": (
+        {POOLS: {"default": {"drain": {"gracePeriod": 275}}}},
+        "ado:workerPools.default: drain.gracePeriod 275 must exceed .* 270 plus preStop 5",
+    ),
+    "endless task": (
+        {POOLS: {"default": {"longestTask": 86_401}}},
+        "ado:workerPools.default.longestTask = 86401: must be less than or equal to 86400",
+    ),
+    "workspace of nothing": (
+        {POOLS: {"default": {"workspace": "0"}}},
+        'ado:workerPools.default.workspace = "0": is out of range',
+    ),
+    "scaling slower than the server accepts": (
+        {POOLS: {"default": {"scaling": {"scaleUp": {"window": 3601, "pods": 1, "period": 1}}}}},
+        "ado:workerPools.default.scaling.scaleUp.window = 3601: must be less than or equal to 3600",
+    ),
+    "more connections than there are": (
+        {"ado:postgres": {"maxConnections": 30}},
+        r"ado:postgres.maxConnections = 30: too low for 2 gateways x poolSize 10 .* = 50; raise it",
+    ),
+    "one connection too many": (
+        {GATEWAY: {"poolSize": 35}, "ado:orchestrator": {"poolSize": 21}},
+        r"ado:postgres.maxConnections = 100: too low for .* = 101; raise it, or lower a poolSize",
+    ),
+    "third pod of PostgreSQL": (
+        {"ado:postgres": {"primaryOrdinal": 2}},
+        "ado:postgres.primaryOrdinal = 2: must be less than or equal to 1",
+    ),
+    "replicas of PostgreSQL": ({"ado:postgres": {"replicas": 3}}, "replicas is unknown"),
+    "volume of less than nothing": (
+        {"ado:redis": {"volume": {"size": "-1Gi"}}},
+        'ado:redis.volume.size = "-1Gi": is no memory quantity',
+    ),
+    "volume larger than any disk": (
+        {"ado:postgres": {"volume": {"size": "99Ti"}}},
+        'ado:postgres.volume.size = "99Ti": is out of range',
+    ),
+    "storage class of no name": (
+        {"ado:redis": {"volume": {"storageClass": "Fast"}}},
+        'ado:redis.volume.storageClass = "Fast": is no DNS name',
+    ),
+    "fourth orchestrator": (
+        {"ado:orchestrator": {"replicas": 4}},
+        "ado:orchestrator.replicas = 4: must be less than or equal to 3",
+    ),
+    "bucket in capitals": (
+        {"ado:objectStorage": {"buckets": {"artifacts": "Artifacts"}}},
+        'ado:objectStorage.buckets.artifacts = "Artifacts": is no bucket name',
+    ),
+    "bucket that is an address": (
+        {"ado:objectStorage": {"buckets": {"checkpoints": "192.168.1.1"}}},
+        'ado:objectStorage.buckets.checkpoints = "192.168.1.1": is no bucket name',
+    ),
+    "bucket too short": (
+        {"ado:objectStorage": {"buckets": {"checkpoints": "ab"}}},
+        "is no bucket name; 3 to 63",
+    ),
+    "endpoint without a scheme": (
+        {"ado:objectStorage": {"endpoint": "s3.example.com"}},
+        'ado:objectStorage.endpoint = "s3.example.com": is no URL',
+    ),
+    "endpoint of another scheme": (
+        {"ado:objectStorage": {"endpoint": "s3://bucket"}},
+        'ado:objectStorage.endpoint = "s3://bucket": is no URL',
+    ),
+    "endpoint with half a port": (
+        {"ado:objectStorage": {"endpoint": "http://s3.example.com:90a"}},
+        "ado:objectStorage.endpoint = .* has a port that is no number",
+    ),
+    "region": ({"ado:objectStorage": {"region": "EU"}}, 'ado:objectStorage.region = "EU"'),
+    "label key": (
+        {"ado:monitoring": {"labels": {"bad key": "x"}}},
+        "ado:monitoring.labels.bad key is no possible name: is no label key",
+    ),
+    "label of the platform's own": (
+        {"ado:monitoring": {"labels": {"app.kubernetes.io/name": "x"}}},
+        "is a label that the platform sets itself",
+    ),
+    "label value": (
+        {"ado:monitoring": {"labels": {"release": "a b"}}},
+        'ado:monitoring.labels.release = "a b": is no label value',
+    ),
+    "migrations without command": (
+        {"ado:migrations": {}},
+        r"ado:migrations.command is missing\n.*'ado:migrations.command\[0\]' VALUE",
+    ),
+    "migrations with an empty command": (
+        {"ado:migrations": {"command": []}},
+        "ado:migrations.command: .* at least 1 item",
+    ),
+    "migrations with a line of shell": (
+        {"ado:migrations": {"command": "ado migrate"}},
+        'ado:migrations.command = "ado migrate": must be a valid array',
+    ),
+    "migrations with a number": (
+        {"ado:migrations": {"command": ["ado", 1]}},
+        r"ado:migrations.command\[1\] = 1: must be a valid string",
+    ),
+    "migrations of no version": (
+        {"ado:migrations": {"command": ["x"], "image": {"name": "schema"}}},
+        "ado:migrations.image: needs exactly one of tag and digest",
+    ),
+    "latest migrations": (
+        {"ado:migrations": {"command": ["x"], "image": {"tag": "latest"}}},
+        "ado:migrations.image: the tag 'latest'",
+    ),
+    "latest PostgreSQL": (
+        {"ado:postgres": {"image": {"tag": "latest"}}},
+        "ado:postgres.image: the tag 'latest'",
+    ),
+}
+"""What is wrong → changes of the dev stack, pattern."""
