@@ -129,6 +129,15 @@ def test_three_orchestrators_of_required_anti_affinity_roll_on_three_nodes(
     assert len(set(deployment.nodes_of("ado-orchestrator").values())) == 3
 
 
+def test_a_lower_number_of_connections_does_not_stop_the_standby(deployment: Deployment) -> None:
+    deployment.up({"ado:postgres": {"maxConnections": 120}})
+    _, rolled = _rolled(deployment)
+    assert rolled == {"postgresql"}
+    password = database_password(deployment)
+    assert " 100" in query(deployment, password, "SHOW max_connections")
+    assert "1 row" in query(deployment, password, "SELECT 1", "postgresql-ro")
+
+
 def test_a_changed_volume_size_is_refused_with_the_steps_that_grow_it(
     deployment: Deployment,
 ) -> None:

@@ -63,10 +63,10 @@ def _leaks(content: bytes) -> list[str]:
 def canaries(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The dev stack, deployed with canaries, then changed, so that history and backups exist."""
     deployment = Deployment(cluster, tmp_path_factory.mktemp("canary"))
+    deployment.write()
+    engine = deployment.engine()  # puts the sandbox's own secrets in, which are kept for later
+    before = (engine.project / "Pulumi.dev.yaml").read_bytes()
     with _object_storage_opens_to_the_canaries(cluster):
-        deployment.write()
-        engine = deployment.engine()
-        before = (engine.project / "Pulumi.dev.yaml").read_bytes()
         for key in ConfigSecret:
             engine.set_secret(f"ado:{key}", _canary(key))
         deployment.up()

@@ -1,0 +1,7 @@
+"""The cluster of the tests, for the long runs."""
+
+from __future__ import annotations
+
+from tests.cluster.conftest import cluster, deployment
+
+__all__ = ["cluster", "deployment"]
