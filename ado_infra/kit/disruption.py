@@ -10,7 +10,7 @@ from ado_infra.settings import Disruption
 
 
 def disruption_budget(workload: str, disruption: Disruption) -> PodDisruptionBudgetSpecArgs:
-    """The budget of a stateless workload.
+    """The budget of a workload.
 
     Pods that are not ready may always be evicted: they serve nobody, and would otherwise block
     a drain for ever.

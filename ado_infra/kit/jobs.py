@@ -75,7 +75,14 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
             ),
         ),
         # A Job's pods cannot be changed: what is not in its name never changes it either.
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["spec"])),
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                ignore_changes=["spec"],
+                # The engine's own patience ends after ten minutes, whatever the Job may take.
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{args.timeout + 60}s"),
+            ),
+        ),
     )
 
 

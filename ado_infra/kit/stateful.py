@@ -120,8 +120,9 @@ class StatefulWorkload(pulumi.ComponentResource):
     """Pods that keep their names and volumes.
 
     Produces: StatefulSet, headless Service `<name>-headless` (which also names pods that are not
-    ready: they have to find each other to become so), PodDisruptionBudget. It fails, and changes
-    nothing, when the settings name another volume than the one there is (see `kit/volumes.py`).
+    ready: they have to find each other to become so), PodDisruptionBudget. It fails when
+    the settings name another volume than the one there is, and leaves that as it is (see
+    `kit/volumes.py`).
     """
 
     stateful_set: StatefulSet

@@ -129,8 +129,13 @@ class Workload(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Workload", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        # Who deletes it waits for its pods, which may take as long as they are given.
+        patience = pulumi.CustomTimeouts(delete=f"{args.termination.grace_period + 600}s")
         Deployment(
-            f"{name}-deployment", metadata=_metadata(args), spec=_deployment_spec(args), opts=child
+            f"{name}-deployment",
+            metadata=_metadata(args),
+            spec=_deployment_spec(args),
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
         service = Service(
             f"{name}-service", metadata=_metadata(args), spec=_service_spec(args), opts=child
@@ -162,7 +167,7 @@ def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
     return DeploymentSpecArgs(
         replicas=args.replicas if isinstance(args.replicas, int) else None,
         selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
-        strategy=_strategy(args.anti_affinity),
+        strategy=_strategy(args),
         template=PodTemplateSpecArgs(
             metadata=ObjectMetaArgs(
                 labels=args.identity.pod_labels(args.name, args.version),
@@ -173,9 +178,14 @@ def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
     )
 
 
-def _strategy(anti_affinity: AntiAffinity) -> DeploymentStrategyArgs:
-    # With one pod per host there may be no room for a surge: the rollout would wait for ever.
-    surge, unavailable = (0, 1) if anti_affinity is AntiAffinity.REQUIRED else (1, 0)
+def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
+    surge: int | str
+    if args.anti_affinity is AntiAffinity.REQUIRED:
+        # With one pod per host there may be no room for a surge: it would wait for ever.
+        surge, unavailable = 0, 1
+    else:
+        # A tenth is rounded up: one pod of a few, five of fifty, which would take too long else.
+        surge, unavailable = "10%" if isinstance(args.replicas, Autoscaling) else 1, 0
     return DeploymentStrategyArgs(
         type="RollingUpdate",
         rolling_update=RollingUpdateDeploymentArgs(max_surge=surge, max_unavailable=unavailable),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import re
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from ado_infra.settings.common import AntiAffinity, ImageVersion, Resources, Room
 from ado_infra.values import BucketName, DnsName, HttpUrl, Memory
@@ -29,6 +30,19 @@ class StoreSettings(Room):
     """Whether production demands that no two pods share a host."""
     REPLICAS: ClassVar[int]
     """The number of pods, which is part of how the store works and no setting."""
+    MAJOR: ClassVar[int]
+    """The major version whose data and options the store is made for."""
+
+    @model_validator(mode="after")
+    def _is_of_the_major_version(self) -> Self:
+        tag = self.image.tag
+        if tag and (not re.match(rf"{self.MAJOR}(\D|$)", tag) or "alpine" in tag):
+            raise ValueError(
+                f"image.tag {tag} is none of version {self.MAJOR} on Debian: another major version "
+                "needs its data converted, and Alpine has another user; "
+                f"choose a tag such as {type(self).model_fields['image'].default.tag}"
+            )
+        return self
 
 
 class PostgresVolume(Volume):
@@ -41,6 +55,7 @@ class PostgresSettings(StoreSettings):
     """PostgreSQL: a primary and a streaming replica."""
 
     REPLICAS: ClassVar[int] = 2
+    MAJOR: ClassVar[int] = 17
     image: ImageVersion = ImageVersion(tag="17.12-trixie")
     resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
     volume: PostgresVolume = PostgresVolume()
@@ -59,6 +74,7 @@ class RedisSettings(StoreSettings):
     """Redis: a cluster of three masters."""
 
     REPLICAS: ClassVar[int] = 3
+    MAJOR: ClassVar[int] = 8
     image: ImageVersion = ImageVersion(tag="8.0.5-bookworm")
     resources: Resources = Resources.of(("250m", "512Mi"), ("1", "1Gi"))
     volume: RedisVolume = RedisVolume()

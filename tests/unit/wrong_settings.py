@@ -262,5 +262,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:postgres": {"image": {"tag": "latest"}}},
         "ado:postgres.image: the tag 'latest'",
     ),
+    "PostgreSQL of another major version": (
+        {"ado:postgres": {"image": {"tag": "18.1-trixie"}}},
+        "ado:postgres: image.tag 18.1-trixie is none of version 17 on Debian",
+    ),
+    "a major version that begins with the right digits": (
+        {"ado:redis": {"image": {"tag": "80.1"}}},
+        "ado:redis: image.tag 80.1 is none of version 8 on Debian",
+    ),
+    "PostgreSQL of another user": (
+        {"ado:postgres": {"image": {"tag": "17.12-alpine"}}},
+        "ado:postgres: image.tag 17.12-alpine is none of version 17 on Debian",
+    ),
 }
 """What is wrong → changes of the dev stack, pattern."""

@@ -46,7 +46,7 @@ _JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
 
 
 def _ask(what: str) -> tuple[str, ...]:
-    return ("/bin/sh", f"{_CONFIG}/ask.sh", what)
+    return ("/bin/sh", f"{_RUN}/ask.sh", what)
 
 
 _PROBES: Final = Probes(started=_ask("alive"), ready=_ask("ready"), alive=_ask("alive"))

@@ -34,6 +34,11 @@ answers() {
 	pg_isready --quiet --host "$peer_host" --username ado --dbname ado --timeout 2
 }
 
+# Also one that is only starting has data; 2 is no answer at all.
+has_peer() {
+	answers || [ $? -eq 1 ]
+}
+
 has_data() {
 	[ -s "$PGDATA/PG_VERSION" ]
 }
@@ -41,10 +46,13 @@ has_data() {
 be_primary() {
 	if ! has_data; then
 		# A standby that serves has the data that this pod has lost: an empty database must
-		# not take its place.
-		if answers; then
-			refuse "no data here, and $peer_host has some: see docs/data.md, Lost volume"
-		fi
+		# not take its place. It may be starting just now, as this pod is.
+		for _ in 1 2 3; do
+			if has_peer; then
+				refuse "no data here, and $peer_host has some: see docs/data.md, Lost volume"
+			fi
+			pause
+		done
 		say "first start: making an empty database"
 		rm -rf "$PGDATA.new"
 		initdb --pgdata "$PGDATA.new" --username postgres --encoding UTF8 \

@@ -60,12 +60,12 @@ for node in $NODES; do
 	last=$((slots * (ordinal + 1) / count - 1))
 	ordinal=$((ordinal + 1))
 	if ! ask "$node" cluster nodes | grep myself | grep -q "$first-$last"; then
-		ask "$node" cluster addslotsrange "$first" "$last"
-		ask "$node" cluster set-config-epoch "$ordinal"
+		ask "$node" -e cluster addslotsrange "$first" "$last"
+		ask "$node" -e cluster set-config-epoch "$ordinal"
 	fi
 done
 seed=${NODES%% *}
-for node in $NODES; do
+for node in ${NODES#* }; do
 	address=$(getent hosts "$node.$HEADLESS_SERVICE" | cut -d ' ' -f 1)
 	ask "$seed" cluster meet "$address" 6379
 done

@@ -3,6 +3,10 @@
 set -eu
 umask 077
 
+# The probes ask this very server: with the password that it has, also when the Secret has a newer.
+cat "$SECRETS/password" >"$RUN/password"
+cp "$CONFIG/ask.sh" "$RUN/ask.sh"
+
 # A password in quotes, as the configuration file wants it.
 password=$(sed 's/[\\"]/\\&/g' "$SECRETS/password")
 {
