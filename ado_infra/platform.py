@@ -10,8 +10,9 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.data.stores import Stores, StoresArgs
 from ado_infra.kit import pods
+from ado_infra.kit.labels import Identity
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
-from ado_infra.placement import Placement
+from ado_infra.placement import APPLICATION, Placement
 from ado_infra.secrets import StackSecrets, generated_digest_key
 from ado_infra.settings import Settings
 from ado_infra.tiers.configuration import Configuration, ConfigurationArgs
@@ -61,108 +62,28 @@ class AdoPlatform(pulumi.ComponentResource):
         self, name: str, args: AdoPlatformArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ado:index:AdoPlatform", name, {}, opts)
-        settings = args.settings
+        self._prefix, self._settings, self._secrets = name, args.settings, args.secrets
         # Without what the cluster has to bring, nothing is made.
-        crds = required_crds(name, settings.monitoring, self)
-        child = pulumi.ResourceOptions(parent=self, depends_on=crds)
-        protected = pulumi.ResourceOptions(
-            parent=self, depends_on=crds, protect=settings.protect_data
-        )
-        self.namespace = _namespace(name, args, protected)
-        placement = Placement(
+        crds = required_crds(name, args.settings.monitoring, self)
+        self._child = pulumi.ResourceOptions(parent=self, depends_on=crds)
+        self.namespace = self._make_namespace(args.namespace)
+        self._placement = Placement(
             namespace=self.namespace,
             instance=name,
-            images=settings.images,
-            protect=settings.protect_data,
+            images=args.settings.images,
+            protect=args.settings.protect_data,
         )
-        digest_key = generated_digest_key(f"{name}-digest-key", protected)
+        self._digest_key = generated_digest_key(f"{name}-digest-key", self._protected)
 
-        configuration = Configuration(
-            f"{name}-configuration",
-            ConfigurationArgs(
-                placement=placement,
-                config=settings.config,
-                agent_credentials=args.secrets.agents,
-                digest_key=digest_key,
-            ),
-            child,
-        )
-        stores = Stores(
-            f"{name}-stores",
-            StoresArgs(
-                placement=placement,
-                postgres=settings.postgres,
-                redis=settings.redis,
-                object_storage=settings.object_storage,
-                secrets=args.secrets,
-                digest_key=digest_key,
-            ),
-            child,
-        )
-        applications = _migrated(name, placement, settings, stores, child)
-        gateway = ApiGateway(
-            f"{name}-gateway",
-            ApiGatewayArgs(
-                placement=placement,
-                settings=settings.gateway,
-                config_file=configuration.config_file,
-                database=stores.database,
-                redis=stores.redis,
-            ),
-            applications,
-        )
-        dashboard = Dashboard(
-            f"{name}-dashboard",
-            DashboardArgs(placement=placement, settings=settings.dashboard),
-            child,
-        )
-        orchestrator = Orchestrator(
-            f"{name}-orchestrator",
-            OrchestratorArgs(
-                placement=placement,
-                settings=settings.orchestrator,
-                config_file=configuration.config_file,
-                database=stores.database,
-                redis=stores.redis,
-                object_storage=stores.object_storage,
-            ),
-            applications,
-        )
-        for pool, pool_settings in settings.worker_pools.items():
-            WorkerPool(
-                f"{name}-worker-{pool}",
-                WorkerPoolArgs(
-                    placement=placement,
-                    pool=pool,
-                    settings=pool_settings,
-                    only=len(settings.worker_pools) == 1,
-                    controller_url=orchestrator.url,
-                    config_file=configuration.config_file,
-                    credentials=configuration.credentials,
-                    redis=stores.redis,
-                    object_storage=stores.object_storage,
-                ),
-                applications,
-            )
-        edge = Edge(
-            f"{name}-edge",
-            EdgeArgs(
-                placement=placement,
-                settings=settings.edge,
-                gateway_service=gateway.service_name,
-                dashboard_service=dashboard.service_name,
-            ),
-            child,
-        )
-        Monitoring(
-            f"{name}-monitoring",
-            MonitoringArgs(
-                placement=placement,
-                settings=settings.monitoring,
-                queues=tuple(settings.worker_pools),
-            ),
-            child,
-        )
+        configuration = self._configuration()
+        stores = self._stores()
+        migrated = self._migrated(stores)
+        gateway = self._gateway(configuration, stores, migrated)
+        dashboard = self._dashboard()
+        orchestrator = self._orchestrator(configuration, stores, migrated)
+        self._worker_pools(configuration, stores, orchestrator, migrated)
+        edge = self._edge(gateway, dashboard)
+        self._monitoring()
 
         self.gateway_service = gateway.service_name
         self.dashboard_service = dashboard.service_name
@@ -176,38 +97,149 @@ class AdoPlatform(pulumi.ComponentResource):
             }
         )
 
+    @property
+    def _protected(self) -> pulumi.ResourceOptions:
+        protect = pulumi.ResourceOptions(protect=self._settings.protect_data)
+        return pulumi.ResourceOptions.merge(self._child, protect)
 
-def _namespace(
-    name: str, args: AdoPlatformArgs, opts: pulumi.ResourceOptions
-) -> pulumi.Output[str]:
-    placement = Placement(namespace=args.namespace, instance=name, images=args.settings.images)
-    labels = {**placement.identity("namespace").labels, **pods.NAMESPACE_LABELS}
-    return Namespace(
-        f"{name}-namespace",
-        metadata=ObjectMetaArgs(name=args.namespace, labels=labels),
-        opts=opts,
-    ).metadata.name
+    def _make_namespace(self, name: str) -> pulumi.Output[str]:
+        identity = Identity(application=APPLICATION, instance=self._prefix, component="namespace")
+        labels = {**identity.labels, **pods.NAMESPACE_LABELS}
+        return Namespace(
+            f"{self._prefix}-namespace",
+            metadata=ObjectMetaArgs(name=name, labels=labels),
+            opts=self._protected,
+        ).metadata.name
 
+    def _configuration(self) -> Configuration:
+        return Configuration(
+            f"{self._prefix}-configuration",
+            ConfigurationArgs(
+                placement=self._placement,
+                config=self._settings.config,
+                agent_credentials=self._secrets.agents,
+                digest_key=self._digest_key,
+            ),
+            self._child,
+        )
 
-def _migrated(
-    name: str,
-    placement: Placement,
-    settings: Settings,
-    stores: Stores,
-    opts: pulumi.ResourceOptions,
-) -> pulumi.ResourceOptions:
-    """What the applications that use the database wait for: its migrations, if there are any."""
-    if settings.migrations is None:
-        return opts
-    migrations = Migrations(
-        f"{name}-migrations",
-        MigrationsArgs(
-            placement=placement,
-            settings=settings.migrations,
-            orchestrator=settings.orchestrator,
-            database=stores.database,
-            database_settings=stores.database_settings,
-        ),
-        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[stores])),
-    )
-    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[migrations]))
+    def _stores(self) -> Stores:
+        return Stores(
+            f"{self._prefix}-stores",
+            StoresArgs(
+                placement=self._placement,
+                postgres=self._settings.postgres,
+                redis=self._settings.redis,
+                object_storage=self._settings.object_storage,
+                secrets=self._secrets,
+                digest_key=self._digest_key,
+            ),
+            self._child,
+        )
+
+    def _migrated(self, stores: Stores) -> pulumi.ResourceOptions:
+        """How tiers that use the database are made: after its migrations, if there are any."""
+        if self._settings.migrations is None:
+            return self._child
+        migrations = Migrations(
+            f"{self._prefix}-migrations",
+            MigrationsArgs(
+                placement=self._placement,
+                settings=self._settings.migrations,
+                orchestrator=self._settings.orchestrator,
+                database=stores.database,
+                database_settings=stores.database_settings,
+            ),
+            self._after(stores),
+        )
+        return self._after(migrations)
+
+    def _after(self, earlier: pulumi.Resource) -> pulumi.ResourceOptions:
+        depends = pulumi.ResourceOptions(depends_on=[earlier])
+        return pulumi.ResourceOptions.merge(self._child, depends)
+
+    def _gateway(
+        self, configuration: Configuration, stores: Stores, opts: pulumi.ResourceOptions
+    ) -> ApiGateway:
+        return ApiGateway(
+            f"{self._prefix}-gateway",
+            ApiGatewayArgs(
+                placement=self._placement,
+                settings=self._settings.gateway,
+                config_file=configuration.config_file,
+                database=stores.database,
+                redis=stores.redis,
+            ),
+            opts,
+        )
+
+    def _dashboard(self) -> Dashboard:
+        return Dashboard(
+            f"{self._prefix}-dashboard",
+            DashboardArgs(placement=self._placement, settings=self._settings.dashboard),
+            self._child,
+        )
+
+    def _orchestrator(
+        self, configuration: Configuration, stores: Stores, opts: pulumi.ResourceOptions
+    ) -> Orchestrator:
+        return Orchestrator(
+            f"{self._prefix}-orchestrator",
+            OrchestratorArgs(
+                placement=self._placement,
+                settings=self._settings.orchestrator,
+                config_file=configuration.config_file,
+                database=stores.database,
+                redis=stores.redis,
+                object_storage=stores.object_storage,
+            ),
+            opts,
+        )
+
+    def _worker_pools(
+        self,
+        configuration: Configuration,
+        stores: Stores,
+        orchestrator: Orchestrator,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        pools = self._settings.worker_pools
+        for pool, settings in pools.items():
+            WorkerPool(
+                f"{self._prefix}-worker-{pool}",
+                WorkerPoolArgs(
+                    placement=self._placement,
+                    pool=pool,
+                    settings=settings,
+                    only=len(pools) == 1,
+                    controller_url=orchestrator.url,
+                    config_file=configuration.config_file,
+                    credentials=configuration.credentials,
+                    redis=stores.redis,
+                    object_storage=stores.object_storage,
+                ),
+                opts,
+            )
+
+    def _edge(self, gateway: ApiGateway, dashboard: Dashboard) -> Edge:
+        return Edge(
+            f"{self._prefix}-edge",
+            EdgeArgs(
+                placement=self._placement,
+                settings=self._settings.edge,
+                gateway_service=gateway.service_name,
+                dashboard_service=dashboard.service_name,
+            ),
+            self._child,
+        )
+
+    def _monitoring(self) -> None:
+        Monitoring(
+            f"{self._prefix}-monitoring",
+            MonitoringArgs(
+                placement=self._placement,
+                settings=self._settings.monitoring,
+                queues=tuple(self._settings.worker_pools),
+            ),
+            self._child,
+        )
