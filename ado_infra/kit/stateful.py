@@ -108,9 +108,9 @@ class StatefulArgs:
     volume: Volume
     volume_path: str
     volume_setting: str
+    protect: bool
     pre_stop: tuple[str, ...] | None = None
     pull_secret: str | None = None
-    protect: bool = True
     variables: Mapping[str, Variable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
@@ -125,8 +125,6 @@ class StatefulWorkload(pulumi.ComponentResource):
     `kit/volumes.py`).
     """
 
-    stateful_set: StatefulSet
-    """For what has to come after it."""
     headless_service: pulumi.Output[str]
     """Name of the headless Service."""
 
@@ -142,7 +140,7 @@ class StatefulWorkload(pulumi.ComponentResource):
             opts=child,
         )
         self.headless_service = headless.metadata.name
-        self.stateful_set = StatefulSet(
+        stateful_set = StatefulSet(
             f"{name}-statefulset",
             metadata=_metadata(args, args.name),
             spec=_spec(args, self.headless_service),
@@ -156,7 +154,7 @@ class StatefulWorkload(pulumi.ComponentResource):
             spec=disruption_budget(args.name, Disruption(max_unavailable=1)),
             opts=child,
         )
-        kept = volumes.unchanged(self.stateful_set, args.name, args.volume, args.volume_setting)
+        kept = volumes.unchanged(stateful_set, args.name, args.volume, args.volume_setting)
         self.register_outputs({"headlessService": self.headless_service, "volume": kept})
 
 

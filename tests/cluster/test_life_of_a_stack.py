@@ -79,6 +79,9 @@ def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment
     assert deployment.command("up").returncode == 0
     assert deployment.command("status").returncode == 0
 
+    # Its controller looks again after half of the longest grace period of the pods it finds.
+    workloads = ["deployments,statefulsets", "--all", "--cascade=foreground"]
+    deployment.kubectl("delete", *workloads, "-n", NAMESPACE)
     deployment.kubectl("delete", "namespace", NAMESPACE)
     again = deployment.command("up")
     assert again.returncode == 0, again.stdout + again.stderr
