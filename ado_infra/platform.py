@@ -138,9 +138,13 @@ class AdoPlatform(pulumi.ComponentResource):
         )
 
     def _migrated(self, stores: Stores) -> pulumi.ResourceOptions:
-        """How tiers that use the database are made: after its migrations, if there are any."""
+        """How tiers that use the stores are made: after these, and migrations if there are any.
+
+        Their pods are Ready when they are connected. Begun before, they would take the engine's
+        few places for what is under way, and wait there for stores that find none.
+        """
         if self._settings.migrations is None:
-            return self._child
+            return self._after(stores)
         migrations = Migrations(
             f"{self._prefix}-migrations",
             MigrationsArgs(

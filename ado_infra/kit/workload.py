@@ -122,7 +122,7 @@ class Workload(pulumi.ComponentResource):
     """
 
     service_name: pulumi.Output[str]
-    """Name of the Service."""
+    """Name of the Service, once the pods behind it are Ready."""
 
     def __init__(
         self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None
@@ -131,14 +131,19 @@ class Workload(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         # Who deletes it waits for its pods, which may take as long as they are given.
         patience = pulumi.CustomTimeouts(delete=f"{args.termination.grace_period + 600}s")
-        Deployment(
+        deployment = Deployment(
             f"{name}-deployment",
             metadata=_metadata(args),
             spec=_deployment_spec(args),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
         service = Service(
-            f"{name}-service", metadata=_metadata(args), spec=_service_spec(args), opts=child
+            f"{name}-service",
+            metadata=_metadata(args),
+            spec=_service_spec(args),
+            # The engine waits for the pods behind it: made first, it would wait for others to be
+            # made while it keeps one of the few places for what is under way.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
         )
         PodDisruptionBudget(
             f"{name}-pdb",

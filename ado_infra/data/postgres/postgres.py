@@ -84,7 +84,8 @@ class Postgres(pulumi.ComponentResource):
         super().__init__("ado:index:Postgres", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         workload = _workload(args, _files(name, args, child))
-        StatefulWorkload(f"{name}-workload", workload, child)
+        pods = StatefulWorkload(f"{name}-workload", workload, child)
+        served = pulumi.ResourceOptions(parent=self, depends_on=[pods])
         primary = args.settings.primary_ordinal
         for role, service, ordinal in (
             ("primary", NAME, primary),
@@ -94,7 +95,7 @@ class Postgres(pulumi.ComponentResource):
                 f"{name}-{role}",
                 metadata=args.placement.metadata(NAME, service),
                 spec=_service_spec(ordinal),
-                opts=child,
+                opts=served,
             )
         self.url = pulumi.Output.secret(args.password).apply(_url)
         self.register_outputs({"url": self.url})

@@ -93,13 +93,13 @@ class Redis(pulumi.ComponentResource):
         config, password = _files(name, args, child)
         workload = _workload(args, config, password)
         nodes = StatefulWorkload(f"{name}-workload", workload, child)
+        after = pulumi.ResourceOptions(parent=self, depends_on=[nodes])
         Service(
             f"{name}-service",
             metadata=args.placement.metadata(NAME, NAME),
             spec=_service_spec(),
-            opts=child,
+            opts=after,
         )
-        after = pulumi.ResourceOptions(parent=self, depends_on=[nodes])
         one_shot(f"{name}-create", _create_job(args, workload), after)
         hosts = [f"{pod}.{NAME}-headless:{PORT}" for pod in _pods(args.settings)]
         self.nodes = pulumi.Output.from_input(",".join(hosts))
