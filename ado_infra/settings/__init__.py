@@ -18,7 +18,9 @@ from ado_infra.settings.common import (
 from ado_infra.settings.data import (
     ObjectStorageSettings,
     PostgresSettings,
+    PostgresVolume,
     RedisSettings,
+    RedisVolume,
     StoreSettings,
     Volume,
 )
@@ -53,8 +55,10 @@ __all__ = [
     "ObjectStorageSettings",
     "OrchestratorSettings",
     "PostgresSettings",
+    "PostgresVolume",
     "Profile",
     "RedisSettings",
+    "RedisVolume",
     "Resources",
     "Scaling",
     "ScalingStep",

@@ -13,8 +13,13 @@ import pytest
 from ado_infra.data.postgres.configuration import files as postgres_files
 from ado_infra.data.redis.redis import files as redis_files
 from ado_infra.kit.volumes import _difference
-from ado_infra.settings import PostgresSettings, RedisSettings, Resources, Volume
-from ado_infra.settings.data import PostgresVolume
+from ado_infra.settings import (
+    PostgresSettings,
+    PostgresVolume,
+    RedisSettings,
+    Resources,
+    Volume,
+)
 from tests.unit.manifests import (
     changes,
     container,
