@@ -20,6 +20,7 @@ from sandbox.errors import SandboxError
 from sandbox.files import write
 from sandbox.network import FABRIC_ADDRESS
 from sandbox.paths import Sandbox
+from sandbox.planned import containers
 from sandbox.programs import Program
 
 SERVICE: Final = "object-storage"
@@ -83,9 +84,7 @@ def make_buckets(sandbox: Sandbox, planned: Iterable[Mapping[str, Any]]) -> None
 
 
 def _bucket_names(inputs: Mapping[str, Any]) -> list[str]:
-    pod = ((inputs.get("spec") or {}).get("template") or {}).get("spec") or {}
-    containers = [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
-    variables = [variable for each in containers for variable in each.get("env") or []]
+    variables = [variable for each in containers(inputs) for variable in each.get("env") or []]
     return [v["value"] for v in variables if v["name"] in BUCKET_VARIABLES and v.get("value")]
 
 

@@ -24,6 +24,7 @@ from sandbox.display import Display
 from sandbox.engine import Engine, Outcome
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
+from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.tiers import Platform
 
@@ -207,17 +208,9 @@ def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     if needed > len(cluster.containerd_sockets(sandbox)):
         cluster.up(sandbox, needed, console)
     with step(console, "Loading images") as report:
-        references = sorted({image for inputs in planned for image in _images(inputs)})
+        references = sorted({c["image"] for inputs in planned for c in containers(inputs)})
         images.provide(cluster.containerd_sockets(sandbox), references, report)
     object_storage.make_buckets(sandbox, planned)
-
-
-def _images(inputs: Mapping[str, Any]) -> list[str]:
-    """The images of a planned object's pods, if it has any."""
-    spec = inputs.get("spec") or {}
-    pod = (spec.get("template") or {}).get("spec") or {}
-    containers = [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
-    return [container["image"] for container in containers]
 
 
 def _deploy(engine: Engine, console: Console) -> None:

@@ -14,7 +14,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.pods import DEFAULT_USER, Scratch
+from ado_infra.kit.pods import DEFAULT_USER
 from ado_infra.kit.sources import Files, SecretKey, Variable, variable
 from ado_infra.settings import Resources
 
@@ -93,7 +93,7 @@ def job_digest(args: JobArgs) -> str:
 
 
 def _pod_spec(args: JobArgs) -> PodSpecArgs:
-    directories: dict[str, Scratch | Files] = {"tmp": pods.TMP, **args.files}
+    mounted = pods.directories({}, args.files)
     container = ContainerArgs(
         name=args.name,
         image=args.image,
@@ -104,14 +104,12 @@ def _pod_spec(args: JobArgs) -> PodSpecArgs:
         ],
         resources=pods.resource_requirements(args.resources),
         security_context=pods.container_security(),
-        volume_mounts=[directory.mount(name) for name, directory in directories.items()],
+        volume_mounts=[directory.mount(name) for name, directory in mounted.items()],
     )
-    return PodSpecArgs(
-        automount_service_account_token=False,
-        containers=[container],
-        enable_service_links=False,
-        image_pull_secrets=pods.pull_secrets(args.pull_secret),
+    return pods.pod_spec(
+        container,
+        mounted,
+        user=args.user,
+        pull_secret=args.pull_secret,
         restart_policy="Never",  # each try leaves its logs
-        security_context=pods.pod_security(args.user),
-        volumes=[directory.volume(name) for name, directory in directories.items()],
     )

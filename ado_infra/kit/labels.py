@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SELECTOR_KEY = "app"
+NO_CLUSTER_IP = "None"
+"""What makes a Service headless: its name resolves to the pods themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +50,11 @@ def selector(workload: str) -> dict[str, str]:
 def autoscaler_name(workload: str) -> str:
     """The HorizontalPodAutoscaler of a workload."""
     return f"{workload}-hpa"
+
+
+def headless_name(workload: str) -> str:
+    """The Service that names the pods of a stateful workload."""
+    return f"{workload}-headless"
 
 
 def disruption_budget_name(workload: str) -> str:

@@ -6,17 +6,20 @@ service-account token, no service environment variables.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pulumi_kubernetes.core.v1 import (
     AffinityArgs,
     CapabilitiesArgs,
+    ContainerArgs,
     EmptyDirVolumeSourceArgs,
     LocalObjectReferenceArgs,
     PodAffinityTermArgs,
     PodAntiAffinityArgs,
     PodSecurityContextArgs,
+    PodSpecArgs,
     ResourceRequirementsArgs,
     SeccompProfileArgs,
     SecurityContextArgs,
@@ -27,6 +30,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from ado_infra.kit.labels import selector
+from ado_infra.kit.sources import Files
 from ado_infra.settings import AntiAffinity, Resources
 
 DEFAULT_USER: Final = 10001
@@ -66,6 +70,40 @@ TMP: Final = Scratch(path="/tmp")  # noqa: S108 - the pod's own
 """What a read-only root file system takes away, and most programs want."""
 
 
+def directories(
+    scratch: Mapping[str, Scratch], files: Mapping[str, Files]
+) -> dict[str, Scratch | Files]:
+    """All that is mounted into a pod, by volume name: `/tmp`, which every pod has, and the rest."""
+    return {"tmp": TMP, **scratch, **files}
+
+
+def pod_spec(
+    container: ContainerArgs,
+    mounted: Mapping[str, Scratch | Files],
+    *,
+    user: int = DEFAULT_USER,
+    pull_secret: str | None = None,
+    affinity: AffinityArgs | None = None,
+    grace_period: int | None = None,
+    restart_policy: str | None = None,
+) -> PodSpecArgs:
+    """The hardened pod around a container, with the volumes of what is mounted into it.
+
+    `grace_period`: seconds. What is None is left to Kubernetes.
+    """
+    return PodSpecArgs(
+        affinity=affinity,
+        automount_service_account_token=False,
+        containers=[container],
+        enable_service_links=False,
+        image_pull_secrets=_pull_secrets(pull_secret),
+        restart_policy=restart_policy,
+        security_context=pod_security(user),
+        termination_grace_period_seconds=grace_period,
+        volumes=[directory.volume(name) for name, directory in mounted.items()],
+    )
+
+
 def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
     """The security context of a pod whose files and processes belong to `user`."""
     return PodSecurityContextArgs(
@@ -79,8 +117,7 @@ def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
     )
 
 
-def pull_secrets(name: str | None) -> list[LocalObjectReferenceArgs] | None:
-    """The reference to an existing image pull Secret, where there is one."""
+def _pull_secrets(name: str | None) -> list[LocalObjectReferenceArgs] | None:
     return [LocalObjectReferenceArgs(name=name)] if name else None
 
 

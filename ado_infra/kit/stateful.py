@@ -39,7 +39,6 @@ from ado_infra.kit.disruption import disruption_budget
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import Files, Variable, checksums, variable
-from ado_infra.kit.workload import NO_CLUSTER_IP
 from ado_infra.settings import AntiAffinity, Disruption, Resources, Volume
 
 CLAIM: Final = "data"
@@ -135,7 +134,7 @@ class StatefulWorkload(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         headless = Service(
             f"{name}-headless",
-            metadata=_metadata(args, f"{args.name}-headless"),
+            metadata=_metadata(args, labels.headless_name(args.name)),
             spec=_headless_spec(args),
             opts=child,
         )
@@ -165,7 +164,7 @@ def _metadata(args: StatefulArgs, name: str) -> ObjectMetaArgs:
 def _headless_spec(args: StatefulArgs) -> ServiceSpecArgs:
     return ServiceSpecArgs(
         type="ClusterIP",
-        cluster_ip=NO_CLUSTER_IP,
+        cluster_ip=labels.NO_CLUSTER_IP,
         publish_not_ready_addresses=True,
         selector=labels.selector(args.name),
         ports=[
@@ -201,23 +200,18 @@ def _spec(args: StatefulArgs, headless_service: pulumi.Input[str]) -> StatefulSe
 
 
 def _pod_spec(args: StatefulArgs) -> PodSpecArgs:
-    return PodSpecArgs(
+    mounted = pods.directories(args.scratch, args.files)
+    return pods.pod_spec(
+        _container(args, mounted),
+        mounted,
+        user=args.user,
+        pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
-        automount_service_account_token=False,
-        containers=[_container(args)],
-        enable_service_links=False,
-        image_pull_secrets=pods.pull_secrets(args.pull_secret),
-        security_context=pods.pod_security(args.user),
-        termination_grace_period_seconds=args.grace_period,
-        volumes=[directory.volume(name) for name, directory in _directories(args).items()],
+        grace_period=args.grace_period,
     )
 
 
-def _directories(args: StatefulArgs) -> dict[str, Scratch | Files]:
-    return {"tmp": pods.TMP, **args.scratch, **args.files}
-
-
-def _container(args: StatefulArgs) -> ContainerArgs:
+def _container(args: StatefulArgs, mounted: Mapping[str, Scratch | Files]) -> ContainerArgs:
     probes, stop = args.probes, args.pre_stop
     lifecycle = LifecycleArgs(pre_stop=LifecycleHandlerArgs(exec_=_exec(stop))) if stop else None
     return ContainerArgs(
@@ -234,7 +228,7 @@ def _container(args: StatefulArgs) -> ContainerArgs:
         startup_probe=_probe(probes.started, period=2, failures=probes.start_within // 2),
         volume_mounts=[
             VolumeMountArgs(name=CLAIM, mount_path=args.volume_path),
-            *(directory.mount(name) for name, directory in _directories(args).items()),
+            *(directory.mount(name) for name, directory in mounted.items()),
         ],
     )
 

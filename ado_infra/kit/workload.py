@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import (
@@ -42,9 +41,6 @@ from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
 from ado_infra.settings import AntiAffinity, Disruption, Health, Resources
-
-NO_CLUSTER_IP: Final = "None"
-"""What makes a Service headless: its name resolves to the pods themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,23 +194,17 @@ def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
 
 
 def _pod_spec(args: WorkloadArgs) -> PodSpecArgs:
-    return PodSpecArgs(
+    mounted = pods.directories(args.scratch, args.files)
+    return pods.pod_spec(
+        _container(args, mounted),
+        mounted,
+        pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
-        automount_service_account_token=False,
-        containers=[_container(args)],
-        enable_service_links=False,
-        image_pull_secrets=pods.pull_secrets(args.pull_secret),
-        security_context=pods.pod_security(),
-        termination_grace_period_seconds=args.termination.grace_period,
-        volumes=[directory.volume(name) for name, directory in _directories(args).items()],
+        grace_period=args.termination.grace_period,
     )
 
 
-def _directories(args: WorkloadArgs) -> dict[str, Scratch | Files]:
-    return {"tmp": pods.TMP, **args.scratch, **args.files}
-
-
-def _container(args: WorkloadArgs) -> ContainerArgs:
+def _container(args: WorkloadArgs, mounted: Mapping[str, Scratch | Files]) -> ContainerArgs:
     return ContainerArgs(
         name=args.identity.component,
         image=args.image,
@@ -230,7 +220,7 @@ def _container(args: WorkloadArgs) -> ContainerArgs:
         readiness_probe=_probe(args, args.health.ready, delay=5, period=5),
         resources=pods.resource_requirements(args.resources),
         security_context=pods.container_security(),
-        volume_mounts=[directory.mount(name) for name, directory in _directories(args).items()],
+        volume_mounts=[directory.mount(name) for name, directory in mounted.items()],
     )
 
 
@@ -247,7 +237,7 @@ def _probe(args: WorkloadArgs, path: str, *, delay: int, period: int) -> ProbeAr
 def _service_spec(args: WorkloadArgs) -> ServiceSpecArgs:
     return ServiceSpecArgs(
         type="ClusterIP",
-        cluster_ip=NO_CLUSTER_IP if args.headless else None,
+        cluster_ip=labels.NO_CLUSTER_IP if args.headless else None,
         selector=labels.selector(args.name),
         ports=[
             ServicePortArgs(name=port.name, port=port.service, target_port=port.name)

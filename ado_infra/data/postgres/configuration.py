@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Final
 
+from ado_infra.data.files import packaged
 from ado_infra.settings import PostgresSettings
 from ado_infra.values import size_in_bytes
 
-_FILES: Final = ("start.sh", "roles.sql", "pg_hba.conf")
+_FILES: Final = ("start.sh", "roles.sql", "pg_hba.conf", "postgresql.conf")
 _MEBIBYTE: Final = 2**20
 
 
 def files(settings: PostgresSettings) -> dict[str, str]:
     """File name → content."""
-    folder = resources.files(__package__ or "") / "files"
-    fixed = {name: (folder / name).read_text() for name in _FILES}
-    return fixed | {"postgresql.conf": (folder / "postgresql.conf").read_text() + _sizes(settings)}
+    found = packaged(__package__ or "", _FILES)
+    return found | {"postgresql.conf": found["postgresql.conf"] + _sizes(settings)}
 
 
 def _sizes(settings: PostgresSettings) -> str:

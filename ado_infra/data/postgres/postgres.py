@@ -7,19 +7,13 @@ from typing import Final
 from urllib.parse import quote
 
 import pulumi
-from pulumi_kubernetes.core.v1 import (
-    ConfigMap,
-    Secret,
-    Service,
-    ServicePortArgs,
-    ServiceSpecArgs,
-)
+from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
+from ado_infra.data.files import CONFIG, SECRETS, StoreFiles
 from ado_infra.data.postgres.configuration import files
-from ado_infra.kit.digests import config_digest, secret_digest
-from ado_infra.kit.labels import selector
+from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory, base64_data
+from ado_infra.kit.sources import POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.placement import Placement
 from ado_infra.settings import PostgresSettings
@@ -32,8 +26,6 @@ IDENTITY: Final = {"host": NAME, "port": str(PORT), "database": DATABASE}
 USER: Final = 999
 """uid and gid of `postgres` in the official image's Debian variants."""
 
-_CONFIG: Final = "/etc/ado/config"
-_SECRETS: Final = "/etc/ado/secrets"
 _SOCKET: Final = "/run/postgresql"
 _VOLUME: Final = "/var/lib/postgresql/data"
 _PGDATA: Final = f"{_VOLUME}/pgdata"
@@ -106,30 +98,19 @@ def _url(password: str) -> str:
 
 
 def _files(name: str, args: PostgresArgs, opts: pulumi.ResourceOptions) -> dict[str, Files]:
-    data = files(args.settings)
-    config = ConfigMap(
-        f"{name}-config",
-        metadata=args.placement.metadata(NAME, f"{NAME}-config"),
-        data=data,
-        opts=opts,
-    )
-    passwords = {"password": args.password, "replication-password": args.replication_password}
-    secret = Secret(
-        f"{name}-passwords",
-        metadata=args.placement.metadata(NAME, NAME),
-        type="Opaque",
-        data=base64_data(passwords),
-        opts=opts,
+    store = StoreFiles(
+        placement=args.placement,
+        store=NAME,
+        config=files(args.settings),
+        passwords={
+            "password": args.password,
+            "replication-password": args.replication_password,
+        },
+        digest_key=args.digest_key,
     )
     return {
-        "config": ConfigDirectory(
-            config_map=config.metadata.name, path=_CONFIG, digest=config_digest(data)
-        ),
-        "passwords": SecretDirectory(
-            secret=secret.metadata.name,
-            path=_SECRETS,
-            digest=secret_digest(args.digest_key, passwords),
-        ),
+        "config": store.config_directory(f"{name}-config", opts),
+        "passwords": store.secret_directory(f"{name}-passwords", opts),
     }
 
 
@@ -142,7 +123,7 @@ def _workload(args: PostgresArgs, directories: dict[str, Files]) -> StatefulArgs
         image=args.placement.official_image("postgres", settings.image),
         version=settings.image.label,
         replicas=settings.REPLICAS,
-        command=("/bin/sh", f"{_CONFIG}/start.sh"),
+        command=("/bin/sh", f"{CONFIG}/start.sh"),
         ports={"postgresql": PORT},
         probes=_PROBES,
         # SIGTERM would wait for the clients to go; this ends their sessions and writes all down.
@@ -157,12 +138,12 @@ def _workload(args: PostgresArgs, directories: dict[str, Files]) -> StatefulArgs
         pull_secret=args.placement.images.pull_secret,
         protect=args.placement.protect,
         variables={
-            "CONFIG": _CONFIG,
-            "HEADLESS_SERVICE": f"{NAME}-headless",
+            "CONFIG": CONFIG,
+            "HEADLESS_SERVICE": headless_name(NAME),
             "PGDATA": _PGDATA,
             "POD_NAME": POD_NAME,
             "PRIMARY_ORDINAL": str(settings.primary_ordinal),
-            "SECRETS": _SECRETS,
+            "SECRETS": SECRETS,
             "SOCKET": _SOCKET,
         },
         files=directories,

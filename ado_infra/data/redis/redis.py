@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from typing import Final
 from urllib.parse import quote
 
 import pulumi
-from pulumi_kubernetes.core.v1 import (
-    ConfigMap,
-    Secret,
-    Service,
-    ServicePortArgs,
-    ServiceSpecArgs,
-)
+from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.kit.digests import config_digest, secret_digest
+from ado_infra.data.files import CONFIG, SECRETS, StoreFiles, packaged
 from ado_infra.kit.jobs import JobArgs, one_shot
-from ado_infra.kit.labels import selector
+from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import (
-    POD_ADDRESS,
-    POD_NAME,
-    ConfigDirectory,
-    SecretDirectory,
-    base64_data,
-)
+from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.placement import Placement
 from ado_infra.settings import RedisSettings, Resources
@@ -38,10 +25,8 @@ BUS_PORT: Final = 16379
 USER: Final = 999
 """uid and gid of `redis` in the official image's Debian variants."""
 
-_CONFIG: Final = "/etc/ado/config"
-_SECRETS: Final = "/etc/ado/secrets"
 _RUN: Final = "/run/redis"
-_FILES: Final = ("start.sh", "ask.sh", "create.sh")
+_FILES: Final = ("start.sh", "ask.sh", "create.sh", "redis.conf")
 _JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
 
 
@@ -90,8 +75,7 @@ class Redis(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Redis", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        config, password = _files(name, args, child)
-        workload = _workload(args, config, password)
+        workload = _workload(args, _files(name, args, child))
         nodes = StatefulWorkload(f"{name}-workload", workload, child)
         after = pulumi.ResourceOptions(parent=self, depends_on=[nodes])
         Service(
@@ -101,7 +85,7 @@ class Redis(pulumi.ComponentResource):
             opts=after,
         )
         one_shot(f"{name}-create", _create_job(args, workload), after)
-        hosts = [f"{pod}.{NAME}-headless:{PORT}" for pod in _pods(args.settings)]
+        hosts = [f"{pod}.{headless_name(NAME)}:{PORT}" for pod in _pods(args.settings)]
         self.nodes = pulumi.Output.from_input(",".join(hosts))
         self.url = pulumi.Output.secret(args.password).apply(_url)
         self.register_outputs({"url": self.url, "nodes": self.nodes})
@@ -115,45 +99,29 @@ def _url(password: str) -> str:
     return f"redis://:{quote(password, safe='')}@{NAME}:{PORT}/0"
 
 
-def _files(
-    name: str, args: RedisArgs, opts: pulumi.ResourceOptions
-) -> tuple[ConfigDirectory, SecretDirectory]:
-    data = files(args.settings)
-    config = ConfigMap(
-        f"{name}-config",
-        metadata=args.placement.metadata(NAME, f"{NAME}-config"),
-        data=data,
-        opts=opts,
+def _files(name: str, args: RedisArgs, opts: pulumi.ResourceOptions) -> dict[str, Files]:
+    store = StoreFiles(
+        placement=args.placement,
+        store=NAME,
+        config=files(args.settings),
+        passwords={"password": args.password},
+        digest_key=args.digest_key,
     )
-    passwords = {"password": args.password}
-    secret = Secret(
-        f"{name}-password",
-        metadata=args.placement.metadata(NAME, NAME),
-        type="Opaque",
-        data=base64_data(passwords),
-        opts=opts,
-    )
-    return (
-        ConfigDirectory(config_map=config.metadata.name, path=_CONFIG, digest=config_digest(data)),
-        SecretDirectory(
-            secret=secret.metadata.name,
-            path=_SECRETS,
-            digest=secret_digest(args.digest_key, passwords),
-        ),
-    )
+    return {
+        "config": store.config_directory(f"{name}-config", opts),
+        "password": store.secret_directory(f"{name}-password", opts),
+    }
 
 
 def files(settings: RedisSettings) -> dict[str, str]:
     """File name → content of what Redis is started with; sizes derive from the settings."""
-    folder = resources.files(__package__ or "") / "files"
-    fixed = {name: (folder / name).read_text() for name in _FILES}
+    found = packaged(__package__ or "", _FILES)
     # The rest is for buffers, and for the copy that rewriting the log forks off.
     maximum = size_in_bytes(settings.resources.limits.memory) * 6 // 10
-    configuration = (folder / "redis.conf").read_text() + f"maxmemory {maximum}\n"
-    return fixed | {"redis.conf": configuration}
+    return found | {"redis.conf": found["redis.conf"] + f"maxmemory {maximum}\n"}
 
 
-def _workload(args: RedisArgs, config: ConfigDirectory, password: SecretDirectory) -> StatefulArgs:
+def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
     settings = args.settings
     return StatefulArgs(
         identity=args.placement.identity(NAME),
@@ -162,7 +130,7 @@ def _workload(args: RedisArgs, config: ConfigDirectory, password: SecretDirector
         image=args.placement.official_image("redis", settings.image),
         version=settings.image.label,
         replicas=settings.REPLICAS,
-        command=("/bin/sh", f"{_CONFIG}/start.sh"),
+        command=("/bin/sh", f"{CONFIG}/start.sh"),
         ports={"redis": PORT, "bus": BUS_PORT},
         probes=_PROBES,
         grace_period=60,
@@ -175,23 +143,23 @@ def _workload(args: RedisArgs, config: ConfigDirectory, password: SecretDirector
         pull_secret=args.placement.images.pull_secret,
         protect=args.placement.protect,
         variables={
-            **_directories(args),
+            **_told(args),
             "POD_IP": POD_ADDRESS,
             "POD_NAME": POD_NAME,
             "RUN": _RUN,
         },
-        files={"config": config, "password": password},
+        files=directories,
         scratch={"run": Scratch(path=_RUN, size_limit="1Mi", in_memory=True)},
     )
 
 
-def _directories(args: RedisArgs) -> dict[str, str]:
+def _told(args: RedisArgs) -> dict[str, str]:
     """What every script is told."""
     return {
-        "CONFIG": _CONFIG,
-        "HEADLESS_SERVICE": f"{NAME}-headless",
+        "CONFIG": CONFIG,
+        "HEADLESS_SERVICE": headless_name(NAME),
         "NODES": " ".join(_pods(args.settings)),
-        "SECRETS": _SECRETS,
+        "SECRETS": SECRETS,
     }
 
 
@@ -201,13 +169,13 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         name="redis-cluster-create",
         namespace=args.placement.namespace,
         image=workload.image,
-        command=("/bin/sh", f"{_CONFIG}/create.sh"),
+        command=("/bin/sh", f"{CONFIG}/create.sh"),
         decisive={"nodes": str(args.settings.REPLICAS)},
         timeout=600,
         resources=_JOB_RESOURCES,
         user=USER,
         pull_secret=args.placement.images.pull_secret,
-        variables=_directories(args),
+        variables=_told(args),
         files=workload.files,
     )
 
