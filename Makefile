@@ -43,11 +43,11 @@ lint: $(READY) ## style and types
 	@.venv/bin/basedpyright
 
 # The tools, in a virtual environment of the checkout's own; made anew when the pins change.
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-ops.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …' >&2; exit 1; }
 	@echo 'Installing the Python packages into .venv (once, about a minute)'
 	@$(PYTHON) -m venv .venv
 	@$(RUN) -m pip install --quiet --disable-pip-version-check \
-		-r requirements.txt -r requirements-dev.txt
+		-r requirements.txt -r requirements-ops.txt -r requirements-dev.txt
 	@touch $@

@@ -6,6 +6,9 @@ user does: by its stack files, by what the engine plans, and by what runs in the
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -63,6 +66,7 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
     cluster.up(sandbox, None, console)
     with _engine(sandbox, stack, project, console) as engine:
         _refuse_beside(engine.other_deployed_stacks(), stack)
+        _refuse_another_primary(sandbox, stack, project)
         with step(console, f"Planning stack {stack}"):
             engine.mend()
             plan = _checked(engine.preview(), stack)
@@ -193,6 +197,21 @@ def _refuse_beside(others: set[str], stack: str) -> None:
             f"Stack {other} is deployed here already, and both use one namespace. First "
             f"`make destroy STACK={other}`, or `make down`; then `make up STACK={stack}`."
         )
+
+
+def _refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None:
+    """Asks the operator's command what it advises to ask before every deployment."""
+    command = ["-m", "ado_infra.ops", "postgres", "status", "--check", "--stack", stack]
+    done = subprocess.run(
+        [sys.executable, *command, "--context", sandbox.context],
+        cwd=project,
+        env=os.environ | {"KUBECONFIG": str(sandbox.kubeconfig), "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SandboxError(done.stderr.strip())
 
 
 def _checked(outcome: Outcome, stack: str) -> Outcome:
