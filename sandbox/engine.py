@@ -210,11 +210,17 @@ class Engine:
 
     def _run(self, command: Callable[[OnEvent], object], on_event: OnEvent | None) -> Outcome:
         outcome = Outcome()
+        failures: list[BaseException] = []
 
         def see(event: events.EngineEvent) -> None:
-            outcome.see(event)
-            if on_event:
-                on_event(event)
+            # Called in the thread that drains the engine's events: if it died, the engine would
+            # wait for ever, and with it everybody who waits for the lock.
+            try:
+                outcome.see(event)
+                if on_event and not failures:
+                    on_event(event)
+            except BaseException as failure:  # noqa: BLE001 - raised below
+                failures.append(failure)
 
         with self._alone():
             self._clear_stale_locks()
@@ -225,6 +231,8 @@ class Engine:
                     outcome.errors.append(plain(str(failed)))
             else:
                 outcome.succeeded = True
+        if failures:
+            raise failures[0]
         return outcome
 
     def _select(self) -> automation.Stack:
