@@ -9,12 +9,13 @@ READY := .venv/ready
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  STACK=dev|prod            which stack, for up, preview, status, picture and destroy'
+	@echo '  DIFF=1                    every detail, for preview'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
 	@$(RUN) -m sandbox.stack up --stack $(STACK)
 
 preview: $(READY) ## what `make up` would change
-	@$(RUN) -m sandbox.stack preview --stack $(STACK)
+	@$(RUN) -m sandbox.stack preview --stack $(STACK) $(if $(DIFF),--diff)
 
 status: $(READY) ## every tier as it runs
 	@$(RUN) -m sandbox.stack status --stack $(STACK)

@@ -82,11 +82,24 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
 
 
 @app.command()
-def preview(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
-    """Show what `up` would change, in every detail; change nothing."""
+def preview(
+    stack: Stack = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help="In every detail.")] = False,
+) -> None:
+    """Show what `up` would change; change nothing."""
     console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, project, console) as engine:
-        _checked(engine.preview(on_output=typer.echo), stack)
+    with (
+        _engine(sandbox, stack, project, console) as engine,
+        Display(console, planned=True) as display,
+    ):
+        plan = _checked(engine.preview(None if diff else display.see), stack)
+    if diff:
+        typer.echo(plan.text)
+    else:
+        console.print(_summary(plan, nothing="Nothing would change", otherwise="Planned"))
 
 
 @app.command()
@@ -238,11 +251,14 @@ def _deploy(engine: Engine, console: Console) -> None:
         outcome = engine.up(display.see)
     if not outcome.succeeded:
         raise SandboxError("\n".join([*outcome.errors, "The deployment failed; see above."]))
+    console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
+
+
+def _summary(outcome: Outcome, nothing: str, otherwise: str) -> str:
     if not outcome.changed:
-        console.print(f"Nothing to change: {outcome.changes.get('same', 0)} resources are as said.")
-        return
+        return f"{nothing}: {outcome.changes.get('same', 0)} resources are as said."
     changes = ", ".join(f"{count} {operation}" for operation, count in outcome.changes.items())
-    console.print(f"Deployed: {changes}.")
+    return f"{otherwise}: {changes}."
 
 
 def publish(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi import automation
 from pulumi.automation import events
 
 from ado_infra.secrets import GENERATED, ConfigSecret
@@ -127,9 +128,10 @@ def test_the_engines_events_are_drained_although_nobody_can_show_them(
     taken_in: list[events.EngineEvent] = []
     monkeypatch.setattr(Outcome, "see", lambda _, event: taken_in.append(event))
 
-    def engine(see: OnEvent) -> None:
+    def engine(see: OnEvent) -> automation.PreviewResult:
         for sequence in range(3):
             see(events.EngineEvent(sequence, 0))
+        return automation.PreviewResult("", "", {})
 
     with pytest.raises(BrokenPipeError):
         made._run(engine, show)
