@@ -305,5 +305,5 @@ def plain(message: str) -> str:
     return re.sub(r"<\{%.*?%\}>", "", message).strip()
 
 
-def _say_waiting() -> None:
-    print("Another deployment to this sandbox is running; waiting for it to end.")
+def _say_waiting(holder: str) -> None:
+    print(f"Waiting for {holder} to end.", file=sys.stderr)  # stdout may be JSON

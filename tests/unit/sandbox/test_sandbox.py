@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ from sandbox.errors import SandboxError
 from sandbox.files import locked, write
 from sandbox.paths import Sandbox
 from sandbox.record import Link, Record
+from tests.unit.recording import ROOT
 
 
 @pytest.mark.parametrize("name", ["", "Default", "a_b", "-a", "a-", "1a", "a" * 21, "a/b", "a.b"])
@@ -96,18 +98,48 @@ def test_a_lock_whose_file_its_holder_deleted_keeps_others_out_all_the_same(
     waits, order = threading.Event(), []
 
     def second() -> None:
-        with locked(path, waits.set):
+        with locked(path, lambda _: waits.set()):
             order.append("second")
             assert path.exists()
 
     thread = threading.Thread(target=second)
-    with locked(path, lambda: None) as held:
+    with locked(path) as held:
         thread.start()
         assert waits.wait(5)
         order.append("first")
         held.unlink()
     thread.join(5)
     assert order == ["first", "second"]
+
+
+def test_who_waits_for_a_lock_is_told_which_command_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    told: list[str] = []
+    (tmp_path / "holder.py").write_text(
+        "from pathlib import Path\n"
+        "from sandbox.files import locked\n"
+        "with locked(Path('lock')):\n"
+        "    print('held', flush=True)\n"
+        "    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "holder", "preview", "--stack", "dev"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+
+        def waiting(holding: str) -> None:
+            told.append(holding)
+            holder.communicate(b"\n")
+
+        with locked(path, waiting):
+            assert told == [f"`holder preview --stack dev` (pid {holder.pid})"]
+            assert f"(pid {os.getpid()})" in path.read_text()
 
 
 def test_the_admins_kubeconfig_is_private_and_its_certificates_verify(sandbox: Sandbox) -> None:
