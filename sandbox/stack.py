@@ -229,7 +229,13 @@ def _refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None
 
 def _checked(outcome: Outcome, stack: str) -> Outcome:
     if not outcome.succeeded:
-        raise SandboxError("\n".join([*outcome.errors, f"Stack {stack}: nothing was changed."]))
+        told = [*outcome.errors, f"Stack {stack}: nothing was changed."]
+        if any("pulumi " in error for error in outcome.errors):
+            told.append(
+                f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml; instead of "
+                "`pulumi up`, run the same command again."
+            )
+        raise SandboxError("\n".join(told))
     return outcome
 
 

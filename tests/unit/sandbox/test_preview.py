@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from sandbox import stack
 from sandbox.engine import OnEvent, Outcome
+from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 
 SECRET: dict[str, Any] = {
@@ -99,6 +100,18 @@ def test_where_nothing_would_change_one_line_says_so(monkeypatch: pytest.MonkeyP
     events = planned(step("same", SECRET), changes={"same": 1})
     said = ["Nothing would change: 1 resources are as said."]
     assert shown(monkeypatch, Planning(events)) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "advised"), [("wrong\n    pulumi config rm ado:x", True), ("not found", False)]
+)
+def test_a_refusal_that_names_pulumis_commands_says_what_they_are_here(
+    monkeypatch: pytest.MonkeyPatch, error: str, *, advised: bool
+) -> None:
+    with pytest.raises(SandboxError) as refused:
+        shown(monkeypatch, Planning([], error), "--stack", "prod")
+    assert str(refused.value).startswith(f"{error}\nStack prod: nothing was changed.")
+    assert ("edit Pulumi.prod.yaml" in str(refused.value)) == advised
 
 
 def test_the_engines_whole_text_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
