@@ -254,7 +254,7 @@ CLAIMS = ["data-redis-0", "data-redis-1"]
 
 
 def _refusal(kept: Volume, wanted: Volume) -> str | None:
-    return _difference(kept, wanted, "redis", CLAIMS)
+    return _difference(kept, wanted, "shop", "redis", CLAIMS)
 
 
 class TestVolumes:
@@ -271,9 +271,9 @@ class TestVolumes:
         steps = [line.strip() for line in message.splitlines()[1:]]
         assert [step.partition(" ")[0] for step in steps] == ["1.", "2.", "3.", "4.", "5."]
         for claim, step in zip(CLAIMS, steps, strict=False):
-            assert f"patch pvc {claim}" in step
+            assert f"kubectl -n shop patch pvc {claim}" in step
             assert '{"storage": "2Gi"}' in step
-        assert "delete statefulset redis --cascade=orphan" in steps[2]
+        assert "kubectl -n shop delete statefulset redis --cascade=orphan" in steps[2]
         assert steps[3].endswith("pulumi refresh")
         assert steps[4].endswith("pulumi up")
 
@@ -302,10 +302,13 @@ class TestVolumes:
                 if args.name.endswith(f"{room}-workload-statefulset"):
                     state = copy.deepcopy(state)
                     (claim,) = state["spec"]["volumeClaimTemplates"]
-                    claim["spec"]["resources"]["requests"]["storage"] = "3Gi"
+                    claim["spec"]["resources"]["requests"]["storage"] = "512Mi"
                 return name, state
 
-        with pytest.raises(pulumi.RunError, match=f"ado:{room}.volume.size = 1Gi: .* {store} have"):
+        refused = (
+            rf"ado:{room}.volume.size = 1Gi: .* {store} have [^\0]* kubectl -n ado-system patch"
+        )
+        with pytest.raises(pulumi.RunError, match=refused):
             record_stack("dev", into=Kept())
 
     def test_a_storage_class_is_a_setting(self) -> None:
