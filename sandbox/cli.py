@@ -16,6 +16,7 @@ from sandbox import cluster, errors, machine, network, programs
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import State
+from sandbox.record import link_url
 
 NOT_RUNNING = 3
 """Exit code of `status`, as init scripts have it."""
@@ -142,7 +143,7 @@ def _show(seen: cluster.Status) -> None:
         highlight=False,
     )
     for name, port in seen.links.items():
-        console.print(f"  {name}: http://127.0.0.1:{port}", highlight=False)
+        console.print(f"  {name}: {link_url(name, port)}", highlight=False)
     table = Table("Node", "Ready", box=None)
     for node in seen.nodes:
         table.add_row(node.name, "yes" if node.ready else "[red]no[/red]")

@@ -29,6 +29,7 @@ from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
+from sandbox.record import link_url
 from sandbox.tiers import Platform
 
 CHECKOUT = Path(__file__).parents[1]
@@ -113,7 +114,7 @@ def status(
     """Show every tier: pods, version, endpoints, autoscaler; exit code 0 if all are Ready."""
     console, sandbox = _console(stderr=as_json), _running(name)
     platform, missing = _seen(sandbox, stack, project, console)
-    links = {link: _url(link, port) for link, port in cluster.status(sandbox).links.items()}
+    links = {link: link_url(link, port) for link, port in cluster.status(sandbox).links.items()}
     if as_json:
         typer.echo(shown.as_json(platform, missing, links))
     else:
@@ -277,11 +278,7 @@ def publish(
         "dashboard": (outputs["dashboardService"], "http"),
     }
     targets = rollout.endpoints(connection, outputs["namespace"], services)
-    return {name: _url(name, port) for name, port in cluster.publish(sandbox, targets).items()}
-
-
-def _url(link: str, port: int) -> str:
-    return f"{'ws' if link.endswith('-ws') else 'http'}://127.0.0.1:{port}"
+    return {name: link_url(name, port) for name, port in cluster.publish(sandbox, targets).items()}
 
 
 if __name__ == "__main__":

@@ -81,6 +81,18 @@ def test_a_link_keeps_its_port_and_gets_another_only_when_it_is_taken(sandbox: S
     assert other.target == "10.96.0.8:80"
 
 
+def test_a_sandboxs_status_shows_each_link_as_it_is_opened(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = {"gateway": "10.96.0.7:80", "gateway-ws": "10.96.0.7:8080"}
+    kept = record.with_links(Record(nodes=1), links)
+    record.save(sandbox, kept)
+    monkeypatch.setattr(machine, "require_root", lambda: None)
+    shown = CliRunner().invoke(cli.app, ["status", "--name", sandbox.name]).stdout
+    assert f"gateway: http://127.0.0.1:{kept.links['gateway'].port}" in shown
+    assert f"gateway-ws: ws://127.0.0.1:{kept.links['gateway-ws'].port}" in shown
+
+
 def test_a_written_file_has_its_mode_from_the_beginning(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("old")
