@@ -1,4 +1,4 @@
-"""The command line: `python -m sandbox up|down|status|kubeconfig|logs`."""
+"""The command line: `python -m sandbox up|down|status|kubeconfig|kubectl|logs`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import cluster, errors, machine, network, programs
+from sandbox import cluster, errors, kubectl, machine, network, programs
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import State
@@ -91,11 +91,14 @@ def status(
 @app.command()
 def kubeconfig(name: Name = "default") -> None:
     """Print the path of the administrator's kubeconfig."""
-    machine.require_root()
-    path = Sandbox(name).kubeconfig
-    if not path.exists():
-        raise SandboxError(f"Sandbox {name} has no kubeconfig; start it: {_command('up', name)}")
-    typer.echo(path)
+    typer.echo(_with_kubeconfig(name).kubeconfig)
+
+
+# Options behind the first word are kubectl's.
+@app.command(name="kubectl", context_settings={"allow_interspersed_args": False})
+def run_kubectl(arguments: list[str], name: Name = "default") -> None:
+    """Run kubectl on the sandbox, as its administrator: `kubectl get pods -A`."""
+    kubectl.become(_with_kubeconfig(name), arguments)
 
 
 @app.command()
@@ -130,6 +133,14 @@ def main() -> None:
 def _command(command: str, name: str) -> str:
     option = "" if name == "default" else f" --name {name}"
     return f".venv/bin/python -m sandbox {command}{option}"
+
+
+def _with_kubeconfig(name: str) -> Sandbox:
+    machine.require_root()
+    sandbox = Sandbox(name)
+    if not sandbox.kubeconfig.exists():
+        raise SandboxError(f"Sandbox {name} has no kubeconfig; start it: {_command('up', name)}")
+    return sandbox
 
 
 def _show(seen: cluster.Status) -> None:

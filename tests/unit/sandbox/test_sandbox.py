@@ -16,7 +16,18 @@ import pytest
 from cryptography import x509
 from typer.testing import CliRunner
 
-from sandbox import cli, cluster, control_plane, machine, mounts, network, record, relay, removal
+from sandbox import (
+    cli,
+    cluster,
+    control_plane,
+    kubectl,
+    machine,
+    mounts,
+    network,
+    record,
+    relay,
+    removal,
+)
 from sandbox.errors import SandboxError
 from sandbox.files import locked, write
 from sandbox.paths import Sandbox
@@ -230,7 +241,26 @@ def test_every_node_has_addresses_of_its_own() -> None:
     assert network.FABRIC_ADDRESS not in map(network.node_address, nodes)
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["down"], ["status"], ["kubeconfig"], ["logs"]])
+def test_kubectl_gets_its_own_options_and_the_sandboxs_kubeconfig(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "require_root", lambda: None)
+    monkeypatch.setattr(kubectl, "_program", lambda: "/tools/kubectl")
+    became: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda *given: became.append(given))
+    command = ["kubectl", "--name", sandbox.name, "get", "pods", "-A", "--name", "x", "--help"]
+    absent = CliRunner().invoke(cli.app, command)
+    assert "start it" in str(absent.exception)
+    sandbox.kubeconfig.write_text("")
+    CliRunner().invoke(cli.app, command, catch_exceptions=False)
+    ((program, arguments, environment),) = became
+    assert [program, *arguments[1:]] == ["/tools/kubectl", *command[3:]]
+    assert environment["KUBECONFIG"] == str(sandbox.kubeconfig)
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["up"], ["down"], ["status"], ["kubeconfig"], ["kubectl"], ["logs"]]
+)
 def test_every_command_has_help(command: list[str]) -> None:
     done = CliRunner().invoke(cli.app, [*command, "--help"])
     assert done.exit_code == 0
