@@ -13,6 +13,8 @@ from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report
 from ado_infra.ops.target import NAMESPACE, Target
 
+WIDTH = 120
+"""Columns of tables where no terminal says how many it has."""
 TROUBLE = 3
 """Exit code of `status` when something is not as it should be."""
 
@@ -62,6 +64,8 @@ def status(
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     console.print(report.table(record, members))
     wrong = list(report.findings(record, members, services))
     if refused := report.mismatch(record, target.settings()):
@@ -170,7 +174,9 @@ def main() -> None:
     try:
         app(prog_name="python -m ado_infra.ops")
     except OpsError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            str(error), style="red", markup=False, highlight=False
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from here.", file=sys.stderr)

@@ -18,7 +18,8 @@ from tests.cluster.engine import Engine
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Sandbox]:
     """A running sandbox of three nodes, removed afterwards."""
-    sandbox = Sandbox("test")
+    # Another name where the tests of two checkouts run side by side.
+    sandbox = Sandbox(os.environ.get("ADO_TEST_SANDBOX", "test"))
     console = Console()
     clusters.down(sandbox, console)
     try:

@@ -39,8 +39,8 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
     if here.trouble:
         raise OpsError(f"{here.name} cannot be reached: {here.trouble}")
     way = "reclone" if reclone else "rewind"
-    said = namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way)).strip()
-    say(f"{here.name}: {'its volume is emptied' if reclone else said or 'nothing to rewind'}")
+    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way))
+    say(f"{here.name}'s volume is {'emptied, so that it copies' if reclone else 'rewound'}")
     unfence(namespace, ordinal, say)
     say(f"waiting until {here.name} follows {leader.name}")
     if not wait_until(lambda: _follows(look(namespace, ordinal)), COPY if reclone else FOLLOW):

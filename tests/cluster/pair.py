@@ -1,0 +1,253 @@
+"""The two PostgreSQL pods of a deployment, and an operator's ways to them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from sandbox import kubectl
+from tests.cluster.data import database_password
+from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.unit.recording import ROOT
+
+DEADLINE = 120.0
+"""Seconds for what the pods do by themselves."""
+STATE = "postgresql-state"
+WRITE_FOR_EVER = """
+import asyncio, asyncpg, os, sys, threading, time
+password = sys.stdin.readline().rstrip("\\n")
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+async def main():
+    number = 0
+    while True:
+        try:
+            link = await asyncpg.connect(host="postgresql", user="ado", database="ado",
+                                         password=password, timeout=2, command_timeout=2)
+            while True:
+                await link.execute("INSERT INTO written VALUES ($1)", number + 1)
+                number += 1
+                print(number, f"{time.time():.3f}", flush=True)
+        except Exception:
+            number += 1  # nobody knows whether that one was written
+            await asyncio.sleep(0.05)
+asyncio.run(main())
+"""
+
+
+@dataclass
+class Acknowledged:
+    """What a writer was told: number of the row → when, in seconds since the epoch."""
+
+    rows: dict[int, float] = field(default_factory=dict)
+
+    def listen(self, lines: Iterable[str]) -> None:
+        """Takes in what the writer prints, until it ends."""
+        for line in lines:
+            number, when = line.split()
+            self.rows[int(number)] = float(when)
+
+    def require(self, more: int) -> None:
+        """Fails until so many rows were acknowledged."""
+        assert len(self.rows) >= more, f"{len(self.rows)} rows were acknowledged"
+
+    def goes_on(self) -> None:
+        """Waits until something is acknowledged again."""
+        more = len(self.rows) + 1
+        patiently(lambda: self.require(more))
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds for which nothing was acknowledged."""
+        times = sorted(self.rows.values())
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+class Pair:
+    """PostgreSQL of one deployment."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.password = database_password(deployment)
+
+    def ops(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs `python -m ado_infra.ops postgres …` as an operator does."""
+        with self.started_ops(*arguments) as command:
+            out, errors = command.communicate(timeout=400)
+        return subprocess.CompletedProcess(arguments, command.returncode, out, errors)
+
+    @contextmanager
+    def started_ops(self, *arguments: str) -> Generator[subprocess.Popen[str]]:
+        """The same, while it runs."""
+        kubeconfig = {"KUBECONFIG": str(self.deployment.sandbox.kubeconfig)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "ado_infra.ops", "postgres", *arguments],
+            cwd=self.deployment.directory,
+            env=os.environ | kubeconfig | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as command:
+            yield command
+
+    def did(self, *arguments: str) -> str:
+        """What such a command printed; it must succeed."""
+        done = self.ops(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def healthy(self, primary: int = 0) -> None:
+        """Waits until `primary` is the primary, the other one follows, and nothing is wrong."""
+
+        def check() -> None:
+            found = self.ops("status")
+            told = found.stdout + found.stderr
+            allowed = ["primaryOrdinal is"]  # the tests' stack file stays as it is
+            wrong = [line for line in told.splitlines() if line.startswith("- ")]
+            assert all(any(a in line for a in allowed) for line in wrong), told
+            assert found.returncode in {0, 3}, told
+            assert self.roles() == {f"postgresql-{primary}": "f", f"postgresql-{1 - primary}": "t"}
+
+        patiently(check)
+        self.deployment.wait_until_ready()
+
+    def restore(self) -> None:
+        """Makes pod 0 the primary again, and pod 1 its standby, whatever has been done to them."""
+        if self.ask(0, "SELECT pg_is_in_recovery()") != "f":
+            self.did("rejoin", "postgresql-0")
+            self.did("promote", "postgresql-0")
+        self.did("unfence", "postgresql-0")
+        self.did("rejoin", "postgresql-1")
+        self.healthy()
+
+    def roles(self) -> dict[str, str]:
+        """Pod → whether it is in recovery, as psql prints that, or why it does not say."""
+        return {f"postgresql-{n}": self.ask(n, "SELECT pg_is_in_recovery()") for n in (0, 1)}
+
+    def ask(self, ordinal: int, sql: str) -> str:
+        """What the server of a pod answers to its superuser; errors included."""
+        psql = (
+            'psql --no-psqlrc -qAt --host "$SOCKET" --username postgres --dbname {} --command "{}"'
+        )
+        database = "ado" if "written" in sql else "postgres"
+        return self.deployment.shell(psql.format(database, sql), f"postgresql-{ordinal}").strip()
+
+    def record(self, **changes: str | None) -> None:
+        """Changes the record behind the commands' back."""
+        patch = json.dumps({"data": changes})
+        self.deployment.kubectl(
+            *("patch", "configmap", STATE, "-n", NAMESPACE, "--type=merge", "--patch", patch)
+        )
+
+    def delete_pods(self, *ordinals: int) -> None:
+        """Deletes pods, and waits until they are gone."""
+        names = [f"postgresql-{ordinal}" for ordinal in ordinals]
+        self.deployment.kubectl("delete", "pod", "-n", NAMESPACE, *names)
+
+    def log(self, ordinal: int) -> str:
+        """What a pod has said since its last start."""
+        return self.deployment.kubectl("logs", "-n", NAMESPACE, f"postgresql-{ordinal}")
+
+    def says(self, ordinal: int, text: str) -> None:
+        """Waits until a pod has said this."""
+        patiently(lambda: _assert_in(text, self.log(ordinal)))
+
+    def volume(self, ordinal: int) -> Path:
+        """Where a pod's volume really is."""
+        claim = f"data-postgresql-{ordinal}"
+        found = self.deployment.kubectl("get", "pvc", claim, "-n", NAMESPACE, "-o", "json")
+        name = json.loads(found)["spec"]["volumeName"]
+        volume = json.loads(self.deployment.kubectl("get", "pv", name, "-o", "json"))
+        return Path(volume["spec"]["local"]["path"])
+
+    def kill(self, ordinal: int) -> None:
+        """SIGKILL to the main process of a pod's container."""
+        os.kill(self.process(ordinal, r"^(postgres -D|/usr/lib/postgresql/\d+/bin/postgres -D)"), 9)
+
+    def process(self, ordinal: int, pattern: str) -> int:
+        """The pid, out here, of the one process of a pod that has such a command line."""
+        pod = self.deployment.kubectl(
+            "get", "pod", "-n", NAMESPACE, f"postgresql-{ordinal}", "-o", "json"
+        )
+        uid = json.loads(pod)["metadata"]["uid"]
+        found: list[int] = []
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                groups = (directory / "cgroup").read_text().replace("_", "-")
+                command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:  # ended in between
+                continue
+            if uid in groups and re.search(pattern, command):
+                found.append(int(directory.name))
+        (pid,) = found
+        return pid
+
+    @contextmanager
+    def frozen(self, ordinal: int, pattern: str) -> Generator[None]:
+        """A process of a pod does nothing during the block; it may be gone afterwards."""
+        pid = self.process(ordinal, pattern)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if Path(f"/proc/{pid}").exists():
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def writer(self) -> Generator[Acknowledged]:
+        """A client that writes to the primary during the block, and what it has been told."""
+        self.ask_as_ado("DROP TABLE IF EXISTS written")
+        self.ask_as_ado("CREATE TABLE written (number bigint)")
+        target = ["-n", NAMESPACE, "deployment/ado-dashboard"]
+        told = Acknowledged()
+        with kubectl.start(
+            self.deployment.sandbox, "exec", "-i", *target, "--", "python3", "-c", WRITE_FOR_EVER
+        ) as client:
+            assert client.stdin
+            assert client.stdout
+            listener = threading.Thread(target=told.listen, args=(client.stdout,))
+            listener.start()
+            client.stdin.write(self.password + "\n")
+            client.stdin.flush()
+            patiently(lambda: told.require(1))
+            try:
+                yield told
+            finally:
+                client.stdin.close()  # ends the writer
+                listener.join()
+
+    def ask_as_ado(self, sql: str) -> str:
+        """What psql prints for a statement of the applications' role, through the Service."""
+        psql = f'PGPASSWORD=$(cat) psql --no-psqlrc -qAt --host postgresql -U ado ado -c "{sql}"'
+        return self.deployment.shell(psql, "postgresql-1", given=self.password).strip()
+
+    def lost(self, written: Acknowledged) -> set[int]:
+        """The rows that were acknowledged and are not there."""
+        kept = {int(row) for row in self.ask_as_ado("SELECT number FROM written").split()}
+        return set(written.rows) - kept
+
+
+def patiently(check: Callable[[], Any], seconds: float = DEADLINE) -> None:
+    """Repeats a check until it holds; after the deadline its assertion is the test's."""
+    Retrying(
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.5),
+        retry=retry_if_exception_type(AssertionError),
+        reraise=True,
+    )(check)
+
+
+def _assert_in(text: str, whole: str) -> None:
+    assert text in whole

@@ -1,0 +1,312 @@
+"""PostgreSQL when something dies, is lost, or comes back at the wrong moment.
+
+Named after the scenario. One deployment for all: each test leaves pod 0 the primary again and pod 1
+following. What was measured goes to build/reliability.json.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.paths import Sandbox
+from tests.cluster.data import query
+from tests.cluster.deployment import Deployment
+from tests.cluster.pair import Pair, patiently
+from tests.cluster.reliability import record
+
+INITIALISED = {"initialised": "true"}
+SYSTEM = "SELECT system_identifier FROM pg_control_system()"
+WAL_RECEIVER = r"^postgres: walreceiver"
+WAL_SENDER = r"^postgres: walsender"
+STEPS = (
+    "is fenced from its next start on",
+    "stopping postgresql-0",
+    "postgresql-1 lacks",
+    "says now that postgresql-1 is the primary",
+    "postgresql-1 is promoted",
+    "Service postgresql leads to",
+)
+"""What `promote` says once it has taken a step."""
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    deployment = Deployment(cluster, tmp_path_factory.mktemp("pair"))
+    deployment.reset()
+    return deployment
+
+
+@pytest.fixture
+def pair(deployed: Deployment) -> Iterator[Pair]:
+    """Both pods as they should be, with a row in table `kept`; and so again afterwards."""
+    found = Pair(deployed)
+    found.ask_as_ado("DROP TABLE IF EXISTS kept")
+    found.ask_as_ado("CREATE TABLE kept AS SELECT 'kept-row' AS value")
+    yield found
+    found.restore()
+
+
+def _fail_over(pair: Pair) -> None:
+    pair.did("promote", "postgresql-1")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+
+
+def _kept(pair: Pair) -> bool:
+    return pair.ask_as_ado("SELECT value FROM kept") == "kept-row"
+
+
+def test_a_fresh_pair_has_a_record_and_no_finding(pair: Pair) -> None:
+    state = pair.deployment.objects()["ConfigMap", "postgresql-state"]
+    assert state["data"] == INITIALISED
+    done = pair.ops("status")
+    assert done.returncode == 0, done.stdout
+    assert pair.ask(0, SYSTEM) == pair.ask(1, SYSTEM)
+
+
+@pytest.mark.parametrize("ordinal", [0, 1], ids=["primary", "standby"])
+def test_a_killed_server_comes_back_as_what_it_was(pair: Pair, ordinal: int) -> None:
+    system = pair.ask(0, SYSTEM)
+    pair.kill(ordinal)
+    pair.says(ordinal, "database system was interrupted")
+    pair.healthy()
+    assert pair.ask(0, SYSTEM) == system
+    assert "making an empty database" not in pair.log(ordinal)
+    assert _kept(pair)
+
+
+def test_while_the_primary_is_away_the_standby_stays_read_only(pair: Pair) -> None:
+    pair.did("fence", "postgresql-0")
+    assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
+    refused = query(pair.deployment, pair.password, "DELETE FROM kept", host="postgresql-ro")
+    assert "read-only transaction" in refused
+    pair.did("unfence", "postgresql-0")
+    pair.healthy()
+
+
+def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
+    with pair.writer() as told:
+        done = pair.did("promote", "postgresql-1")
+        told.goes_on()
+    lost = pair.lost(told)
+    record(
+        "PostgreSQL: promotion under a writer",
+        rto_seconds=round(told.longest_gap, 1),
+        rows_acknowledged=len(told.rows),
+        rows_lost=len(lost),
+    )
+    assert "Lost (RPO): 0 bytes" in done
+    assert lost == set()
+
+
+def test_a_former_primary_refuses_to_serve_until_it_rejoins(pair: Pair) -> None:
+    pair.did("promote", "postgresql-1")
+    pair.did("unfence", "postgresql-0")
+    pair.says(0, "waiting: this was the primary, and now postgresql-1 is")
+    assert "Connection refused" in pair.ask(0, "SELECT 1")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+
+
+def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
+    pair.did("promote", "postgresql-1")
+    pair.ask_as_ado("INSERT INTO kept VALUES ('newer')")
+    pair.did("unfence", "postgresql-0")
+    pair.did("fence", "postgresql-1")
+    pair.delete_pods(0)
+    pair.says(0, "waiting: this was the primary")
+    pair.did("unfence", "postgresql-1")
+    patiently(lambda: _serves(pair, 1))
+    assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+    assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
+
+
+def test_an_empty_volume_of_pod_0_is_filled_from_the_primary(pair: Pair) -> None:
+    _fail_over(pair)
+    _lose_volume(pair, 0)
+    pair.says(0, "copying postgresql-1")
+    pair.healthy(primary=1)
+    assert "making an empty database" not in pair.log(0)
+    assert _kept(pair)
+
+
+def test_an_empty_volume_of_the_primary_is_never_made_a_database(pair: Pair) -> None:
+    _lose_volume(pair, 0)
+    pair.says(0, "waiting: the primary's volume is empty")
+    pair.did("promote", "postgresql-1", "--accept-loss")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+    assert _kept(pair)
+
+
+def test_a_lost_record_is_refused_and_said_how_to_mend(pair: Pair) -> None:
+    pair.record(initialised=None)
+    pair.delete_pods(0, 1)
+    for ordinal in (0, 1):
+        pair.says(ordinal, "postgresql-state says nothing, and this volume was in use")
+    found = pair.ops("status")
+    assert found.returncode == 3
+    assert "Lost record" in found.stdout
+    pair.record(initialised="true")
+    pair.healthy()
+    assert _kept(pair)
+
+
+def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rewound(
+    pair: Pair,
+) -> None:
+    pair.record(fenced="0")
+    with pair.frozen(0, WAL_SENDER):
+        pair.ask_as_ado("INSERT INTO kept SELECT 'not received'")
+        pair.kill(0)
+    pair.says(0, "waiting: postgresql-0 is fenced")
+    refused = pair.ops("promote", "postgresql-1")
+    assert refused.returncode == 1
+    assert "never reached postgresql-1" in refused.stderr
+    assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
+    pair.did("promote", "postgresql-1", "--accept-loss")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+    assert _kept(pair)  # and nothing else
+
+
+def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(pair: Pair) -> None:
+    pair.did("fence", "postgresql-1")
+    for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
+        pair.ask(0, "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')")
+    pair.ask(0, "CHECKPOINT")
+    slot = "SELECT wal_status FROM pg_replication_slots"
+    assert pair.ask(0, slot) == "lost"
+    held = pair.ask(0, "SELECT sum(size) FROM pg_ls_waldir()")
+    record("PostgreSQL: standby away past the slot's limit", wal_held_bytes=int(held))
+    assert int(held) < 512 * 2**20
+    pair.did("unfence", "postgresql-1")
+    pair.says(1, "the primary has given up the WAL that is missing here")
+    pair.healthy()
+    assert pair.ask(0, slot) == "reserved"
+
+
+def test_a_standby_killed_while_it_copies_begins_anew(pair: Pair) -> None:
+    pair.ask_as_ado(
+        "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)"
+    )
+    pair.did("fence", "postgresql-1")
+    volume = pair.volume(1)
+    shutil.rmtree(volume / "pgdata")
+    pair.did("unfence", "postgresql-1")
+    half = volume / "pgdata.new" / "PG_VERSION"
+    patiently(lambda: _exists(half))
+    pid = pair.process(1, r"^/bin/sh /etc/ado/config/start.sh")
+    subprocess.run(["kill", "-KILL", str(pid)], check=True)
+    pair.healthy()
+    assert not half.exists()
+    assert pair.ask(1, "SELECT count(*) FROM pg_stat_wal_receiver") == "1"
+    pair.ask_as_ado("DROP TABLE large")
+
+
+def test_replication_is_for_its_own_role_with_its_own_password(pair: Pair) -> None:
+    connect = 'psql "host=postgresql user={} dbname=x replication=true" -wc IDENTIFY_SYSTEM'
+    no_password = pair.deployment.shell(connect.format("replicator"), "postgresql-1")
+    assert "no password supplied" in no_password
+    wrong = f"PGPASSWORD=wrong {connect.format('replicator')}"
+    assert "password authentication failed" in pair.deployment.shell(wrong, "postgresql-1")
+    other = f"PGPASSWORD=$(cat) {connect.format('ado')}"
+    refused = pair.deployment.shell(other, "postgresql-1", given=pair.password)
+    assert "pg_hba.conf rejects replication connection" in refused
+
+
+def test_no_password_is_below_the_data(pair: Pair) -> None:
+    for name in ("password", "replication-password"):
+        password = pair.deployment.shell(f'cat "$SECRETS/{name}"', "postgresql-0")
+        assert len(password) > 20
+        for ordinal in (0, 1):
+            held = subprocess.run(
+                ["grep", "-rlF", password, str(pair.volume(ordinal))],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert held.stdout == ""
+
+
+def test_a_wrong_mode_of_the_directory_is_mended(pair: Pair) -> None:
+    data = pair.volume(0) / "pgdata"
+    data.chmod(0o770)
+    pair.delete_pods(0)
+    pair.healthy()
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+def test_a_promotion_cut_off_after_a_step_is_finished_by_the_same_command(
+    pair: Pair, step: int
+) -> None:
+    with pair.started_ops("promote", "postgresql-1") as command:
+        assert command.stdout
+        for line in command.stdout:
+            if STEPS[step] in line:
+                command.send_signal(signal.SIGKILL)
+                break
+    assert list(pair.roles().values()).count("f") <= 1
+    pair.did("promote", "postgresql-1")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+    assert _kept(pair)
+
+
+def test_a_stack_that_names_another_primary_is_refused_before_anything_is_changed(
+    pair: Pair,
+) -> None:
+    _fail_over(pair)
+    refused = pair.deployment.command("up")
+    assert refused.returncode == 1
+    assert "primaryOrdinal is 0" in refused.stderr
+    assert "postgresql-1" in refused.stderr
+    # And where nobody asks first, the Job does: any change of PostgreSQL's settings runs it.
+    pair.deployment.write({"ado:postgres": {"maxConnections": 101}})
+    outcome = pair.deployment.engine().up()
+    assert not outcome.succeeded
+    assert any("postgresql-check" in error for error in outcome.errors), outcome.errors
+    assert pair.ask(1, "SHOW max_connections") == "100"
+    pair.deployment.up({"ado:postgres": {"primaryOrdinal": 1}})
+    assert _kept(pair)
+    pair.did("promote", "postgresql-0")
+    pair.did("rejoin", "postgresql-1")
+    pair.deployment.reset()
+
+
+def test_a_node_drained_ends_its_pods_and_gets_them_back(pair: Pair) -> None:
+    for node in sorted(set(pair.deployment.nodes_of("postgresql").values())):
+        began = time.monotonic()
+        flags = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=200s")
+        pair.deployment.kubectl("drain", node, *flags)
+        record("Drain of a node with PostgreSQL", seconds=round(time.monotonic() - began, 1))
+        pair.deployment.kubectl("uncordon", node)
+        pair.healthy()
+    assert _kept(pair)
+
+
+def _lose_volume(pair: Pair, ordinal: int) -> None:
+    """A pod's volume is empty from its next start on, which is now."""
+    pair.did("fence", f"postgresql-{ordinal}")
+    volume = pair.volume(ordinal)
+    for path in volume.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    pair.did("unfence", f"postgresql-{ordinal}")
+
+
+def _serves(pair: Pair, ordinal: int) -> None:
+    assert pair.ask(ordinal, "SELECT 1") == "1"
+
+
+def _exists(path: Path) -> None:
+    assert path.exists()
