@@ -16,6 +16,7 @@ from ado_infra.settings.common import (
     TierSettings,
 )
 from ado_infra.settings.data import (
+    AppendFsync,
     ObjectStorageSettings,
     PostgresSettings,
     PostgresVolume,
@@ -41,6 +42,7 @@ from ado_infra.settings.tiers import (
 __all__ = [
     "DEFAULT_POOL",
     "AntiAffinity",
+    "AppendFsync",
     "ApplicationConfig",
     "Controller",
     "DashboardSettings",

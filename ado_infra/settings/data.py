@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum, unique
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -64,6 +65,14 @@ class PostgresSettings(StoreSettings):
     """Which of the two pods is the primary."""
 
 
+@unique
+class AppendFsync(StrEnum):
+    """When Redis has its log of writes put to disk: once a second, or before it answers."""
+
+    EVERYSEC = "everysec"
+    ALWAYS = "always"
+
+
 class RedisVolume(Volume):
     """The volume of each Redis node."""
 
@@ -78,6 +87,7 @@ class RedisSettings(StoreSettings):
     image: ImageVersion = ImageVersion(tag="8.0.5-bookworm")
     resources: Resources = Resources.of(("250m", "512Mi"), ("1", "1Gi"))
     volume: RedisVolume = RedisVolume()
+    appendfsync: AppendFsync = AppendFsync.ALWAYS
 
 
 class Buckets(Room):

@@ -61,6 +61,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "image": {"tag": "8.0.4-bookworm"},
         "resources": RESOURCES,
         "antiAffinity": "required",
+        "appendfsync": "always",
     },
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},

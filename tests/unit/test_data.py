@@ -197,6 +197,14 @@ class TestRedis:
         settings = RedisSettings(resources=Resources.of(("1", "1Gi"), ("1", "10G")))
         assert redis_files(settings)["redis.conf"].endswith("\nmaxmemory 6000000000\n")
 
+    @pytest.mark.parametrize(("name", "told"), [("prod", "always"), ("dev", "everysec")])
+    def test_when_a_write_is_on_disk_is_a_setting(
+        self, name: str, told: str, recorded: Recorded
+    ) -> None:
+        text = recorded(name).get("ConfigMap", "redis-config")["data"]["redis.conf"]
+        assert re.findall(r"^appendfsync (\w+)$", text, re.MULTILINE) == [told]
+        assert "\naof-load-truncated yes\n" in text
+
     def test_the_job_joins_the_nodes_that_there_are(self, stack: Recording) -> None:
         job = stack.only("Job")
         name = job["metadata"]["name"]

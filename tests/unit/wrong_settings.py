@@ -193,6 +193,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:redis": {"volume": {"storageClass": "Fast"}}},
         'ado:redis.volume.storageClass = "Fast": is no DNS name',
     ),
+    "log that is put to disk at no time": (
+        {"ado:redis": {"appendfsync": "no"}},
+        "ado:redis.appendfsync = \"no\": must be 'everysec' or 'always'",
+    ),
     "fourth orchestrator": (
         {"ado:orchestrator": {"replicas": 4}},
         "ado:orchestrator.replicas = 4: must be less than or equal to 3",

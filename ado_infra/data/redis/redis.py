@@ -118,7 +118,8 @@ def files(settings: RedisSettings) -> dict[str, str]:
     found = packaged(__package__ or "", _FILES)
     # The rest is for buffers, and for the copy that rewriting the log forks off.
     maximum = size_in_bytes(settings.resources.limits.memory) * 6 // 10
-    return found | {"redis.conf": found["redis.conf"] + f"maxmemory {maximum}\n"}
+    told = f"appendfsync {settings.appendfsync}\nmaxmemory {maximum}\n"
+    return found | {"redis.conf": found["redis.conf"] + told}
 
 
 def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
