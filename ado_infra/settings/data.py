@@ -29,8 +29,6 @@ class StoreSettings(Room):
 
     SPREADS: ClassVar[bool] = True
     """Whether production demands that no two pods share a host."""
-    REPLICAS: ClassVar[int]
-    """The number of pods, which is part of how the store works and no setting."""
     MAJOR: ClassVar[int]
     """The major version whose data and options the store is made for."""
 
@@ -80,14 +78,21 @@ class RedisVolume(Volume):
 
 
 class RedisSettings(StoreSettings):
-    """Redis: a cluster of three masters."""
+    """Redis: a cluster of three masters, with or without a replica of each."""
 
-    REPLICAS: ClassVar[int] = 3
+    MASTERS: ClassVar[int] = 3
+    """The least that can agree on a failover; part of how the store works and no setting."""
     MAJOR: ClassVar[int] = 8
     image: ImageVersion = ImageVersion(tag="8.0.5-bookworm")
     resources: Resources = Resources.of(("250m", "512Mi"), ("1", "1Gi"))
     volume: RedisVolume = RedisVolume()
     appendfsync: AppendFsync = AppendFsync.ALWAYS
+    replicas_per_master: Annotated[int, Field(ge=0, le=1)] = 0
+
+    @property
+    def pods(self) -> int:
+        """The number of pods."""
+        return self.MASTERS * (1 + self.replicas_per_master)
 
 
 class Buckets(Room):

@@ -62,6 +62,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "resources": RESOURCES,
         "antiAffinity": "required",
         "appendfsync": "always",
+        "replicasPerMaster": 1,
     },
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},

@@ -209,13 +209,31 @@ class TestRedis:
         job = stack.only("Job")
         name = job["metadata"]["name"]
         told = environment(stack, name)
-        assert told["NODES"] == environment(stack, "redis")["NODES"] == "redis-0 redis-1 redis-2"
-        assert container(stack, name)["command"] == ["/bin/sh", f"{told['CONFIG']}/create.sh"]
+        script = f"{told['CONFIG']}/create.sh"
+        assert container(stack, name)["command"] == ["/bin/sh", script, "3", "0"]
         assert container(stack, name)["image"] == container(stack, "redis")["image"]
         assert "ttlSecondsAfterFinished" not in job["spec"]
         (made,) = [r for r in stack.objects if r.key[0] == "Job"]
         (nodes,) = [r for r in stack.objects if r.key == ("StatefulSet", "redis")]
         assert nodes.urn in made.dependencies
+
+    def test_with_replicas_there_are_six_nodes_and_another_job_joins_them(
+        self, dev: Recording
+    ) -> None:
+        six = record_stack("dev", changes={"ado:redis": {"replicasPerMaster": 1}})
+        (gone,), (come,) = dev.keys() - six.keys(), six.keys() - dev.keys()
+        assert (gone[0], come[0]) == ("Job", "Job")
+        assert container(six, come[1])["command"][-2:] == ["3", "1"]
+        hosts = [f"redis-{ordinal}.redis-headless:6379" for ordinal in range(6)]
+        assert environment(six, "ado-worker")["REDIS_CLUSTER_NODES"] == ",".join(hosts)
+        budget = six.get("PodDisruptionBudget", "redis-pdb")["spec"]
+        assert budget == dev.get("PodDisruptionBudget", "redis-pdb")["spec"]
+
+    def test_more_nodes_leave_the_old_ones_alone(self, dev: Recording) -> None:
+        six = record_stack("dev", changes={"ado:redis": {"replicasPerMaster": 1}})
+        assert _spec(six, "redis") == {**_spec(dev, "redis"), "replicas": 6}
+        for kind, name in (("ConfigMap", "redis-config"), ("Service", "redis")):
+            assert six.get(kind, name) == dev.get(kind, name)
 
     def test_another_image_rolls_the_nodes_and_runs_another_job(self, dev: Recording) -> None:
         changed = record_stack("dev", changes={"ado:redis": {"image": {"tag": "8.0.6-bookworm"}}})

@@ -17,7 +17,7 @@ from tests.unit.recording import ROOT, Recording
 
 PACKAGES = {
     "ado_infra.data.postgres": {"start.sh", "roles.sql", "pg_hba.conf", "postgresql.conf"},
-    "ado_infra.data.redis": {"start.sh", "ask.sh", "create.sh", "redis.conf"},
+    "ado_infra.data.redis": {"start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf"},
 }
 SCRIPTS = [
     (package, name)
@@ -88,6 +88,7 @@ def test_a_script_is_told_of_every_variable_it_reads(
         ("ado_infra.data.postgres", "start.sh"): "postgresql",
         ("ado_infra.data.redis", "start.sh"): "redis",
         ("ado_infra.data.redis", "ask.sh"): "redis",
+        ("ado_infra.data.redis", "meet.sh"): "redis",
     }
     job = str(stack.only("Job")["metadata"]["name"])
     told = environment(stack, workloads.get((package, name), job))

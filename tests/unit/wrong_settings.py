@@ -197,6 +197,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:redis": {"appendfsync": "no"}},
         "ado:redis.appendfsync = \"no\": must be 'everysec' or 'always'",
     ),
+    "second replica of a master": (
+        {"ado:redis": {"replicasPerMaster": 2}},
+        "ado:redis.replicasPerMaster = 2: must be less than or equal to 1",
+    ),
     "fourth orchestrator": (
         {"ado:orchestrator": {"replicas": 4}},
         "ado:orchestrator.replicas = 4: must be less than or equal to 3",
