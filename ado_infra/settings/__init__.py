@@ -17,6 +17,7 @@ from ado_infra.settings.common import (
 )
 from ado_infra.settings.data import (
     AppendFsync,
+    Mode,
     ObjectStorageSettings,
     PostgresSettings,
     PostgresVolume,
@@ -53,6 +54,7 @@ __all__ = [
     "ImageSettings",
     "ImageVersion",
     "MigrationSettings",
+    "Mode",
     "MonitoringSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",

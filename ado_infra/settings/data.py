@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ado_infra.settings.common import AntiAffinity, ImageVersion, Resources, Room
-from ado_infra.values import BucketName, DnsName, HttpUrl, Memory
+from ado_infra.values import BucketName, DnsName, HostAndPort, HttpUrl, Memory
 
 
 class Volume(Room):
@@ -20,9 +20,18 @@ class Volume(Room):
     """The cluster's default when not given."""
 
 
+@unique
+class Mode(StrEnum):
+    """Whether the platform runs a store itself, or is given the URL of one."""
+
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+
+
 class StoreSettings(Room):
     """What PostgreSQL and Redis have in common."""
 
+    mode: Mode = Mode.INTERNAL
     image: ImageVersion
     resources: Resources
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
@@ -31,6 +40,16 @@ class StoreSettings(Room):
     """Whether production demands that no two pods share a host."""
     MAJOR: ClassVar[int]
     """The major version whose data and options the store is made for."""
+
+    @model_validator(mode="after")
+    def _is_read(self) -> Self:
+        given = self.model_fields_set - {"mode", "max_connections"}
+        idle = given - {"nodes"} if self.mode is Mode.EXTERNAL else given & {"nodes"}
+        if idle:
+            fields = type(self).model_fields
+            keys = ", ".join(sorted(fields[name].alias or name for name in idle))
+            raise ValueError(f"with mode {self.mode} nobody reads {keys}; remove what is not read")
+        return self
 
     @model_validator(mode="after")
     def _is_of_the_major_version(self) -> Self:
@@ -88,6 +107,8 @@ class RedisSettings(StoreSettings):
     volume: RedisVolume = RedisVolume()
     appendfsync: AppendFsync = AppendFsync.ALWAYS
     replicas_per_master: Annotated[int, Field(ge=0, le=1)] = 0
+    nodes: tuple[HostAndPort, ...] = ()
+    """Of an external cluster, for clients that know clusters."""
 
     @property
     def pods(self) -> int:
