@@ -11,6 +11,7 @@ masters=$1
 count=$((masters * (1 + $2)))
 slots=16384
 nodes=$(seq -f "redis-%g.$HEADLESS_SERVICE" 0 $((count - 1)))
+first=${nodes%%[[:space:]]*}
 
 ask() {
 	host=$1
@@ -23,10 +24,6 @@ tell() {
 	host=$1
 	shift
 	ask "$host" -e "$@" >/dev/null
-}
-
-says() {
-	ask "$1" "$2" "$3" | tr -d '\r' | grep -q "^$4$"
 }
 
 all() {
@@ -78,15 +75,23 @@ reaches_all() {
 	[ "$(reached "$1" | wc -l)" = "$count" ]
 }
 
+# How many of these lines are in what a node says: says NODE LINES COMMAND...
+says() {
+	asked=$1 lines=$2
+	shift 2
+	ask "$asked" "$@" | tr -d '\r' | grep -cxE "$lines"
+}
+
 served() {
-	says "$1" cluster info cluster_state:ok && says "$1" cluster info "cluster_slots_ok:$slots"
+	[ "$(says "$1" "cluster_state:ok|cluster_slots_ok:$slots" cluster info)" = 2 ]
 }
 
 whole() {
 	view=$(reached "$1")
-	[ "$view" = "$(reached "$seed")" ] && reaches_all "$1" && served "$1" &&
+	[ "$1" != "$first" ] || common=$view
+	[ "$view" = "$common" ] && [ "$(echo "$view" | wc -l)" = "$count" ] && served "$1" &&
 		{ [ "$count" = "$masters" ] || [ -z "$(without_replica "$view")" ]; } &&
-		! says "$1" info replication master_link_status:down
+		[ "$(says "$1" master_link_status:down info replication)" = 0 ]
 }
 
 wait_until() {
@@ -98,7 +103,7 @@ wait_until() {
 
 wait_until answers "answers"
 # Whom the new ones are introduced to: a node that has slots, when there is one.
-seed=${nodes%%[[:space:]]*}
+seed=$first
 for node in $nodes; do
 	case $(own "$node") in
 	*" - "?*) seed=$node && break ;;
@@ -117,13 +122,13 @@ for node in $nodes; do
 done
 wait_until reaches_all "reaches the others"
 
-if all keyless && ! says "$seed" cluster info "cluster_slots_assigned:$slots"; then
+if all keyless && [ "$(says "$seed" "cluster_slots_assigned:$slots" cluster info)" = 0 ]; then
 	ordinal=0
 	for node in $nodes; do
-		first=$((slots * ordinal / masters))
+		from=$((slots * ordinal / masters))
 		ordinal=$((ordinal + 1))
 		if [ "$ordinal" -le "$masters" ] && new "$node"; then
-			tell "$node" cluster addslotsrange "$first" $((slots * ordinal / masters - 1))
+			tell "$node" cluster addslotsrange "$from" $((slots * ordinal / masters - 1))
 		fi
 	done
 fi
