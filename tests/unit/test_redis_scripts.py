@@ -241,6 +241,7 @@ class TestCreate:
         assert len(world.told) == told
         world.cut_after = None
         assert run(world, "create.sh", "3", "0").code == 0
+        assert len(world.told) == 5
         assert _slots(world) == [*SHARES]
 
     def test_cut_off_among_the_replicas_it_ends_the_same_when_run_again(self, run: Run) -> None:

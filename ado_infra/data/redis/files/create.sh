@@ -116,7 +116,7 @@ fi
 
 address=$(own "$seed" | cut -d ' ' -f 2)
 for node in $nodes; do
-	if [ "$node" != "$seed" ] && new "$node"; then
+	if new "$node" && ! reached "$node" | grep -qF " $address "; then
 		tell "$node" cluster meet "$address" 6379
 	fi
 done
