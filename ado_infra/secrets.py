@@ -6,11 +6,14 @@ public, and they say nothing about the value without the stack's own key (see `k
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
 
 import pulumi
 from pulumi_random import RandomBytes, RandomPassword
+
+from ado_infra.settings import Mode
 
 Secret = pulumi.Output[str]
 
@@ -21,16 +24,21 @@ class ConfigSecret(StrEnum):
 
     ANTHROPIC_API_KEY = "anthropicApiKey"
     GOOGLE_API_KEY = "googleApiKey"
+    DATABASE_URL = "databaseUrl"
     DATABASE_PASSWORD = "databasePassword"  # noqa: S105 - the key, not the password
+    REDIS_URL = "redisUrl"
     REDIS_PASSWORD = "redisPassword"  # noqa: S105 - the key, not the password
     OBJECT_STORAGE_ACCESS_KEY = "objectStorageAccessKey"
     OBJECT_STORAGE_SECRET_KEY = "objectStorageSecretKey"  # noqa: S105 - the key, not the secret
 
 
-GENERATED: frozenset[ConfigSecret] = frozenset(
-    {ConfigSecret.DATABASE_PASSWORD, ConfigSecret.REDIS_PASSWORD}
-)
-"""Those that the platform makes for itself when a stack gives none."""
+STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
+    ConfigSecret.DATABASE_URL: ("postgres", Mode.EXTERNAL),
+    ConfigSecret.DATABASE_PASSWORD: ("postgres", Mode.INTERNAL),
+    ConfigSecret.REDIS_URL: ("redis", Mode.EXTERNAL),
+    ConfigSecret.REDIS_PASSWORD: ("redis", Mode.INTERNAL),
+}
+"""Secret of a store → its room, and the mode in which it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +78,9 @@ class StackSecrets:
 
     agents: AgentCredentials = AgentCredentials()
     object_storage: ObjectStorageCredentials = ObjectStorageCredentials()
+    database_url: Secret | None = None
     database_password: Secret | None = None
+    redis_url: Secret | None = None
     redis_password: Secret | None = None
 
     @classmethod
@@ -86,7 +96,9 @@ class StackSecrets:
                 access_key=get(ConfigSecret.OBJECT_STORAGE_ACCESS_KEY),
                 secret_key=get(ConfigSecret.OBJECT_STORAGE_SECRET_KEY),
             ),
+            database_url=get(ConfigSecret.DATABASE_URL),
             database_password=get(ConfigSecret.DATABASE_PASSWORD),
+            redis_url=get(ConfigSecret.REDIS_URL),
             redis_password=get(ConfigSecret.REDIS_PASSWORD),
         )
 

@@ -18,10 +18,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from ado_infra.secrets import GENERATED, ConfigSecret
+from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from ado_infra.settings import (
     AntiAffinity,
     EdgeSettings,
+    Mode,
     Profile,
     Settings,
     StoreSettings,
@@ -36,6 +37,14 @@ _SPELLINGS: Final = {
     "bool_type": (": true or false, without quotes", ""),
 }
 """How values of a type are written: kind of error → explanation, flag of `pulumi config set`."""
+_STORAGE_KEYS: Final = {
+    ConfigSecret.OBJECT_STORAGE_ACCESS_KEY,
+    ConfigSecret.OBJECT_STORAGE_SECRET_KEY,
+}
+_SCHEMES: Final = {
+    ConfigSecret.DATABASE_URL: ("postgresql://", "postgres://"),
+    ConfigSecret.REDIS_URL: ("rediss://", "redis://"),
+}
 _ROOMS: Final = [field.alias or name for name, field in Settings.model_fields.items()]
 
 
@@ -103,20 +112,46 @@ def _repetitions(given: Mapping[str, str]) -> Iterable[str]:
 
 
 def _secret_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[str]:
-    demanding = given.get("profile") == Profile.PRODUCTION
-    storage = {ConfigSecret.OBJECT_STORAGE_ACCESS_KEY, ConfigSecret.OBJECT_STORAGE_SECRET_KEY}
-    half_given = storage if storage.intersection(given) else set[ConfigSecret]()
     for secret in ConfigSecret:
         set_it = f"pulumi config set --secret {secret}"
+        schemes = _SCHEMES.get(secret, ("",))
         if secret not in given:
-            if demanding and secret not in GENERATED:
-                yield f"ado:{secret} is missing; profile production demands it\n    {set_it}"
-            elif secret in half_given:
-                yield f"ado:{secret} is missing; the other of the two keys is given\n    {set_it}"
+            if reason := _demanded(secret, given):
+                yield f"ado:{secret} is missing; {reason}\n    {set_it}"
         elif secret not in encrypted:
             yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
         elif not given[secret].strip():
             yield f"ado:{secret} is empty\n    {set_it}"
+        elif reason := _unread(secret, given):
+            yield f"ado:{secret} is given and not read; {reason}\n    pulumi config rm {secret}"
+        elif not given[secret].startswith(schemes):
+            yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
+
+
+def _demanded(secret: ConfigSecret, given: Mapping[str, str]) -> str | None:
+    """Why a secret must be given; None when it need not be."""
+    if secret in STORE_SECRETS:
+        room, mode = STORE_SECRETS[secret]
+        demanded = mode is Mode.EXTERNAL and _mode(room, given) is mode
+        return f"ado:{room}.mode = {mode} demands it" if demanded else None
+    if given.get("profile") == Profile.PRODUCTION:
+        return "profile production demands it"
+    half = secret in _STORAGE_KEYS and _STORAGE_KEYS.intersection(given)
+    return "the other of the two keys is given" if half else None
+
+
+def _unread(secret: ConfigSecret, given: Mapping[str, str]) -> str | None:
+    """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
+    room, mode = STORE_SECRETS.get(secret, ("", None))
+    chosen = _mode(room, given)
+    return f"ado:{room}.mode = {chosen}" if mode and chosen and mode is not chosen else None
+
+
+def _mode(room: str, given: Mapping[str, str]) -> Mode | None:
+    """The mode of a store, also when something else in its room is wrong."""
+    said = _decoded(given.get(room, ""))
+    chosen = said.get("mode", Mode.INTERNAL) if isinstance(said, Mapping) else Mode.INTERNAL
+    return next((mode for mode in Mode if mode == chosen), None)
 
 
 def _room_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[str]:

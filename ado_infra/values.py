@@ -128,6 +128,16 @@ def _bucket_name(name: str) -> str:
     return name
 
 
+def _host_and_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not colon:
+        raise ValueError("is no address; write it as host:port")
+    _dns_name(host)
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
+        raise ValueError("has a port that is no number up to 65535; write it as host:port")
+    return value
+
+
 def _registry(value: str) -> str:
     """An optional host[:port], then path components, as images are named."""
     first, *rest = value.split("/")
@@ -183,6 +193,8 @@ BucketName = Annotated[str, AfterValidator(_bucket_name)]
 """A bucket's name, by the rules of S3's general purpose buckets."""
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+"""Where a server answers: `redis-0.example.com:6379`."""
 DnsName = Annotated[str, AfterValidator(_dns_name)]
 Registry = Annotated[str, AfterValidator(_registry)]
 """Where images are pulled from: `ado` (Docker Hub), `registry.example.com:5000/team`."""

@@ -20,15 +20,15 @@ class ConnectionsArgs:
     Attributes:
         placement: Where the Secret is created.
         database_url: Of PostgreSQL.
-        redis_url: Of a seed of the Redis cluster.
-        redis_nodes: Every node of it, see `RedisEndpoint`.
+        redis_url: Of Redis, or a seed of its cluster.
+        redis_nodes: Every node of it; see `RedisEndpoint`.
         digest_key: See `kit.digests.secret_digest`.
     """
 
     placement: Placement
     database_url: pulumi.Input[str]
     redis_url: pulumi.Input[str]
-    redis_nodes: pulumi.Input[str]
+    redis_nodes: pulumi.Input[str] | None
     digest_key: pulumi.Input[str]
 
 

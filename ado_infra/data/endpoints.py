@@ -48,20 +48,21 @@ class DatabaseEndpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class RedisEndpoint:
-    """Where the Redis cluster is.
+    """Where Redis is.
 
     Attributes:
-        url: URL of the seed with its password, held in a Secret.
-        nodes: Every node as `host:port`, separated by commas, for clients that know clusters.
+        url: URL of a seed with its password, held in a Secret.
+        nodes: Every node as `host:port`, separated by commas, for clients that know clusters; None
+            where a server is not said to be one.
     """
 
     url: SecretKey
-    nodes: pulumi.Input[str]
+    nodes: pulumi.Input[str] | None
 
     @property
     def variables(self) -> Mapping[str, pulumi.Input[str]]:
         """The plain variables of a consumer."""
-        return {"REDIS_CLUSTER_NODES": self.nodes}
+        return {} if self.nodes is None else {"REDIS_CLUSTER_NODES": self.nodes}
 
     @property
     def secrets(self) -> Mapping[str, SecretKey]:

@@ -14,8 +14,8 @@ from ado_infra.data.object_storage import ObjectStorage, ObjectStorageArgs
 from ado_infra.data.postgres import Postgres, PostgresArgs
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.placement import Placement
-from ado_infra.secrets import StackSecrets, password
-from ado_infra.settings import ObjectStorageSettings, PostgresSettings, RedisSettings
+from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, password
+from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,8 @@ class Stores(pulumi.ComponentResource):
     """PostgreSQL, Redis and the way to object storage.
 
     Produces: Postgres, Redis, ObjectStorage, Connections, and a RandomPassword for each of the
-    three passwords (a given one takes its place).
+    three passwords (a given one takes its place). Of a store whose mode is external nothing but
+    its URL. Raises pulumi.RunError when that is not given.
     """
 
     database: DatabaseEndpoint
@@ -60,30 +61,8 @@ class Stores(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Stores", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        kept = pulumi.ResourceOptions(parent=self, protect=args.placement.protect)
-        database = Postgres(
-            f"{name}-postgres",
-            PostgresArgs(
-                placement=args.placement,
-                settings=args.postgres,
-                password=password(
-                    f"{name}-database-password", args.secrets.database_password, kept
-                ),
-                replication_password=password(f"{name}-replication-password", None, kept),
-                digest_key=args.digest_key,
-            ),
-            child,
-        )
-        redis = Redis(
-            f"{name}-redis",
-            RedisArgs(
-                placement=args.placement,
-                settings=args.redis,
-                password=password(f"{name}-redis-password", args.secrets.redis_password, kept),
-                digest_key=args.digest_key,
-            ),
-            child,
-        )
+        database_url, self.database_settings = self._database(name, args)
+        redis_url, redis_nodes = self._redis(name, args)
         object_storage = ObjectStorage(
             f"{name}-object-storage",
             ObjectStorageArgs(
@@ -98,14 +77,59 @@ class Stores(pulumi.ComponentResource):
             f"{name}-connections",
             ConnectionsArgs(
                 placement=args.placement,
-                database_url=database.url,
-                redis_url=redis.url,
-                redis_nodes=redis.nodes,
+                database_url=database_url,
+                redis_url=redis_url,
+                redis_nodes=redis_nodes,
                 digest_key=args.digest_key,
             ),
             child,
         )
         self.database, self.redis = connections.database, connections.redis
         self.object_storage = object_storage.endpoint
-        self.database_settings = postgres.IDENTITY
         self.register_outputs({"objectStorage": args.object_storage.endpoint})
+
+    def _database(self, name: str, args: StoresArgs) -> tuple[Secret, Mapping[str, str]]:
+        """URL of the database, and which one it is."""
+        if args.postgres.mode is Mode.EXTERNAL:
+            # Which one is in the URL alone, which is secret.
+            url = _given(args.secrets.database_url, ConfigSecret.DATABASE_URL)
+            return url, {"mode": Mode.EXTERNAL}
+        kept = pulumi.ResourceOptions(parent=self, protect=args.placement.protect)
+        database = Postgres(
+            f"{name}-postgres",
+            PostgresArgs(
+                placement=args.placement,
+                settings=args.postgres,
+                password=password(
+                    f"{name}-database-password", args.secrets.database_password, kept
+                ),
+                replication_password=password(f"{name}-replication-password", None, kept),
+                digest_key=args.digest_key,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        return database.url, postgres.IDENTITY
+
+    def _redis(self, name: str, args: StoresArgs) -> tuple[Secret, pulumi.Input[str] | None]:
+        """URL of Redis, and every node of its cluster."""
+        if args.redis.mode is Mode.EXTERNAL:
+            url = _given(args.secrets.redis_url, ConfigSecret.REDIS_URL)
+            return url, ",".join(args.redis.nodes) or None
+        kept = pulumi.ResourceOptions(parent=self, protect=args.placement.protect)
+        redis = Redis(
+            f"{name}-redis",
+            RedisArgs(
+                placement=args.placement,
+                settings=args.redis,
+                password=password(f"{name}-redis-password", args.secrets.redis_password, kept),
+                digest_key=args.digest_key,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+        return redis.url, redis.nodes
+
+
+def _given(url: Secret | None, key: ConfigSecret) -> Secret:
+    if url is None:
+        raise pulumi.RunError(f"ado:{key} is missing; an external store is known by it alone")
+    return pulumi.Output.secret(url)

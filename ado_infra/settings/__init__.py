@@ -16,6 +16,8 @@ from ado_infra.settings.common import (
     TierSettings,
 )
 from ado_infra.settings.data import (
+    AppendFsync,
+    Mode,
     ObjectStorageSettings,
     PostgresSettings,
     PostgresVolume,
@@ -41,6 +43,7 @@ from ado_infra.settings.tiers import (
 __all__ = [
     "DEFAULT_POOL",
     "AntiAffinity",
+    "AppendFsync",
     "ApplicationConfig",
     "Controller",
     "DashboardSettings",
@@ -51,6 +54,7 @@ __all__ = [
     "ImageSettings",
     "ImageVersion",
     "MigrationSettings",
+    "Mode",
     "MonitoringSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",

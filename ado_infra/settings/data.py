@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum, unique
 from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from ado_infra.settings.common import AntiAffinity, ImageVersion, Resources, Room
-from ado_infra.values import BucketName, DnsName, HttpUrl, Memory
+from ado_infra.values import BucketName, DnsName, HostAndPort, HttpUrl, Memory
 
 
 class Volume(Room):
@@ -19,19 +20,36 @@ class Volume(Room):
     """The cluster's default when not given."""
 
 
+@unique
+class Mode(StrEnum):
+    """Whether the platform runs a store itself, or is given the URL of one."""
+
+    INTERNAL = "internal"
+    EXTERNAL = "external"
+
+
 class StoreSettings(Room):
     """What PostgreSQL and Redis have in common."""
 
+    mode: Mode = Mode.INTERNAL
     image: ImageVersion
     resources: Resources
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
 
     SPREADS: ClassVar[bool] = True
     """Whether production demands that no two pods share a host."""
-    REPLICAS: ClassVar[int]
-    """The number of pods, which is part of how the store works and no setting."""
     MAJOR: ClassVar[int]
     """The major version whose data and options the store is made for."""
+
+    @model_validator(mode="after")
+    def _is_read(self) -> Self:
+        given = self.model_fields_set - {"mode", "max_connections"}
+        idle = given - {"nodes"} if self.mode is Mode.EXTERNAL else given & {"nodes"}
+        if idle:
+            fields = type(self).model_fields
+            keys = ", ".join(sorted(fields[name].alias or name for name in idle))
+            raise ValueError(f"with mode {self.mode} nobody reads {keys}; remove what is not read")
+        return self
 
     @model_validator(mode="after")
     def _is_of_the_major_version(self) -> Self:
@@ -64,6 +82,14 @@ class PostgresSettings(StoreSettings):
     """Which of the two pods is the primary."""
 
 
+@unique
+class AppendFsync(StrEnum):
+    """When Redis has its log of writes put to disk: once a second, or before it answers."""
+
+    EVERYSEC = "everysec"
+    ALWAYS = "always"
+
+
 class RedisVolume(Volume):
     """The volume of each Redis node."""
 
@@ -71,13 +97,23 @@ class RedisVolume(Volume):
 
 
 class RedisSettings(StoreSettings):
-    """Redis: a cluster of three masters."""
+    """Redis: a cluster of three masters, with or without a replica of each."""
 
-    REPLICAS: ClassVar[int] = 3
+    MASTERS: ClassVar[int] = 3
+    """The least that can agree on a failover; part of how the store works and no setting."""
     MAJOR: ClassVar[int] = 8
     image: ImageVersion = ImageVersion(tag="8.0.5-bookworm")
     resources: Resources = Resources.of(("250m", "512Mi"), ("1", "1Gi"))
     volume: RedisVolume = RedisVolume()
+    appendfsync: AppendFsync = AppendFsync.ALWAYS
+    replicas_per_master: Annotated[int, Field(ge=0, le=1)] = 0
+    nodes: tuple[HostAndPort, ...] = ()
+    """Of an external cluster, for clients that know clusters."""
+
+    @property
+    def pods(self) -> int:
+        """The number of pods."""
+        return self.MASTERS * (1 + self.replicas_per_master)
 
 
 class Buckets(Room):

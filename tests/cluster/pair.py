@@ -125,10 +125,12 @@ class Pair:
 
     def restore(self) -> None:
         """Makes pod 0 the primary again, and pod 1 its standby, whatever has been done to them."""
-        if self.ask(0, "SELECT pg_is_in_recovery()") != "f":
+        self.record(fenced=None, initialised="true")
+        state = self.deployment.objects()["ConfigMap", STATE]
+        if state["data"].get("primary") == "1":
+            patiently(lambda: _assert_in("f", self.ask(1, "SELECT pg_is_in_recovery()")))
             self.did("rejoin", "postgresql-0")
             self.did("promote", "postgresql-0")
-        self.did("unfence", "postgresql-0")
         self.did("rejoin", "postgresql-1")
         self.healthy()
 

@@ -61,6 +61,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "image": {"tag": "8.0.4-bookworm"},
         "resources": RESOURCES,
         "antiAffinity": "required",
+        "appendfsync": "always",
+        "replicasPerMaster": 1,
     },
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},
@@ -79,6 +81,9 @@ ELSEWHERE = {
     "protectData": "changes protection alone, which is no property of an object",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
+    "postgres.mode": "makes or takes away the whole store; see tests/unit/test_external_stores.py",
+    "redis.mode": "the same",
+    "redis.nodes": "is of an external Redis",
     "objectStorage.endpoint": "is the sandbox's own here",
     "objectStorage.region": "is the sandbox's own here",
     "migrations": "makes a Job; see test_platform_changes",

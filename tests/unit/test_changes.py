@@ -69,6 +69,7 @@ def test_a_changed_value_of_the_configuration_rolls_its_readers_alone(dev: Recor
     [
         ("postgres", {"maxConnections": 200}, POSTGRES),
         ("redis", {"resources": {"limits": {"memory": "2Gi"}}}, REDIS),
+        ("redis", {"appendfsync": "always"}, REDIS),
     ],
 )
 def test_a_changed_configuration_of_a_store_rolls_that_store_alone(

@@ -223,16 +223,42 @@ class TestRedis:
         settings = RedisSettings(resources=Resources.of(("1", "1Gi"), ("1", "10G")))
         assert redis_files(settings)["redis.conf"].endswith("\nmaxmemory 6000000000\n")
 
+    @pytest.mark.parametrize(("name", "told"), [("prod", "always"), ("dev", "everysec")])
+    def test_when_a_write_is_on_disk_is_a_setting(
+        self, name: str, told: str, recorded: Recorded
+    ) -> None:
+        text = recorded(name).get("ConfigMap", "redis-config")["data"]["redis.conf"]
+        assert re.findall(r"^appendfsync (\w+)$", text, re.MULTILINE) == [told]
+        assert "\naof-load-truncated yes\n" in text
+
     def test_the_job_joins_the_nodes_that_there_are(self, stack: Recording) -> None:
         name = job(stack, "redis-cluster-create")
         told = environment(stack, name)
-        assert told["NODES"] == environment(stack, "redis")["NODES"] == "redis-0 redis-1 redis-2"
-        assert container(stack, name)["command"] == ["/bin/sh", f"{told['CONFIG']}/create.sh"]
+        script = f"{told['CONFIG']}/create.sh"
+        assert container(stack, name)["command"] == ["/bin/sh", script, "3", "0"]
         assert container(stack, name)["image"] == container(stack, "redis")["image"]
         assert "ttlSecondsAfterFinished" not in stack.get("Job", name)["spec"]
         (made,) = [r for r in stack.objects if r.key == ("Job", name)]
         (nodes,) = [r for r in stack.objects if r.key == ("StatefulSet", "redis")]
         assert nodes.urn in made.dependencies
+
+    def test_with_replicas_there_are_six_nodes_and_another_job_joins_them(
+        self, dev: Recording
+    ) -> None:
+        six = record_stack("dev", changes={"ado:redis": {"replicasPerMaster": 1}})
+        (gone,), (come,) = dev.keys() - six.keys(), six.keys() - dev.keys()
+        assert (gone[0], come[0]) == ("Job", "Job")
+        assert container(six, come[1])["command"][-2:] == ["3", "1"]
+        hosts = [f"redis-{ordinal}.redis-headless:6379" for ordinal in range(6)]
+        assert environment(six, "ado-worker")["REDIS_CLUSTER_NODES"] == ",".join(hosts)
+        budget = six.get("PodDisruptionBudget", "redis-pdb")["spec"]
+        assert budget == dev.get("PodDisruptionBudget", "redis-pdb")["spec"]
+
+    def test_more_nodes_leave_the_old_ones_alone(self, dev: Recording) -> None:
+        six = record_stack("dev", changes={"ado:redis": {"replicasPerMaster": 1}})
+        assert _spec(six, "redis") == {**_spec(dev, "redis"), "replicas": 6}
+        for kind, name in (("ConfigMap", "redis-config"), ("Service", "redis")):
+            assert six.get(kind, name) == dev.get(kind, name)
 
     def test_another_image_rolls_the_nodes_and_runs_another_job(self, dev: Recording) -> None:
         changed = record_stack("dev", changes={"ado:redis": {"image": {"tag": "8.0.6-bookworm"}}})

@@ -26,7 +26,7 @@ PACKAGES = {
         "pg_hba.conf",
         "postgresql.conf",
     },
-    "ado_infra.data.redis": {"start.sh", "ask.sh", "create.sh", "redis.conf"},
+    "ado_infra.data.redis": {"start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf"},
 }
 SCRIPTS = [
     (package, name)

@@ -193,6 +193,26 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:redis": {"volume": {"storageClass": "Fast"}}},
         'ado:redis.volume.storageClass = "Fast": is no DNS name',
     ),
+    "log that is put to disk at no time": (
+        {"ado:redis": {"appendfsync": "no"}},
+        "ado:redis.appendfsync = \"no\": must be 'everysec' or 'always'",
+    ),
+    "second replica of a master": (
+        {"ado:redis": {"replicasPerMaster": 2}},
+        "ado:redis.replicasPerMaster = 2: must be less than or equal to 1",
+    ),
+    "nodes of a Redis of our own": (
+        {"ado:redis": {"nodes": ["redis.example.com:6379"]}},
+        "ado:redis: with mode internal nobody reads nodes; remove what is not read",
+    ),
+    "node without a port": (
+        {"ado:redis": '{"nodes": ["redis.example.com"]}'},
+        r'ado:redis.nodes\[0\] = "redis.example.com": is no address; write it as host:port',
+    ),
+    "node of a port too high": (
+        {"ado:redis": '{"nodes": ["redis.example.com:65536"]}'},
+        r'ado:redis.nodes\[0\] = "redis.example.com:65536": has a port that is no number',
+    ),
     "fourth orchestrator": (
         {"ado:orchestrator": {"replicas": 4}},
         "ado:orchestrator.replicas = 4: must be less than or equal to 3",

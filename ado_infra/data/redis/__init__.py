@@ -1,4 +1,4 @@
-"""Redis: a cluster of three masters, started by scripts of our own."""
+"""Redis: a cluster of three masters, with or without replicas, started by scripts of our own."""
 
 from ado_infra.data.redis.redis import Redis, RedisArgs
 

@@ -26,8 +26,10 @@ USER: Final = 999
 """uid and gid of `redis` in the official image's Debian variants."""
 
 _RUN: Final = "/run/redis"
-_FILES: Final = ("start.sh", "ask.sh", "create.sh", "redis.conf")
+_FILES: Final = ("start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf")
 _JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
+_TOLD: Final = {"CONFIG": CONFIG, "HEADLESS_SERVICE": headless_name(NAME), "SECRETS": SECRETS}
+"""What every script is told. Not how many nodes there are: more of them would restart the old."""
 
 
 def _ask(what: str) -> tuple[str, ...]:
@@ -57,12 +59,12 @@ class RedisArgs:
 
 
 class Redis(pulumi.ComponentResource):
-    """Redis in three pods: a cluster of three masters.
+    """Redis: a cluster of three masters in three pods, or with a replica of each in six.
 
     Produces: ConfigMap `redis-config` (scripts and configuration), Secret `redis` (the password),
     StatefulWorkload `redis`, Service `redis` (every node, as a seed), Job
-    `redis-cluster-create-<digest>`. There are no replicas: while a node is away, its third of the
-    keys is away (docs/data.md).
+    `redis-cluster-create-<digest>`. Without replicas there is no failover: while a node is away,
+    its third of the keys is away (docs/data.md).
     """
 
     url: pulumi.Output[str]
@@ -85,14 +87,11 @@ class Redis(pulumi.ComponentResource):
             opts=after,
         )
         one_shot(f"{name}-create", _create_job(args, workload), after)
-        hosts = [f"{pod}.{headless_name(NAME)}:{PORT}" for pod in _pods(args.settings)]
+        pods = range(args.settings.pods)
+        hosts = [f"{NAME}-{ordinal}.{headless_name(NAME)}:{PORT}" for ordinal in pods]
         self.nodes = pulumi.Output.from_input(",".join(hosts))
         self.url = pulumi.Output.secret(args.password).apply(_url)
         self.register_outputs({"url": self.url, "nodes": self.nodes})
-
-
-def _pods(settings: RedisSettings) -> list[str]:
-    return [f"{NAME}-{ordinal}" for ordinal in range(settings.REPLICAS)]
 
 
 def _url(password: str) -> str:
@@ -118,7 +117,8 @@ def files(settings: RedisSettings) -> dict[str, str]:
     found = packaged(__package__ or "", _FILES)
     # The rest is for buffers, and for the copy that rewriting the log forks off.
     maximum = size_in_bytes(settings.resources.limits.memory) * 6 // 10
-    return found | {"redis.conf": found["redis.conf"] + f"maxmemory {maximum}\n"}
+    told = f"appendfsync {settings.appendfsync}\nmaxmemory {maximum}\n"
+    return found | {"redis.conf": found["redis.conf"] + told}
 
 
 def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
@@ -129,7 +129,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         namespace=args.placement.namespace,
         image=args.placement.official_image("redis", settings.image),
         version=settings.image.label,
-        replicas=settings.REPLICAS,
+        replicas=settings.pods,
         command=("/bin/sh", f"{CONFIG}/start.sh"),
         ports={"redis": PORT, "bus": BUS_PORT},
         probes=_PROBES,
@@ -143,7 +143,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         pull_secret=args.placement.images.pull_secret,
         protect=args.placement.protect,
         variables={
-            **_told(args),
+            **_TOLD,
             "POD_IP": POD_ADDRESS,
             "POD_NAME": POD_NAME,
             "RUN": _RUN,
@@ -153,29 +153,20 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
     )
 
 
-def _told(args: RedisArgs) -> dict[str, str]:
-    """What every script is told."""
-    return {
-        "CONFIG": CONFIG,
-        "HEADLESS_SERVICE": headless_name(NAME),
-        "NODES": " ".join(_pods(args.settings)),
-        "SECRETS": SECRETS,
-    }
-
-
 def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
+    masters, replicas = args.settings.MASTERS, args.settings.replicas_per_master
     return JobArgs(
         identity=args.placement.identity("redis-cluster-create"),
         name="redis-cluster-create",
         namespace=args.placement.namespace,
         image=workload.image,
-        command=("/bin/sh", f"{CONFIG}/create.sh"),
-        decisive={"nodes": str(args.settings.REPLICAS)},
+        command=("/bin/sh", f"{CONFIG}/create.sh", str(masters), str(replicas)),
+        decisive={},
         timeout=600,
         resources=_JOB_RESOURCES,
         user=USER,
         pull_secret=args.placement.images.pull_secret,
-        variables=_told(args),
+        variables=_TOLD,
         files=workload.files,
     )
 

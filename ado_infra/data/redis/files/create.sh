@@ -1,23 +1,58 @@
 #!/bin/sh
-# Makes one cluster of the nodes, once: each gets its share of the slots and meets the others.
-# Can be run again, also after it was cut off; it never empties, resets or takes slots away, and
-# touches nothing where there are keys already.
+# create.sh MASTERS REPLICAS: makes one cluster of the pods, with so many replicas of each master.
+# It can be run again, also after it was cut off anywhere. It never empties, resets or takes slots
+# away: it changes only nodes that have neither slots nor keys, and gives slots out only while no
+# node at all has a key.
 set -eu
 
 REDISCLI_AUTH=$(cat "$SECRETS/password")
 export REDISCLI_AUTH
+masters=$1
+count=$((masters * (1 + $2)))
 slots=16384
-count=$(echo "$NODES" | wc -w)
+nodes=$(seq -f "redis-%g.$HEADLESS_SERVICE" 0 $((count - 1)))
+first=${nodes%%[[:space:]]*}
 
 ask() {
-	node=$1
+	host=$1
 	shift
-	redis-cli -h "$node.$HEADLESS_SERVICE" "$@"
+	timeout 5 redis-cli -h "$host" "$@"
+}
+
+tell() {
+	echo "create.sh: $*"
+	host=$1
+	shift
+	ask "$host" -e "$@" >/dev/null
 }
 
 all() {
-	for node in $NODES; do
-		"$@" "$node" || return 1
+	for each in $nodes; do
+		"$@" "$each" || return 1
+	done
+}
+
+# A node as it describes itself: ID ADDRESS MASTER SLOTS, where the MASTER of a master is -
+own() {
+	ask "$1" cluster nodes | grep myself | {
+		read -r id address _ master _ _ _ _ ranges && echo "$id ${address%%:6379@*} $master $ranges"
+	}
+}
+
+# The nodes that a node reaches, itself included, in the same form.
+reached() {
+	ask "$1" cluster nodes | while read -r id address flags master _ _ _ link ranges; do
+		case "$flags,$link" in
+		*,fail* | *handshake* | *noaddr* | *disconnected) ;;
+		*) echo "$id ${address%%:6379@*} $master $ranges" ;;
+		esac
+	done | sort
+}
+
+# Of lines in this form: the ids of the masters that no other line names as its own.
+without_replica() {
+	echo "$1" | while read -r id _ master _; do
+		[ "$master" != - ] || echo "$1" | grep -q " $id " || echo "$id"
 	done
 }
 
@@ -25,15 +60,38 @@ answers() {
 	[ "$(ask "$1" ping 2>/dev/null)" = PONG ]
 }
 
-whole() {
-	state=$(ask "$1" cluster info | tr -d '\r')
-	echo "$state" | grep -q '^cluster_state:ok$' &&
-		echo "$state" | grep -q "^cluster_slots_assigned:$slots$" &&
-		echo "$state" | grep -q "^cluster_known_nodes:$count$"
+keyless() {
+	[ "$(ask "$1" dbsize)" = 0 ]
 }
 
-empty() {
-	[ "$(ask "$1" dbsize)" = 0 ]
+new() {
+	case $(own "$1") in
+	*" - ") keyless "$1" ;;
+	*) return 1 ;;
+	esac
+}
+
+reaches_all() {
+	[ "$(reached "$1" | wc -l)" = "$count" ]
+}
+
+# How many of these lines are in what a node says: says NODE LINES COMMAND...
+says() {
+	asked=$1 lines=$2
+	shift 2
+	ask "$asked" "$@" | tr -d '\r' | grep -cxE "$lines"
+}
+
+served() {
+	[ "$(says "$1" "cluster_state:ok|cluster_slots_ok:$slots" cluster info)" = 2 ]
+}
+
+whole() {
+	view=$(reached "$1")
+	[ "$1" != "$first" ] || common=$view
+	[ "$view" = "$common" ] && [ "$(echo "$view" | wc -l)" = "$count" ] && served "$1" &&
+		{ [ "$count" = "$masters" ] || [ -z "$(without_replica "$view")" ]; } &&
+		[ "$(says "$1" master_link_status:down info replication)" = 0 ]
 }
 
 wait_until() {
@@ -44,29 +102,47 @@ wait_until() {
 }
 
 wait_until answers "answers"
+# Whom the new ones are introduced to: a node that has slots, when there is one.
+seed=$first
+for node in $nodes; do
+	case $(own "$node") in
+	*" - "?*) seed=$node && break ;;
+	esac
+done
 if all whole; then
 	echo "create.sh: the cluster is whole; nothing to do"
 	exit 0
 fi
-if ! all empty; then
-	# Nodes that have just been started anew find each other again; nothing here is to be made.
-	wait_until whole "of this cluster, which has keys, finds the others (docs/data.md)"
-	exit 0
-fi
 
-ordinal=0
-for node in $NODES; do
-	first=$((slots * ordinal / count))
-	last=$((slots * (ordinal + 1) / count - 1))
-	ordinal=$((ordinal + 1))
-	if ! ask "$node" cluster nodes | grep myself | grep -q "$first-$last"; then
-		ask "$node" -e cluster addslotsrange "$first" "$last"
-		ask "$node" -e cluster set-config-epoch "$ordinal"
+address=$(own "$seed" | cut -d ' ' -f 2)
+for node in $nodes; do
+	if new "$node" && ! reached "$node" | grep -qF " $address "; then
+		tell "$node" cluster meet "$address" 6379
 	fi
 done
-seed=${NODES%% *}
-for node in ${NODES#* }; do
-	address=$(getent hosts "$node.$HEADLESS_SERVICE" | cut -d ' ' -f 1)
-	ask "$seed" cluster meet "$address" 6379
-done
-wait_until whole "knows the others and all $slots slots"
+wait_until reaches_all "reaches the others"
+
+if all keyless && [ "$(says "$seed" "cluster_slots_assigned:$slots" cluster info)" = 0 ]; then
+	ordinal=0
+	for node in $nodes; do
+		from=$((slots * ordinal / masters))
+		ordinal=$((ordinal + 1))
+		if [ "$ordinal" -le "$masters" ] && new "$node"; then
+			tell "$node" cluster addslotsrange "$from" $((slots * ordinal / masters - 1))
+		fi
+	done
+fi
+wait_until served "sees all slots served (docs/data.md)"
+
+if [ "$count" != "$masters" ]; then
+	lines=$(all own)
+	for master in $(without_replica "$(echo "$lines" | grep -v ' - $')"); do
+		for node in $nodes; do
+			if new "$node"; then
+				tell "$node" cluster replicate "$master"
+				break
+			fi
+		done
+	done
+fi
+wait_until whole "sees the cluster whole"

@@ -1,0 +1,17 @@
+#!/bin/sh
+# meet.sh: introduces this node to its peers, when it misses one.
+# Nodes know each other by address. When all pods have got new ones at once, nobody finds anybody;
+# so whoever misses a node is introduced to all addresses that the pods have now.
+REDISCLI_AUTH=$(cat "$RUN/password")
+export REDISCLI_AUTH
+
+# Whatever does not answer is asked again in the next round, and holds up nobody.
+# One that is being dialled at an old address counts as connected, until it is missed.
+timeout 4 redis-cli cluster nodes 2>/dev/null | grep -qE ',fail|disconnected|noaddr' || exit 0
+for address in $(timeout 4 getent hosts "$HEADLESS_SERVICE" | cut -d ' ' -f 1); do
+	[ "$address" != "$POD_IP" ] || continue
+	# An address may have passed on to another cluster, which would become one with this one: who
+	# takes this password is ours.
+	[ "$(timeout 2 redis-cli -h "$address" ping 2>/dev/null)" = PONG ] || continue
+	timeout 4 redis-cli cluster meet "$address" 6379 >/dev/null 2>&1 || true
+done

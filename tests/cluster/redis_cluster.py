@@ -1,0 +1,340 @@
+"""The Redis cluster of a deployment, node by node: who has which slots, and what clients are told.
+
+Everything is asked from a pod of the dashboard, which no test takes away.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from tests.cluster.data import redis, redis_password
+from tests.cluster.deployment import NAMESPACE, Deployment
+
+DEADLINE = 60.0
+"""Seconds in which a cluster heals by itself."""
+START = 120.0
+"""Seconds in which killed pods are made anew and start."""
+LONGEST_FAILOVER = 5.0 + 10.0
+"""The cluster's timeout of nodes, and ten seconds."""
+SLOTS = 16384
+THREE, SIX = ([f"redis-{ordinal}" for ordinal in range(pods)] for pods in (3, 6))
+KEYS = {f"kept-{number}": f"value {number}" for number in range(90)}
+CLIENT = """
+import json, sys, time
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.retry import Retry
+
+given = json.load(sys.stdin)
+nodes, gone = {}, {}
+
+def ask(host, *words):
+    if host in gone:
+        return gone[host]
+    try:
+        if host not in nodes:
+            nodes[host] = Redis(host, 6379, password=given["password"], decode_responses=True,
+                socket_connect_timeout=1, socket_timeout=3, retry=Retry(NoBackoff(), 0))
+            nodes[host].response_callbacks.clear()  # what the server says, as it says it
+        return nodes[host].execute_command(*words)
+    except RedisError as error:
+        said = f"{type(error).__name__}: {error}"
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            gone[host] = said  # asked again it would take as long
+        return said
+"""
+ASK = (
+    CLIENT
+    + """
+answers = []
+for host, *words in given["asked"]:
+    began = time.monotonic()
+    answers.append([str(ask(host, *words)), time.monotonic() - began])
+json.dump(answers, sys.stdout)
+"""
+)
+WRITE = (
+    CLIENT
+    + """
+host, began = given["hosts"][0], time.monotonic()
+number, acknowledged, outage, last, back = 0, [], 0.0, began, None
+while (now := time.monotonic()) - (back or now) < 2 and now - began < given["longest"]:
+    number += 1
+    said = ask(host, "SET", f"{given['tag']}{number}", str(number))
+    if said == "OK":
+        now = time.monotonic()
+        if now - last > max(outage, 2.0):
+            outage, back = now - last, now
+        last = now
+        if ask(host, "WAIT", "1", "500") == 1:
+            acknowledged.append(number)
+        time.sleep(0.005)
+        continue
+    gone.clear()
+    nodes.pop(host, None)
+    moved = said.startswith("MovedError")
+    another = given["hosts"][number % len(given["hosts"])]
+    host = said.rpartition(" ")[2].rpartition(":")[0] if moved else another
+    time.sleep(0.1)
+json.dump({"acknowledged": acknowledged, "outage": outage, "written": number}, sys.stdout)
+"""
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a node said, and after how many seconds."""
+
+    said: str
+    seconds: float
+
+    @property
+    def moved(self) -> str:
+        """Where it sent the client; empty when it did not."""
+        sent = self.said.startswith("MovedError")
+        return self.said.rpartition(" ")[2].rpartition(":")[0] if sent else ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as it describes itself."""
+
+    id: str
+    address: str
+    master: str
+    """The id of its master; empty for a master."""
+    slots: range
+
+
+def host_of(pod: str) -> str:
+    """The name under which a pod is asked."""
+    return f"{pod}.redis-headless"
+
+
+def slot_of(key: str) -> int:
+    """The slot of a key without a hash tag."""
+    return binascii.crc_hqx(key.encode(), 0) % SLOTS
+
+
+def tag_of(slots: range) -> str:
+    """A hash tag, in braces, whose slot is one of these."""
+    return next(f"{{{n}}}" for n in range(SLOTS) if slot_of(str(n)) in slots)
+
+
+def ask(deployment: Deployment, asked: Iterable[Sequence[str]]) -> list[Answer]:
+    """What hosts answer to commands, given as (host, word, …)."""
+    answers = _run(deployment, ASK, asked=[list(words) for words in asked])
+    return [Answer(*answer) for answer in answers]
+
+
+def nodes(deployment: Deployment, pods: Iterable[str]) -> dict[str, Node]:
+    """Pod → its node."""
+    pods = list(pods)
+    answers = ask(deployment, [(host_of(pod), "CLUSTER", "NODES") for pod in pods])
+    found: dict[str, Node] = {}
+    for pod, answer in zip(pods, answers, strict=True):
+        own = [line.split() for line in answer.said.splitlines() if "myself" in line]
+        assert own, f"{pod}: {answer.said}"
+        identity, address, _, master, *rest = own[0]
+        first, _, last = rest[4].partition("-") if len(rest) > 4 else ("0", "", "-1")
+        found[pod] = Node(
+            id=identity,
+            address=address.partition(":")[0],
+            master=master.strip("-"),
+            slots=range(int(first), int(last or first) + 1),
+        )
+    return found
+
+
+def settings(replicas: int) -> dict[str, Any]:
+    """Redis with so many replicas of each master, which answers when a write is on disk."""
+    return {"ado:redis": {"appendfsync": "always", "replicasPerMaster": replicas}}
+
+
+@contextmanager
+def with_replicas(deployment: Deployment) -> Generator[None]:
+    """Six pods during the block; before and after it three, as docs/data.md says."""
+    deployment.up(settings(1))
+    try:
+        yield
+    finally:
+        seconds_until(lambda: _lead(deployment))
+        gone = [nodes(deployment, SIX)[pod].id for pod in SIX[3:]]
+        deployment.up(settings(0))
+        for identity in gone:
+            tell(deployment, THREE, f"cluster forget {identity}")
+        claims = [f"data-{pod}" for pod in SIX[3:]]
+        deployment.kubectl("delete", "pvc", *claims, "-n", NAMESPACE)
+        seconds_until(lambda: assert_whole(deployment, THREE, KEYS))
+
+
+def _lead(deployment: Deployment) -> None:
+    """The first three pods are masters; those that are not are told to become it."""
+    replicas = [pod for pod, node in nodes(deployment, THREE).items() if node.master]
+    tell(deployment, replicas, "cluster failover")
+    assert replicas == []
+
+
+def tell(deployment: Deployment, pods: Iterable[str], command: str) -> None:
+    """Gives each of these nodes a command, whatever it says to it."""
+    for pod in pods:
+        redis(deployment, redis_password(deployment), command, host_of(pod))
+
+
+def write(deployment: Deployment, keys: Mapping[str, str]) -> None:
+    """Writes every key wherever it belongs."""
+    asked = [(host_of("redis-0"), "SET", key, value) for key, value in keys.items()]
+    answers = ask(deployment, asked)
+    again = [
+        (answer.moved, *words[1:])
+        for words, answer in zip(asked, answers, strict=True)
+        if answer.moved
+    ]
+    said = {answer.said for answer in [*answers, *ask(deployment, again)] if not answer.moved}
+    assert said == {"OK"}
+
+
+def read(
+    deployment: Deployment, keys: Iterable[str], pods: Iterable[str]
+) -> dict[str, dict[str, Answer]]:
+    """What a client reads that begins at a pod and goes where it is sent: pod → key → answer.
+
+    One that is sent to a node that is gone gets `unreachable`, after what it took to be sent there.
+    """
+    keys = list(keys)
+    asked = [(pod, key) for pod in pods for key in keys]
+    answers = ask(deployment, [(host_of(pod), "GET", key) for pod, key in asked])
+    sent = [(answer.moved, "GET", key) for (_, key), answer in zip(asked, answers, strict=True)]
+    there = iter(ask(deployment, [words for words in sent if words[0]]))
+    found: dict[str, dict[str, Answer]] = {}
+    for (pod, key), answer in zip(asked, answers, strict=True):
+        final = next(there).said if answer.moved else answer.said
+        gone = final.startswith(("ConnectionError", "TimeoutError"))
+        said = "unreachable" if answer.moved and gone else final
+        found.setdefault(pod, {})[key] = Answer(said, answer.seconds)
+    return found
+
+
+def assert_whole(deployment: Deployment, pods: Sequence[str], keys: Mapping[str, str]) -> None:
+    """Every node reaches the others and sees all slots served; every key is read through each."""
+    told = ask(
+        deployment,
+        [(host_of(pod), "CLUSTER", what) for pod in pods for what in ("INFO", "NODES")],
+    )
+    for pod, info, known in zip(pods, told[::2], told[1::2], strict=True):
+        for line in ("cluster_state:ok", f"cluster_slots_ok:{SLOTS}"):
+            assert line in info.said.splitlines(), f"{pod}: {info.said}"
+        lines = known.said.splitlines()
+        assert len(lines) == len(pods), f"{pod}: {known.said}"
+        troubles = (",fail", "handshake", "noaddr", "disconnected")
+        assert not [line for line in lines if any(t in line for t in troubles)], known.said
+    for pod, answers in read(deployment, keys, pods).items():
+        wrong = {key: a.said for key, a in answers.items() if a.said != keys[key]}
+        assert wrong == {}, f"{pod}: {len(wrong)} of {len(keys)} keys, {dict([*wrong.items()][:3])}"
+
+
+def seconds_until(check: Callable[[], None], deadline: float = DEADLINE) -> float:
+    """How long it takes until an assertion holds; fails with it at the deadline."""
+    began = time.monotonic()
+    Retrying(
+        stop=stop_after_delay(deadline),
+        wait=wait_fixed(0.5),
+        retry=retry_if_exception_type(AssertionError),
+        reraise=True,
+    )(check)
+    return time.monotonic() - began
+
+
+def restart(deployment: Deployment, *pods: str) -> None:
+    """Kills these pods at once, and waits until all that follow them answer."""
+    delete_pods(deployment, *pods)
+
+    def answer() -> None:
+        said = ask(deployment, [(host_of(pod), "PING") for pod in pods])
+        assert {each.said for each in said} == {"PONG"}, said
+
+    seconds_until(answer, START)
+
+
+def create(deployment: Deployment, replicas: int, path: str = "$PATH") -> str:
+    """What create.sh prints when a pod runs it, and its exit code in a last line."""
+    script = f'PATH={path} sh "$CONFIG/create.sh" 3 {replicas}; echo "exit code $?"'
+    return deployment.shell(script, "redis-0")
+
+
+@contextmanager
+def away(deployment: Deployment, pod: str) -> Generator[None]:
+    """A pod is gone during the block, and starts again with its volume after it."""
+    names = deployment.kubectl("get", "nodes", "-o", "name").split()
+    deployment.kubectl("cordon", *names)
+    try:
+        delete_pods(deployment, pod)
+        yield
+    finally:
+        deployment.kubectl("uncordon", *names)
+    deployment.wait_until_ready()
+
+
+def delete_pods(deployment: Deployment, *which: str) -> None:
+    """Kills pods after a second, and waits until the kubelets say that they are gone."""
+    deployment.kubectl("delete", "pods", *which, "-n", NAMESPACE, "--grace-period=1")
+
+
+def directory_of(deployment: Deployment, pod: str) -> Path:
+    """The directory of this machine that is a pod's volume."""
+    claim = ["get", "pvc", f"data-{pod}", "-n", NAMESPACE, "-o", "jsonpath={.spec.volumeName}"]
+    return deployment.sandbox.volumes / deployment.kubectl(*claim)
+
+
+@dataclass(frozen=True)
+class Failover:
+    """What a writer saw of it."""
+
+    seconds: float
+    """From the last write that was answered to the next one."""
+    acknowledged: int
+    """Writes that `WAIT 1` said are in two places."""
+    lost: int
+    """Of those."""
+
+
+def fail_over(deployment: Deployment, pods: Sequence[str], round_: str = "") -> Failover:
+    """Takes a master away under a writer until another takes over, and gives it back."""
+    before = nodes(deployment, pods)
+    lost = next(pod for pod, node in before.items() if not node.master)
+    tag = tag_of(before[lost].slots) + round_
+    hosts = [host_of(lost), *(host_of(pod) for pod in pods if pod != lost)]
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(_run, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
+
+        def begun() -> None:
+            assert read(deployment, [f"{tag}9"], [lost])[lost][f"{tag}9"].said == "9"
+
+        seconds_until(begun)
+        with away(deployment, lost):
+            seen = writing.result()
+    survivor = next(pod for pod in pods if pod != lost)
+    written = {f"{tag}{number}": str(number) for number in seen["acknowledged"]}
+    kept = read(deployment, written, [survivor])[survivor]
+    return Failover(
+        seconds=seen["outage"],
+        acknowledged=len(written),
+        lost=sum(kept[key].said != value for key, value in written.items()),
+    )
+
+
+def _run(deployment: Deployment, program: str, **given: Any) -> Any:
+    target = ["exec", "-i", "-n", NAMESPACE, "deployment/ado-dashboard", "--"]
+    told = json.dumps({"password": redis_password(deployment), **given})
+    return json.loads(deployment.kubectl(*target, "python3", "-c", program, given=told))

@@ -1,0 +1,242 @@
+"""What Redis survives: first three masters, then a replica of each, then three masters again."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from sandbox.paths import Sandbox
+from tests.cluster.data import redis_password
+from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.redis_cluster import (
+    KEYS,
+    LONGEST_FAILOVER,
+    SIX,
+    THREE,
+    assert_whole,
+    away,
+    create,
+    directory_of,
+    fail_over,
+    host_of,
+    nodes,
+    read,
+    restart,
+    seconds_until,
+    settings,
+    slot_of,
+    tag_of,
+    tell,
+    with_replicas,
+    write,
+)
+from tests.cluster.reliability import record
+
+NOTHING_TO_DO = "create.sh: the cluster is whole; nothing to do\nexit code 0\n"
+AT_ONCE = 1.0
+"""Seconds: much less than any timeout that a client could have."""
+NEW_CLIENT = """
+import json, sys
+from redis.cluster import ClusterNode, RedisCluster
+given = json.load(sys.stdin)
+nodes = [ClusterNode(*each) for each in given["nodes"]] or None
+client = RedisCluster.from_url(given["url"], startup_nodes=nodes, decode_responses=True)
+print(client.get(given["key"]))
+"""
+CUT = r"""
+mkdir -p /tmp/cut
+cat >/tmp/cut/redis-cli <<END
+#!/bin/sh
+case "\$*" in
+*" -e "*) rm /tmp/cut/once || exit 1 ;;
+esac
+exec $(command -v redis-cli) "\$@"
+END
+chmod +x /tmp/cut/redis-cli
+touch /tmp/cut/once
+"""
+CUTTING = "/tmp/cut:$PATH"  # noqa: S108 - the pod's own
+"""A `redis-cli` that tells a node one thing, and then fails: so create.sh is cut off there."""
+
+
+@pytest.fixture(scope="module")
+def three(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The dev stack with three masters that answer when a write is on disk, and keys in them."""
+    deployment = Deployment(cluster, tmp_path_factory.mktemp("redis"))
+    deployment.up(settings(0))
+    write(deployment, KEYS)
+    yield deployment
+    deployment.reset()
+
+
+@pytest.fixture(scope="module")
+def six(three: Deployment) -> Iterator[Deployment]:
+    """The same with a replica of each master; afterwards three masters, as docs/data.md says."""
+    before = three.pods("redis")
+    began = time.monotonic()
+    with with_replicas(three):
+        record("Redis gets replicas", seconds=time.monotonic() - began)
+        assert before < three.pods("redis"), "the old nodes were restarted"
+        yield three
+
+
+class TestCreate:
+    def test_run_again_it_changes_nothing(self, three: Deployment) -> None:
+        before = nodes(three, THREE)
+        assert create(three, 0) == NOTHING_TO_DO
+        assert nodes(three, THREE) == before
+        assert_whole(three, THREE, KEYS)
+
+    def test_cut_off_after_each_of_its_steps_the_next_one_goes_on(self, three: Deployment) -> None:
+        claims = [f"data-{pod}" for pod in THREE]
+        three.kubectl("delete", "pvc", *claims, "-n", NAMESPACE, "--wait=false")
+        restart(three, *THREE)
+        assert {len(node.slots) for node in nodes(three, THREE).values()} == {0}
+        # The applications must write nothing yet: where there are keys no slots are given out.
+        tell(three, THREE, "config set cluster-require-full-coverage yes")
+        endings: list[str] = []
+        while "exit code 0\n" not in endings:
+            assert three.shell(CUT, "redis-0") == ""
+            endings.append(create(three, 0, CUTTING).splitlines(keepends=True)[-1])
+            assert len(endings) < 10, endings
+        # Two nodes met the first, three got slots; the last of these was not cut off.
+        assert endings == [*(["exit code 1\n"] * 4), "exit code 0\n"]
+        shares = [range(5461), range(5461, 10922), range(10922, 16384)]
+        assert [node.slots for node in nodes(three, THREE).values()] == shares
+        tell(three, THREE, "config set cluster-require-full-coverage no")
+        write(three, KEYS)
+        seconds_until(lambda: assert_whole(three, THREE, KEYS))
+        three.wait_until_ready()
+
+
+class TestThreeMasters:
+    def test_a_node_that_is_lost_takes_its_keys_alone_and_brings_them_back(
+        self, three: Deployment
+    ) -> None:
+        lost = nodes(three, THREE)["redis-1"].slots
+        survivors = ["redis-0", "redis-2"]
+        with away(three, "redis-1"):
+            for answers in read(three, KEYS, survivors).values():
+                for key, answer in answers.items():
+                    said = "unreachable" if slot_of(key) in lost else KEYS[key]
+                    assert answer.said == said, f"{key}: {answer}"
+                    assert answer.seconds < AT_ONCE, f"{key}: {answer}"
+            began = time.monotonic()
+        seconds_until(lambda: assert_whole(three, THREE, KEYS))
+        record("Redis loses a node of three", seconds=time.monotonic() - began, lost_keys=0)
+
+    @pytest.mark.parametrize("seeds", [[], ["redis-1", "redis-0", "redis-2"]])
+    def test_a_client_starts_while_a_seed_is_away(
+        self, seeds: list[str], three: Deployment
+    ) -> None:
+        lost = nodes(three, THREE)["redis-1"].slots
+        key = next(key for key in KEYS if slot_of(key) not in lost)
+        password = redis_password(three)
+        given = {
+            "url": f"redis://:{quote(password, safe='')}@redis:6379/0",
+            "nodes": [(host_of(pod), 6379) for pod in seeds],
+            "key": key,
+        }
+        target = ["exec", "-i", "-n", NAMESPACE, "deployment/ado-dashboard", "--"]
+        with away(three, "redis-1"):
+            printed = three.kubectl(*target, "python3", "-c", NEW_CLIENT, given=json.dumps(given))
+        assert printed.strip() == KEYS[key]
+        seconds_until(lambda: assert_whole(three, THREE, KEYS))
+
+    def test_half_a_command_at_the_end_of_the_log_is_cut_off(self, three: Deployment) -> None:
+        last = f"{tag_of(nodes(three, THREE)['redis-1'].slots)}last"
+        write(three, {last: "written"})
+        with away(three, "redis-1"):
+            logs = directory_of(three, "redis-1") / "appendonlydir"
+            log = max(logs.glob("*.incr.aof"), key=lambda file: file.stat().st_mtime)
+            # In the middle of this command: after it, the applications may have written too.
+            with log.open("r+b") as file:
+                file.truncate(log.read_bytes().rindex(last.encode()) + 2)
+        said = three.kubectl("logs", "redis-1", "-n", NAMESPACE)
+        assert re.search(r"short read while loading the AOF file", said), said
+        assert read(three, [last], ["redis-1"])["redis-1"][last].said == "None"
+        seconds_until(lambda: assert_whole(three, THREE, KEYS))
+        record("Redis has half a command at the end of its log", lost_keys=1)
+
+    def test_all_restarted_at_once_with_new_addresses_they_find_each_other(
+        self, three: Deployment
+    ) -> None:
+        before = nodes(three, THREE)
+        began = time.monotonic()
+        restart(three, *THREE)
+        healed = seconds_until(lambda: assert_whole(three, THREE, KEYS))
+        whole = time.monotonic() - began
+        after = nodes(three, THREE)
+        assert not [pod for pod in THREE if after[pod].address == before[pod].address]
+        assert [after[pod].id for pod in THREE] == [before[pod].id for pod in THREE]
+        record("Redis gets new addresses", seconds=whole, seconds_from_start=healed, lost_keys=0)
+
+    def test_they_find_each_other_while_one_is_missing(self, three: Deployment) -> None:
+        lost = nodes(three, THREE)["redis-1"].slots
+        there = ["redis-0", "redis-2"]
+        kept = {key: value for key, value in KEYS.items() if slot_of(key) not in lost}
+
+        def found() -> None:
+            for pod, answers in read(three, kept, there).items():
+                said = {key: answer.said for key, answer in answers.items()}
+                assert said == kept, f"{pod}: {said}"
+
+        places = three.nodes_of("redis")
+        own = [places[pod] for pod in there]
+        assert places["redis-1"] not in own, f"a node holds two: {places}"
+        with away(three, "redis-1"):
+            three.kubectl("uncordon", *own)
+            restart(three, *there)
+            healed = seconds_until(found)
+        record("Redis gets new addresses while a node is missing", seconds_from_start=healed)
+        seconds_until(lambda: assert_whole(three, THREE, KEYS))
+
+
+class TestReplicas:
+    def test_new_nodes_become_replicas_and_no_key_is_lost(self, six: Deployment) -> None:
+        found = nodes(six, SIX)
+        assert [found[pod].master for pod in SIX] == ["", "", "", *(found[p].id for p in THREE)]
+        assert_whole(six, SIX, KEYS)
+
+    def test_a_master_that_is_lost_is_replaced_and_no_confirmed_write_is_lost(
+        self, six: Deployment
+    ) -> None:
+        seen = fail_over(six, SIX)
+        record(
+            "Redis loses a master",
+            seconds=seen.seconds,
+            confirmed_writes=seen.acknowledged,
+            lost_writes=seen.lost,
+        )
+        assert seen.acknowledged > 0
+        assert seen.lost == 0
+        assert seen.seconds < LONGEST_FAILOVER
+        seconds_until(lambda: assert_whole(six, SIX, KEYS))
+
+    def test_create_leaves_exchanged_roles_alone(self, six: Deployment) -> None:
+        before = nodes(six, SIX)
+        if not any(before[pod].master for pod in THREE):
+            fail_over(six, SIX, "again")
+            before = nodes(six, SIX)
+        assert create(six, 1) == NOTHING_TO_DO
+        assert nodes(six, SIX) == before
+
+    def test_a_lost_volume_is_filled_by_one_command(self, six: Deployment) -> None:
+        lost = next(pod for pod, node in nodes(six, SIX).items() if node.master)
+        old = nodes(six, SIX)[lost].id
+        six.kubectl("delete", "pvc", f"data-{lost}", "-n", NAMESPACE, "--wait=false")
+        restart(six, lost)
+        assert create(six, 1).endswith("exit code 0\n")
+        tell(six, SIX, f"cluster forget {old}")
+        assert nodes(six, SIX)[lost].master
+        seconds_until(lambda: assert_whole(six, SIX, KEYS))
+
+    def test_all_six_restarted_at_once_find_each_other(self, six: Deployment) -> None:
+        restart(six, *SIX)
+        healed = seconds_until(lambda: assert_whole(six, SIX, KEYS))
+        record("Redis with replicas gets new addresses", seconds_from_start=healed, lost_keys=0)
