@@ -9,12 +9,13 @@ READY := .venv/ready
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  STACK=dev|prod            which stack, for up, preview, status, picture and destroy'
+	@echo '  DIFF=1                    every detail, for preview'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
 	@$(RUN) -m sandbox.stack up --stack $(STACK)
 
 preview: $(READY) ## what `make up` would change
-	@$(RUN) -m sandbox.stack preview --stack $(STACK)
+	@$(RUN) -m sandbox.stack preview --stack $(STACK) $(if $(DIFF),--diff)
 
 status: $(READY) ## every tier as it runs
 	@$(RUN) -m sandbox.stack status --stack $(STACK)
@@ -43,11 +44,11 @@ lint: $(READY) ## style and types
 	@.venv/bin/basedpyright
 
 # The tools, in a virtual environment of the checkout's own; made anew when the pins change.
-$(READY): requirements.txt requirements-dev.txt
+$(READY): requirements.txt requirements-ops.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo 'Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …' >&2; exit 1; }
 	@echo 'Installing the Python packages into .venv (once, about a minute)'
 	@$(PYTHON) -m venv .venv
 	@$(RUN) -m pip install --quiet --disable-pip-version-check \
-		-r requirements.txt -r requirements-dev.txt
+		-r requirements.txt -r requirements-ops.txt -r requirements-dev.txt
 	@touch $@

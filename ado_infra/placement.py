@@ -12,6 +12,8 @@ from ado_infra.kit.labels import Identity
 from ado_infra.settings import ImageSettings, ImageVersion
 
 APPLICATION: Final = "ado"
+KUBERNETES: Final = ImageVersion(tag="v1.37.2")
+"""Version of the Kubernetes project's own images; any of the last few releases would do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,3 +53,7 @@ class Placement:
     def official_image(self, name: str, version: ImageVersion) -> str:
         """Reference of an official image."""
         return version.reference(f"{self.images.mirror}/{name}")
+
+    def kubernetes_image(self, name: str) -> str:
+        """Reference of one of the Kubernetes project's images."""
+        return KUBERNETES.reference(f"{self.images.kubernetes}/{name}")

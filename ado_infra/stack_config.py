@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final, get_args, get_origin
@@ -229,7 +230,12 @@ def _describe(error: ErrorDetails, rooms: Mapping[str, Any]) -> str:
     if not location:  # a rule between rooms names its keys itself
         return reason
     if location[-1] == "[key]":
-        return f"ado:{_dotted(location[:-1])} is no possible name: {reason}"
+        *parents, key, _ = location
+        remove = shlex.quote(f"ado:{_dotted(parents)}[{json.dumps(key)}]")
+        return (
+            f"ado:{_dotted(location[:-1])} is no possible name: {reason}; rename it in the stack's "
+            f"file, or remove it\n    pulumi config rm --path {remove}"
+        )
     path = "ado:" + _dotted(location)
     if error["type"] == "extra_forbidden":
         *parents, key = location

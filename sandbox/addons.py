@@ -89,7 +89,7 @@ def monitoring_crds() -> Sequence[Path]:
     """The Prometheus operator's CRDs, one file each, from the cache or its Go module."""
     directory = cache_dir() / "manifests" / f"prometheus-operator-{OPERATOR_CRDS.version}"
     if not directory.exists():
-        with locked(directory.with_suffix(".lock"), lambda: None):
+        with locked(directory.with_suffix(".lock")):
             if not directory.exists():  # nor made meanwhile by whoever held the lock
                 _copy_crds(directory)
     return sorted(directory.iterdir())

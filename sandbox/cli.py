@@ -1,4 +1,4 @@
-"""The command line: `python -m sandbox up|down|status|kubeconfig|logs`."""
+"""The command line: `python -m sandbox up|down|status|kubeconfig|kubectl|logs`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import cluster, errors, machine, network, programs
+from sandbox import cluster, errors, kubectl, machine, network, programs
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import State
+from sandbox.record import link_url
 
 NOT_RUNNING = 3
 """Exit code of `status`, as init scripts have it."""
@@ -90,11 +91,14 @@ def status(
 @app.command()
 def kubeconfig(name: Name = "default") -> None:
     """Print the path of the administrator's kubeconfig."""
-    machine.require_root()
-    path = Sandbox(name).kubeconfig
-    if not path.exists():
-        raise SandboxError(f"Sandbox {name} has no kubeconfig; start it: {_command('up', name)}")
-    typer.echo(path)
+    typer.echo(_with_kubeconfig(name).kubeconfig)
+
+
+# Options behind the first word are kubectl's.
+@app.command(name="kubectl", context_settings={"allow_interspersed_args": False})
+def run_kubectl(arguments: list[str], name: Name = "default") -> None:
+    """Run kubectl on the sandbox, as its administrator: `kubectl get pods -A`."""
+    kubectl.become(_with_kubeconfig(name), arguments)
 
 
 @app.command()
@@ -131,6 +135,14 @@ def _command(command: str, name: str) -> str:
     return f".venv/bin/python -m sandbox {command}{option}"
 
 
+def _with_kubeconfig(name: str) -> Sandbox:
+    machine.require_root()
+    sandbox = Sandbox(name)
+    if not sandbox.kubeconfig.exists():
+        raise SandboxError(f"Sandbox {name} has no kubeconfig; start it: {_command('up', name)}")
+    return sandbox
+
+
 def _show(seen: cluster.Status) -> None:
     console = Console()
     if not seen.exists:
@@ -142,7 +154,7 @@ def _show(seen: cluster.Status) -> None:
         highlight=False,
     )
     for name, port in seen.links.items():
-        console.print(f"  {name}: http://127.0.0.1:{port}", highlight=False)
+        console.print(f"  {name}: {link_url(name, port)}", highlight=False)
     table = Table("Node", "Ready", box=None)
     for node in seen.nodes:
         table.add_row(node.name, "yes" if node.ready else "[red]no[/red]")

@@ -206,8 +206,9 @@ def containerd_sockets(sandbox: Sandbox) -> list[Path]:
 
 
 def _alone(sandbox: Sandbox, console: Console) -> AbstractContextManager[Path]:
-    def waiting() -> None:
-        console.print(f"Waiting for another command on sandbox {sandbox.name} to end …")
+    def waiting(holder: str) -> None:
+        line = f"Waiting for {holder} to end …"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     return locked(RUNTIME_ROOT / f"{sandbox.name}.lock", waiting)
 

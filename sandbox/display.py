@@ -1,6 +1,7 @@
-"""What the engine does, as lines that stay and one that moves.
+"""What the engine does or plans, as lines that stay and one that moves.
 
 A line for every object once it is done, and below them, on a terminal, what is being waited for.
+Of properties only the paths are shown: a value may be secret.
 """
 
 from __future__ import annotations
@@ -23,13 +24,26 @@ _DONE: Final = {
     "delete": "[red]- deleted[/red]",
     "delete-replaced": "[red]- deleted[/red]",
 }
+_PLANNED: Final = {  # what is replaced is deleted too: one line is enough
+    "create": "[green]+ create[/green]",
+    "update": "[yellow]~ update[/yellow]",
+    "create-replacement": "[magenta]± replace[/magenta]",
+    "delete": "[red]- delete[/red]",
+}
 
 
 class Display:
-    """Prints the events of one run of the engine; a context manager."""
+    """Prints the events of one run of the engine; a context manager.
 
-    def __init__(self, console: Console) -> None:
+    Of a preview (`planned`) it prints every resource that the engine counts, and the paths that
+    would change.
+    """
+
+    def __init__(self, console: Console, *, planned: bool = False) -> None:
         self._console = console
+        self._planned = planned
+        self._words = _PLANNED if planned else _DONE
+        self._hidden = ("pulumi:providers:",) if planned else ("pulumi:", "ado:")
         self._started: dict[str, float] = {}
         self._waiting: dict[str, str] = {}
         self._status: Status | None = None
@@ -54,7 +68,7 @@ class Display:
         """Takes in one event of the engine."""
         if event.resource_pre_event:
             step = event.resource_pre_event.metadata
-            if str(step.op.value) in _DONE:
+            if str(step.op.value) in self._words:
                 self._started[step.urn] = time.monotonic()
                 self._waiting[step.urn] = _title(step)
         elif event.res_outputs_event:
@@ -70,12 +84,14 @@ class Display:
     def _finish(self, step: events.StepEventMetadata) -> None:
         self._waiting.pop(step.urn, None)
         started = self._started.pop(step.urn, None)
-        if started is None or step.type.startswith(("pulumi:", "ado:")):
+        if started is None or step.type.startswith(self._hidden):
             return
         seconds = time.monotonic() - started
-        took = f" [dim]({seconds:.1f} s)[/dim]" if seconds >= 1 else ""
-        done = _DONE[str(step.op.value)]
-        self._console.print(f"  {done} {escape(_title(step))}{took}")
+        more = f" [dim]({seconds:.1f} s)[/dim]" if seconds >= 1 else ""
+        if self._planned:
+            more = escape(_changed_paths(step))
+        word = self._words[str(step.op.value)]
+        self._console.print(f"  {word} {escape(_title(step))}{more}")
 
     def _say(self, diagnostic: events.DiagnosticEvent) -> None:
         message = plain(diagnostic.message)
@@ -93,6 +109,11 @@ class Display:
             width = max(20, self._console.width - 16)
             line = escape(waiting[:width])
             self._status.update(f"[dim]{elapsed // 60}:{elapsed % 60:02d}[/dim] {line}")
+
+
+def _changed_paths(step: events.StepEventMetadata) -> str:
+    paths = sorted(step.detailed_diff or step.diffs or ())
+    return f": {', '.join(paths)}" if paths else ""
 
 
 def _title(step: events.StepEventMetadata) -> str:

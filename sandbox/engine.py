@@ -33,7 +33,7 @@ from sandbox.tools import PULUMI, Report, ensure
 _UNTOUCHED: Final = (events.OpType.SAME, events.OpType.REFRESH, events.OpType.READ)
 
 OnEvent = Callable[[events.EngineEvent], None]
-OnOutput = Callable[[str], None]
+Result = automation.PreviewResult | automation.UpResult | automation.DestroyResult
 
 
 @dataclass
@@ -46,6 +46,7 @@ class Outcome:
         touched: URN → operation of every resource that was, or would be, changed.
         errors: What the engine and the program said of what went wrong, without duplicates.
         objects: Resource inputs by URN as they were planned; they may hold secrets.
+        text: What the engine printed: of a preview, every detail; secrets are blotted out.
     """
 
     succeeded: bool = False
@@ -53,6 +54,7 @@ class Outcome:
     touched: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     objects: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    text: str = ""
 
     @property
     def changed(self) -> int:
@@ -120,22 +122,13 @@ class Engine:
         """The copies of the project and stack files."""
         return self._sandbox.pulumi / "project" / self._name
 
-    def preview(
-        self,
-        on_event: OnEvent | None = None,
-        on_output: OnOutput | None = None,
-        *,
-        refresh: bool = True,
-    ) -> Outcome:
+    def preview(self, on_event: OnEvent | None = None, *, refresh: bool = True) -> Outcome:
         """What `up` would change, with every planned object; changes nothing.
 
         Without `refresh` it trusts the state instead of looking at the cluster.
         """
         return self._run(
-            lambda see: self._stack.preview(
-                on_event=see, on_output=on_output, diff=True, refresh=refresh
-            ),
-            on_event,
+            lambda see: self._stack.preview(on_event=see, diff=True, refresh=refresh), on_event
         )
 
     def mend(self) -> None:
@@ -208,23 +201,31 @@ class Engine:
     def _alone(self) -> AbstractContextManager[Path]:
         return files.locked(self._sandbox.pulumi / "lock", _say_waiting)
 
-    def _run(self, command: Callable[[OnEvent], object], on_event: OnEvent | None) -> Outcome:
+    def _run(self, command: Callable[[OnEvent], Result], on_event: OnEvent | None) -> Outcome:
         outcome = Outcome()
+        failures: list[BaseException] = []
 
         def see(event: events.EngineEvent) -> None:
-            outcome.see(event)
-            if on_event:
-                on_event(event)
+            # Called in the thread that drains the engine's events: if it died, the engine would
+            # wait for ever, and with it everybody who waits for the lock.
+            try:
+                outcome.see(event)
+                if on_event and not failures:
+                    on_event(event)
+            except BaseException as failure:  # noqa: BLE001 - raised below
+                failures.append(failure)
 
         with self._alone():
             self._clear_stale_locks()
             try:
-                command(see)
+                outcome.text = command(see).stdout
             except automation.errors.CommandError as failed:
                 if not outcome.errors:
                     outcome.errors.append(plain(str(failed)))
             else:
                 outcome.succeeded = True
+        if failures:
+            raise failures[0]
         return outcome
 
     def _select(self) -> automation.Stack:
@@ -304,5 +305,5 @@ def plain(message: str) -> str:
     return re.sub(r"<\{%.*?%\}>", "", message).strip()
 
 
-def _say_waiting() -> None:
-    print("Another deployment to this sandbox is running; waiting for it to end.")
+def _say_waiting(holder: str) -> None:
+    print(f"Waiting for {holder} to end.", file=sys.stderr)  # stdout may be JSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -13,7 +14,24 @@ class SandboxError(Exception):
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run a command line; a user's mistake is a message and exit code 1, never a traceback."""
+    """Run a command line; a user's mistake is a message and exit code 1, never a traceback.
+
+    Where nobody reads what it prints (`| head`) it ends in silence, as by SIGPIPE.
+    """
+    try:
+        try:
+            _run(command)
+        finally:
+            sys.stdout.flush()  # when the interpreter does it, it is too late to be silent
+    except (BrokenPipeError, SystemExit) as ended:
+        # rich and typer exit by themselves when they meet a broken pipe, with code 1.
+        if not any(isinstance(e, BrokenPipeError) for e in (ended, ended.__context__)):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _run(command: Callable[[], object]) -> None:
     try:
         command()
     except SandboxError as error:

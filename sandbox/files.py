@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,20 +22,30 @@ def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
 
 
 @contextmanager
-def locked(path: Path, waiting: Callable[[], None]) -> Generator[Path]:
+def locked(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Generator[Path]:
     """Hold an exclusive lock on a file during the block, which may delete the file.
 
-    `waiting` is called once when somebody else holds it.
+    `waiting` is called once when somebody else holds it, with the command and pid that do.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with path.open("a") as handle:
+        with path.open("a+") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                waiting()
+                handle.seek(0)
+                waiting(handle.read() or "another command")
                 fcntl.flock(handle, fcntl.LOCK_EX)
             # Its last holder may have deleted the file: then this lock keeps nobody out.
             if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+                handle.truncate(0)
+                handle.write(f"`{_command()}` (pid {os.getpid()})")
+                handle.flush()
                 yield path
                 return
+
+
+def _command() -> str:
+    """How this process was called, without the interpreter."""
+    words = sys.orig_argv
+    return " ".join(words[words.index("-m") + 1 :] if "-m" in words else sys.argv)

@@ -1,7 +1,8 @@
 """Container images without a registry: built here once, imported into each node's containerd.
 
-Three cached steps, each under the hash of its recipe: a Debian base (see `debian`), the pause
-image taken out of it, and the platform's images, thin layers over it (a second). A node is told
+Cached steps, each under the hash of its recipe: a Debian base (see `debian`), the pause image
+taken out of it, the platform's images, thin layers over it (a second), and images of one program
+of the sandbox's own tools, as the official ones are. A node is told
 the very references that a stack names, so the kubelet finds every image and pulls none.
 """
 
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sandbox import debian, oci, recipes
+from sandbox import debian, oci, recipes, tools
 from sandbox.errors import SandboxError
 from sandbox.tools import Report
 
@@ -48,6 +49,9 @@ DATABASE_CONFIG: dict[str, Any] = {
     "Env": [f"PATH=/usr/lib/postgresql/{debian.POSTGRESQL}/bin:/usr/bin:/bin", "LANG=C.UTF-8"]
 }
 """No user, as in the official images: a pod must say that it does not run as root."""
+
+PROGRAMS = {"kubectl": tools.KUBERNETES}
+"""The official image's name → the module that its one program is built from."""
 
 
 def pause_archive(report: Report) -> Path:
@@ -103,6 +107,23 @@ def platform_archive(report: Report) -> Path:
     return recipes.made("platform", recipe, build)
 
 
+def program_archive(name: str, module: tools.GoModule, report: Report) -> Path:
+    """The archive of an image with one of the sandbox's own tools, and nothing else.
+
+    Raises SandboxError when the program cannot be built.
+    """
+    config = {"Entrypoint": [f"/bin/{name}"], "Env": ["PATH=/bin"]}
+
+    def build(target: Path, scratch: Path) -> None:
+        program = tools.ensure([module], report)[name]
+        layer = scratch / "layer.tar"
+        oci.write_layer(layer, {f"bin/{name}": (program.read_bytes(), 0o755)})
+        image = f"localhost/ado-sandbox/{name}:{module.version}"
+        oci.write_archive(target, [oci.Image(image, config, [layer])])
+
+    return recipes.made(name, [module.version, json.dumps(config)], build)
+
+
 def archive_for(reference: str, report: Report) -> Path:
     """The archive with the image that stands for a reference, built when it is missing.
 
@@ -110,10 +131,12 @@ def archive_for(reference: str, report: Report) -> Path:
     version of a database than there is.
     """
     segment = _last_segment(reference)
+    if segment in PROGRAMS:
+        return program_archive(segment, PROGRAMS[segment], report)
     if segment in DATABASES:
         _require_major(reference, DATABASES[segment][0])
     elif segment not in STANDIN_ROLES:
-        known = ", ".join((*STANDIN_ROLES, *DATABASES))
+        known = ", ".join((*STANDIN_ROLES, *DATABASES, *PROGRAMS))
         raise SandboxError(
             f"The sandbox has no registry and nothing that stands for the image {reference}. "
             f"It knows images whose last path segment is one of: {known}."

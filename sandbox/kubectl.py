@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
+from typing import NoReturn
 
 from sandbox import tools
 from sandbox.errors import SandboxError
@@ -31,16 +33,11 @@ def attempt(
 
     Raises SandboxError when it takes longer than DEADLINE.
     """
-    kubectl = tools.ensure((tools.KUBERNETES,), lambda _: None)["kubectl"]
-    environment = os.environ | {
-        "KUBECONFIG": str(sandbox.kubeconfig),
-        "KUBECACHEDIR": str(sandbox.state / "kubectl-cache"),
-    }
     try:
         return subprocess.run(
-            [str(kubectl), *arguments],
+            [_program(), *arguments],
             input=standard_input,
-            env=environment,
+            env=_environment(sandbox),
             capture_output=True,
             text=True,
             check=False,
@@ -49,3 +46,20 @@ def attempt(
     except subprocess.TimeoutExpired:
         command = " ".join(arguments[:2])
         raise SandboxError(f"kubectl {command} did not end within {DEADLINE:.0f} s.") from None
+
+
+def become(sandbox: Sandbox, arguments: Sequence[str]) -> NoReturn:
+    """End this program and be kubectl instead, with its terminal and signals."""
+    program = _program()
+    os.execve(program, [program, *arguments], _environment(sandbox))  # noqa: S606 - no shell
+
+
+def _program() -> str:
+    return str(tools.ensure((tools.KUBERNETES,), lambda _: None)["kubectl"])
+
+
+def _environment(sandbox: Sandbox) -> dict[str, str]:
+    return os.environ | {
+        "KUBECONFIG": str(sandbox.kubeconfig),
+        "KUBECACHEDIR": str(sandbox.state / "kubectl-cache"),
+    }

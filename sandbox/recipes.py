@@ -26,7 +26,7 @@ def made(kind: str, recipe: Sequence[str], build: Callable[[Path, Path], None]) 
     directory.mkdir(exist_ok=True)
     cached = directory / f"{kind}-{version(recipe)}.tar"
     if not cached.exists():
-        with locked(directory / f"{kind}.lock", lambda: None):
+        with locked(directory / f"{kind}.lock"):
             if not cached.exists():
                 scratch = directory / f"{kind}.partial"
                 shutil.rmtree(scratch, ignore_errors=True)  # an interrupted build's

@@ -68,6 +68,11 @@ def with_usable_ports(record: Record) -> Record:
     return replace(record, links=links)
 
 
+def link_url(name: str, port: int) -> str:
+    """What a published link is opened with: a name that ends in `-ws` is a WebSocket's."""
+    return f"{'ws' if name.endswith('-ws') else 'http'}://127.0.0.1:{port}"
+
+
 def api_target() -> str:
     """Where the API server answers inside the sandbox."""
     return f"{FABRIC_ADDRESS}:{control_plane.API_PORT}"

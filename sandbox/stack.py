@@ -6,6 +6,9 @@ user does: by its stack files, by what the engine plans, and by what runs in the
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -26,6 +29,7 @@ from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
+from sandbox.record import link_url
 from sandbox.tiers import Platform
 
 CHECKOUT = Path(__file__).parents[1]
@@ -63,6 +67,7 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
     cluster.up(sandbox, None, console)
     with _engine(sandbox, stack, project, console) as engine:
         _refuse_beside(engine.other_deployed_stacks(), stack)
+        _refuse_another_primary(sandbox, stack, project)
         with step(console, f"Planning stack {stack}"):
             engine.mend()
             plan = _checked(engine.preview(), stack)
@@ -78,11 +83,24 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
 
 
 @app.command()
-def preview(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
-    """Show what `up` would change, in every detail; change nothing."""
+def preview(
+    stack: Stack = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help="In every detail.")] = False,
+) -> None:
+    """Show what `up` would change; change nothing."""
     console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, project, console) as engine:
-        _checked(engine.preview(on_output=typer.echo), stack)
+    with (
+        _engine(sandbox, stack, project, console) as engine,
+        Display(console, planned=True) as display,
+    ):
+        plan = _checked(engine.preview(None if diff else display.see), stack)
+    if diff:
+        typer.echo(plan.text)
+    else:
+        console.print(_summary(plan, nothing="Nothing would change", otherwise="Planned"))
 
 
 @app.command()
@@ -96,7 +114,7 @@ def status(
     """Show every tier: pods, version, endpoints, autoscaler; exit code 0 if all are Ready."""
     console, sandbox = _console(stderr=as_json), _running(name)
     platform, missing = _seen(sandbox, stack, project, console)
-    links = {link: _url(link, port) for link, port in cluster.status(sandbox).links.items()}
+    links = {link: link_url(link, port) for link, port in cluster.status(sandbox).links.items()}
     if as_json:
         typer.echo(shown.as_json(platform, missing, links))
     else:
@@ -195,9 +213,30 @@ def _refuse_beside(others: set[str], stack: str) -> None:
         )
 
 
+def _refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None:
+    """Asks the operator's command what it advises to ask before every deployment."""
+    command = ["-m", "ado_infra.ops", "postgres", "status", "--check", "--stack", stack]
+    done = subprocess.run(
+        [sys.executable, *command, "--context", sandbox.context],
+        cwd=project,
+        env=os.environ | {"KUBECONFIG": str(sandbox.kubeconfig), "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SandboxError(done.stderr.strip())
+
+
 def _checked(outcome: Outcome, stack: str) -> Outcome:
     if not outcome.succeeded:
-        raise SandboxError("\n".join([*outcome.errors, f"Stack {stack}: nothing was changed."]))
+        told = [*outcome.errors, f"Stack {stack}: nothing was changed."]
+        if any("pulumi " in error for error in outcome.errors):
+            told.append(
+                f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml; instead of "
+                "`pulumi up`, run the same command again."
+            )
+        raise SandboxError("\n".join(told))
     return outcome
 
 
@@ -219,11 +258,14 @@ def _deploy(engine: Engine, console: Console) -> None:
         outcome = engine.up(display.see)
     if not outcome.succeeded:
         raise SandboxError("\n".join([*outcome.errors, "The deployment failed; see above."]))
+    console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
+
+
+def _summary(outcome: Outcome, nothing: str, otherwise: str) -> str:
     if not outcome.changed:
-        console.print(f"Nothing to change: {outcome.changes.get('same', 0)} resources are as said.")
-        return
+        return f"{nothing}: {outcome.changes.get('same', 0)} resources are as said."
     changes = ", ".join(f"{count} {operation}" for operation, count in outcome.changes.items())
-    console.print(f"Deployed: {changes}.")
+    return f"{otherwise}: {changes}."
 
 
 def publish(
@@ -236,11 +278,7 @@ def publish(
         "dashboard": (outputs["dashboardService"], "http"),
     }
     targets = rollout.endpoints(connection, outputs["namespace"], services)
-    return {name: _url(name, port) for name, port in cluster.publish(sandbox, targets).items()}
-
-
-def _url(link: str, port: int) -> str:
-    return f"{'ws' if link.endswith('-ws') else 'http'}://127.0.0.1:{port}"
+    return {name: link_url(name, port) for name, port in cluster.publish(sandbox, targets).items()}
 
 
 if __name__ == "__main__":

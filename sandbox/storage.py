@@ -2,7 +2,8 @@
 
 `python -m sandbox.storage KUBECONFIG DIRECTORY` watches claims of the class `sandbox`. When the
 scheduler has chosen a node for a claim's pod, it makes a directory and a `local` volume bound to
-that node; when a volume is released, it deletes both. Sizes are promised, not enforced.
+that node; when a volume is released, it deletes both. Sizes are promised, not enforced, so that a
+claim that grows needs a larger promise and nothing else.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def storage_class() -> dict[str, Any]:
         },
         "provisioner": PROVISIONER,
         "reclaimPolicy": "Delete",
+        "allowVolumeExpansion": True,
         "volumeBindingMode": "WaitForFirstConsumer",
     }
 
@@ -70,6 +72,16 @@ def volume_for(claim: dict[str, Any], directory: Path) -> dict[str, Any] | None:
     }
 
 
+def grown_size(claim: dict[str, Any]) -> str | None:
+    """The size that a claim of ours asks for beyond the one it has; None when it has it."""
+    spec, status = claim["spec"], claim.get("status") or {}
+    if spec.get("storageClassName") != CLASS or status.get("phase") != "Bound":
+        return None
+    # As text: the API server writes both in one way, and lets no claim ask for less than it has.
+    wanted: str = spec["resources"]["requests"]["storage"]
+    return wanted if wanted != status["capacity"]["storage"] else None
+
+
 def is_released(volume: dict[str, Any]) -> bool:
     """Whether a PersistentVolume is ours and to be deleted with its data."""
     return (
@@ -87,9 +99,11 @@ class Provisioner:
         self._directory = directory
 
     def on_claim(self, claim: dict[str, Any]) -> None:
-        """Give a claim the volume it waits for."""
+        """Give a claim the volume, or the size, that it waits for."""
         from kubernetes.client import ApiException  # noqa: PLC0415
 
+        if size := grown_size(claim):
+            self._grow(claim, size)
         volume = volume_for(claim, self._directory)
         if volume is None:
             return
@@ -102,6 +116,14 @@ class Provisioner:
         except ApiException as error:
             if error.status != 409:  # made already, and not bound yet
                 raise
+
+    def _grow(self, claim: dict[str, Any], size: str) -> None:
+        metadata, larger = claim["metadata"], {"capacity": {"storage": size}}
+        self._core.patch_persistent_volume(claim["spec"]["volumeName"], {"spec": larger})
+        self._core.patch_namespaced_persistent_volume_claim_status(
+            metadata["name"], metadata["namespace"], {"status": larger}
+        )
+        log.info("grew %s to %s", metadata["name"], size)
 
     def on_volume(self, volume: dict[str, Any]) -> None:
         """Delete a volume whose claim is gone."""

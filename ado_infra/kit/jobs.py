@@ -31,9 +31,11 @@ class JobArgs:
         command: What runs.
         decisive: What makes it another Job, beside image and command.
         timeout: Seconds after which it counts as failed.
+        retries: How often it is tried again when it fails.
         resources: Requests and limits of the container.
         user: uid, gid and fsGroup.
         pull_secret: Name of an existing image pull Secret.
+        service_account: Who it is to the API server, for one that asks it.
         variables: Environment variables that are no secrets.
         secrets: Environment variables read from Secrets.
         files: Volume name → what is read from a ConfigMap or Secret.
@@ -47,8 +49,10 @@ class JobArgs:
     decisive: Mapping[str, str]
     timeout: int
     resources: Resources
+    retries: int = 3
     user: int = DEFAULT_USER
     pull_secret: str | None = None
+    service_account: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
@@ -69,7 +73,7 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
         ),
         spec=JobSpecArgs(
             active_deadline_seconds=args.timeout,
-            backoff_limit=3,
+            backoff_limit=args.retries,
             template=PodTemplateSpecArgs(
                 metadata=ObjectMetaArgs(labels=labels), spec=_pod_spec(args)
             ),
@@ -104,6 +108,8 @@ def _pod_spec(args: JobArgs) -> PodSpecArgs:
         ],
         resources=pods.resource_requirements(args.resources),
         security_context=pods.container_security(),
+        # So that whoever waits for the Job is told why it failed.
+        termination_message_policy="FallbackToLogsOnError",
         volume_mounts=[directory.mount(name) for name, directory in mounted.items()],
     )
     return pods.pod_spec(
@@ -112,4 +118,5 @@ def _pod_spec(args: JobArgs) -> PodSpecArgs:
         user=args.user,
         pull_secret=args.pull_secret,
         restart_policy="Never",  # each try leaves its logs
+        service_account=args.service_account,
     )

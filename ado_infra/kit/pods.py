@@ -1,7 +1,7 @@
 """Pods that pass Pod Security `restricted`, and a little more, without being asked.
 
 Rules: kubernetes.io, "Pod Security Standards". Beyond them: read-only root file system, no
-service-account token, no service environment variables.
+service-account token unless asked, no service environment variables.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import pulumi
 from pulumi_kubernetes.core.v1 import (
     AffinityArgs,
     CapabilitiesArgs,
@@ -86,19 +87,22 @@ def pod_spec(
     affinity: AffinityArgs | None = None,
     grace_period: int | None = None,
     restart_policy: str | None = None,
+    service_account: pulumi.Input[str] | None = None,
 ) -> PodSpecArgs:
     """The hardened pod around a container, with the volumes of what is mounted into it.
 
-    `grace_period`: seconds. What is None is left to Kubernetes.
+    `grace_period`: seconds. `service_account`: who the pod is to the API server; without one it
+    gets no token. What is None is left to Kubernetes.
     """
     return PodSpecArgs(
         affinity=affinity,
-        automount_service_account_token=False,
+        automount_service_account_token=service_account is not None,
         containers=[container],
         enable_service_links=False,
         image_pull_secrets=_pull_secrets(pull_secret),
         restart_policy=restart_policy,
         security_context=pod_security(user),
+        service_account_name=service_account,
         termination_grace_period_seconds=grace_period,
         volumes=[directory.volume(name) for name, directory in mounted.items()],
     )

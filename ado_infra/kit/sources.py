@@ -112,6 +112,30 @@ class ConfigDirectory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LiveDirectory:
+    """All of a ConfigMap that changes under running pods, mounted read-only as a directory.
+
+    The files follow within about a minute (kubernetes.io, "ConfigMaps"); no pod rolls.
+
+    Attributes:
+        config_map: Name of the ConfigMap, taken from the created object so that pods wait for it.
+        path: Absolute path of the directory in the container.
+    """
+
+    config_map: pulumi.Input[str]
+    path: str
+
+    def volume(self, name: str) -> VolumeArgs:
+        """The volume with a file for each key."""
+        source = ConfigMapVolumeSourceArgs(name=self.config_map)
+        return VolumeArgs(name=name, config_map=source)
+
+    def mount(self, name: str) -> VolumeMountArgs:
+        """The mount of that volume."""
+        return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecretDirectory:
     """All of a Secret, mounted read-only as a directory in memory.
 
@@ -138,8 +162,8 @@ class SecretDirectory:
 POD_NAME = PodField(path="metadata.name")
 POD_ADDRESS = PodField(path="status.podIP")
 
-Files: TypeAlias = ConfigFile | ConfigDirectory | SecretDirectory
-"""Whatever is mounted and rolls the pod when it changes."""
+Files: TypeAlias = ConfigFile | ConfigDirectory | SecretDirectory | LiveDirectory
+"""Whatever is mounted from a ConfigMap or Secret; it rolls the pod when it changes, or is live."""
 Variable: TypeAlias = pulumi.Input[str] | PodField
 """The value of an environment variable that is no secret."""
 
@@ -153,7 +177,11 @@ def variable(name: str, value: Variable) -> EnvVarArgs:
 
 def checksums(sources: Mapping[str, SecretKey | Files]) -> dict[str, pulumi.Input[str]]:
     """The annotations that roll a pod when what it reads changes."""
-    return {f"checksum/{name}": source.digest for name, source in sources.items()}
+    return {
+        f"checksum/{name}": source.digest
+        for name, source in sources.items()
+        if not isinstance(source, LiveDirectory)
+    }
 
 
 def base64_data(data: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:

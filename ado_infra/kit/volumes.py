@@ -51,21 +51,26 @@ def unchanged(
     names `setting`, the key they come from, and what to do. `name`: the StatefulSet's.
     """
 
-    def check(spec: Spec) -> str:
+    def check(spec: Spec, namespace: str) -> str:
         claim = spec.volume_claim_templates[0]
         kept = Volume(
             size=claim.spec.resources.requests["storage"],
             storage_class=claim.spec.storage_class_name,
         )
         claims = [f"{claim.metadata.name}-{name}-{ordinal}" for ordinal in range(spec.replicas)]
-        if problem := _difference(kept, volume, name, claims):
+        if problem := _difference(kept, volume, namespace, name, claims):
             raise pulumi.RunError(f"{setting}.{problem}")
         return volume.size
 
-    return stateful_set.spec.apply(check)
+    # Not `Output.all`: it would make plain dicts of them.
+    return stateful_set.metadata.apply(
+        lambda metadata: stateful_set.spec.apply(lambda spec: check(spec, str(metadata.namespace)))
+    )
 
 
-def _difference(kept: Volume, wanted: Volume, name: str, claims: list[str]) -> str | None:
+def _difference(
+    kept: Volume, wanted: Volume, namespace: str, name: str, claims: list[str]
+) -> str | None:
     if kept.storage_class != wanted.storage_class:
         return (
             f"storageClass = {wanted.storage_class}: the volumes of {name} are of class "
@@ -81,16 +86,17 @@ def _difference(kept: Volume, wanted: Volume, name: str, claims: list[str]) -> s
         )
     if after > before:
         return f"size = {wanted.size}: the volumes of {name} have {kept.size}. " + _how_to_grow(
-            name, claims, wanted.size
+            namespace, name, claims, wanted.size
         )
     return None
 
 
-def _how_to_grow(name: str, claims: list[str], size: str) -> str:
+def _how_to_grow(namespace: str, name: str, claims: list[str], size: str) -> str:
+    kubectl = f"kubectl -n {namespace}"
     patch = json.dumps({"spec": {"resources": {"requests": {"storage": size}}}})
     steps = [
-        *(f"kubectl -n NAMESPACE patch pvc {claim} -p '{patch}'" for claim in claims),
-        f"kubectl -n NAMESPACE delete statefulset {name} --cascade=orphan   (its pods run on)",
+        *(f"{kubectl} patch pvc {claim} -p '{patch}'" for claim in claims),
+        f"{kubectl} delete statefulset {name} --cascade=orphan   (its pods run on)",
         "pulumi refresh",
         "pulumi up",
     ]

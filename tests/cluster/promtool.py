@@ -23,7 +23,7 @@ def promtool() -> Path:
     if on_path := shutil.which("promtool"):
         return Path(on_path)
     target = cache_dir() / "tools" / "promtool-debian" / "promtool"
-    with locked(target.parent.with_suffix(".lock"), lambda: None):
+    with locked(target.parent.with_suffix(".lock")):
         if not target.exists():
             _unpack(target)
     return target

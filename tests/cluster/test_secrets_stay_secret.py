@@ -132,12 +132,13 @@ def test_no_volume_holds_a_secret(canaries: Deployment) -> None:
 def test_no_preview_or_export_shows_a_secret(canaries: Deployment) -> None:
     canaries.write({"ado:gateway": {"image": {"tag": "0.3.0"}}})
     canaries.engine().set_secret("ado:googleApiKey", _canary("googleApiKey") + "2")
-    lines: list[str] = []
-    planned = canaries.engine().preview(on_output=lines.append)
-    shown = "\n".join(lines)
+    planned = canaries.engine().preview()
     assert planned.succeeded
-    assert "[secret]" in shown
-    assert _leaks(shown.encode()) == []
+    assert "[secret]" in planned.text
+    assert _leaks(planned.text.encode()) == []
+    shown = canaries.command("preview")
+    assert "~ update Secret" in shown.stdout
+    assert _leaks((shown.stdout + shown.stderr).encode()) == []
     assert _leaks(json.dumps(canaries.engine().outputs()).encode()) == []
 
 

@@ -18,6 +18,12 @@ def templates(recording: Recording, *kinds: str) -> dict[str, dict[str, Any]]:
     return by_name
 
 
+def job(recording: Recording, name: str) -> str:
+    """The full name of the one Job that is called `name` before its digest."""
+    (found,) = (full for full in templates(recording, "Job") if full.rpartition("-")[0] == name)
+    return found
+
+
 def pod(recording: Recording, workload: str) -> dict[str, Any]:
     """The spec of a workload's pods."""
     return dict(templates(recording)[workload]["spec"])
@@ -111,12 +117,22 @@ def selects(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 
 def changes(before: Recording, after: Recording) -> dict[tuple[str, str], set[str]]:
-    """What differs between two programs with the same objects: object → dotted paths."""
-    olds = {resource.key: resource.manifest for resource in before.objects}
-    news = {resource.key: resource.manifest for resource in after.objects}
+    """What differs between two programs with the same objects: object → dotted paths.
+
+    Jobs without their digests.
+    """
+    olds, news = _manifests(before), _manifests(after)
     assert olds.keys() == news.keys()
     found = {key: set(_paths(olds[key], news[key], "")) for key in olds}
     return {key: paths for key, paths in found.items() if paths}
+
+
+def _manifests(recording: Recording) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (kind, name.rpartition("-")[0] if kind == "Job" else name): resource.manifest
+        for resource in recording.objects
+        for kind, name in [resource.key]
+    }
 
 
 def _paths(old: Any, new: Any, path: str) -> Iterator[str]:

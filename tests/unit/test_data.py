@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +23,11 @@ from ado_infra.settings import (
 )
 from tests.unit.manifests import (
     changes,
+    checksums,
     container,
     directories,
     environment,
+    job,
     pod,
     ports,
     service_ports,
@@ -135,24 +138,47 @@ class TestPostgres:
             selector = {"app": "postgresql", POD_NAME_LABEL: f"postgresql-{ordinal}"}
             assert stack.get("Service", service)["spec"]["selector"] == selector
             assert service_ports(stack, service) == {"postgresql": (5432, "postgresql")}
-        assert environment(stack, "postgresql")["PRIMARY_ORDINAL"] == str(primary)
 
-    def test_another_primary_moves_the_services_and_tells_the_pods(self, dev: Recording) -> None:
+    def test_another_primary_moves_the_services_and_rolls_no_pod(self, dev: Recording) -> None:
         changed = record_stack("dev", changes={"ado:postgres": {"primaryOrdinal": 1}})
-        found = changes(dev, changed)
-        assert found.keys() == {
+        assert changes(dev, changed).keys() == {
+            ("Job", "postgresql-check"),
             ("Service", "postgresql"),
             ("Service", "postgresql-ro"),
-            ("StatefulSet", "postgresql"),
         }
-        (path,) = found["StatefulSet", "postgresql"]
-        assert path.startswith("spec.template.spec.containers[0].env")
+
+    def test_every_change_is_checked_before_it_is_made(self, dev: Recording) -> None:
+        name = job(dev, "postgresql-check")
+        (check,) = (r for r in dev.objects if r.key == ("Job", name))
+        (pods,) = (r for r in dev.resources if r.name == "ado-stores-postgres-workload")
+        assert check.urn in pods.dependencies  # and the Services wait for the pods
+        assert check.manifest["spec"]["backoffLimit"] == 0
+        assert environment(dev, name)["PRIMARY_ORDINAL"] == "0"
+        for settings in ({"primaryOrdinal": 1}, {"maxConnections": 200}):
+            other = record_stack("dev", changes={"ado:postgres": settings})
+            assert ("Job", name) not in {r.key for r in other.objects}
+
+    def test_the_record_of_roles_is_made_and_never_filled(self, stack: Recording) -> None:
+        record = stack.get("ConfigMap", "postgresql-state")
+        assert record.keys() == {"apiVersion", "kind", "metadata"}
+        found, told = directories(stack, "postgresql"), environment(stack, "postgresql")
+        assert found[told["STATE"]] == "ConfigMap postgresql-state, read-only"
+        assert "checksum/state" not in checksums(stack, "postgresql")  # it changes under the pods
+
+    def test_a_database_is_noted_once_it_is_there(self, stack: Recording) -> None:
+        name = job(stack, "postgresql-state-begin")
+        command = container(stack, name)["command"]
+        assert command[0] == "kubectl"
+        assert json.loads(command[-1].partition("=")[2]) == {"data": {"initialised": "true"}}
+        (begin,) = (r for r in stack.objects if r.key == ("Job", name))
+        (pods,) = (r for r in stack.objects if r.key == ("StatefulSet", "postgresql"))
+        assert pods.urn in begin.dependencies
 
     @pytest.mark.parametrize(
         ("name", "sizes"),
         [
-            ("prod", ("400", "256MB", "2560MB", "5120MB")),
-            ("dev", ("100", "64MB", "128MB", "256MB")),
+            ("prod", ("400", "256MB", "2560MB", "1024MB", "5120MB")),
+            ("dev", ("100", "64MB", "128MB", "64MB", "256MB")),
         ],
     )
     def test_its_sizes_follow_from_the_settings(
@@ -160,8 +186,8 @@ class TestPostgres:
     ) -> None:
         data = recorded(name).get("ConfigMap", "postgresql-config")["data"]
         told = _lines(data["postgresql.conf"])
-        derived = "max_connections", "shared_buffers", "max_wal_size", "max_slot_wal_keep_size"
-        assert tuple(told[key] for key in derived) == sizes
+        derived = ("max_connections", "shared_buffers", "max_wal_size", "wal_keep_size")
+        assert tuple(told[key] for key in (*derived, "max_slot_wal_keep_size")) == sizes
         assert told["password_encryption"] == "scram-sha-256"
 
     def test_its_sizes_stay_within_what_the_server_accepts(self) -> None:
@@ -206,14 +232,13 @@ class TestRedis:
         assert "\naof-load-truncated yes\n" in text
 
     def test_the_job_joins_the_nodes_that_there_are(self, stack: Recording) -> None:
-        job = stack.only("Job")
-        name = job["metadata"]["name"]
+        name = job(stack, "redis-cluster-create")
         told = environment(stack, name)
         script = f"{told['CONFIG']}/create.sh"
         assert container(stack, name)["command"] == ["/bin/sh", script, "3", "0"]
         assert container(stack, name)["image"] == container(stack, "redis")["image"]
-        assert "ttlSecondsAfterFinished" not in job["spec"]
-        (made,) = [r for r in stack.objects if r.key[0] == "Job"]
+        assert "ttlSecondsAfterFinished" not in stack.get("Job", name)["spec"]
+        (made,) = [r for r in stack.objects if r.key == ("Job", name)]
         (nodes,) = [r for r in stack.objects if r.key == ("StatefulSet", "redis")]
         assert nodes.urn in made.dependencies
 
@@ -255,7 +280,7 @@ CLAIMS = ["data-redis-0", "data-redis-1"]
 
 
 def _refusal(kept: Volume, wanted: Volume) -> str | None:
-    return _difference(kept, wanted, "redis", CLAIMS)
+    return _difference(kept, wanted, "shop", "redis", CLAIMS)
 
 
 class TestVolumes:
@@ -272,9 +297,9 @@ class TestVolumes:
         steps = [line.strip() for line in message.splitlines()[1:]]
         assert [step.partition(" ")[0] for step in steps] == ["1.", "2.", "3.", "4.", "5."]
         for claim, step in zip(CLAIMS, steps, strict=False):
-            assert f"patch pvc {claim}" in step
+            assert f"kubectl -n shop patch pvc {claim}" in step
             assert '{"storage": "2Gi"}' in step
-        assert "delete statefulset redis --cascade=orphan" in steps[2]
+        assert "kubectl -n shop delete statefulset redis --cascade=orphan" in steps[2]
         assert steps[3].endswith("pulumi refresh")
         assert steps[4].endswith("pulumi up")
 
@@ -303,10 +328,13 @@ class TestVolumes:
                 if args.name.endswith(f"{room}-workload-statefulset"):
                     state = copy.deepcopy(state)
                     (claim,) = state["spec"]["volumeClaimTemplates"]
-                    claim["spec"]["resources"]["requests"]["storage"] = "3Gi"
+                    claim["spec"]["resources"]["requests"]["storage"] = "512Mi"
                 return name, state
 
-        with pytest.raises(pulumi.RunError, match=f"ado:{room}.volume.size = 1Gi: .* {store} have"):
+        refused = (
+            rf"ado:{room}.volume.size = 1Gi: .* {store} have [^\0]* kubectl -n ado-system patch"
+        )
+        with pytest.raises(pulumi.RunError, match=refused):
             record_stack("dev", into=Kept())
 
     def test_a_storage_class_is_a_setting(self) -> None:

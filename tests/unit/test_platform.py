@@ -18,7 +18,13 @@ EXACTLY = {
         "ado-stores-redis-password",
         "ado-stores-replication-password",
     },
-    "ConfigMap": {"ado-config", "ado-dashboard-grafana", "postgresql-config", "redis-config"},
+    "ConfigMap": {
+        "ado-config",
+        "ado-dashboard-grafana",
+        "postgresql-config",
+        "postgresql-state",
+        "redis-config",
+    },
     "Secret": {
         "ado-agent-credentials",
         "ado-object-storage",
@@ -28,7 +34,14 @@ EXACTLY = {
     },
     "Deployment": {"ado-api-gateway", "ado-dashboard", "ado-orchestrator", "ado-worker"},
     "StatefulSet": {"postgresql", "redis"},
-    "Job": {"redis-cluster-create-DIGEST"},
+    "Job": {
+        "postgresql-check-DIGEST",
+        "postgresql-state-begin-DIGEST",
+        "redis-cluster-create-DIGEST",
+    },
+    "ServiceAccount": {"postgresql-state"},
+    "Role": {"postgresql-state"},
+    "RoleBinding": {"postgresql-state"},
     "Service": {
         "ado-api-gateway",
         "ado-dashboard",
@@ -68,13 +81,15 @@ AdoPlatform ado
     Connections ado-stores-connections
     ObjectStorage ado-stores-object-storage
     Postgres ado-stores-postgres
+      PostgresRecord ado-stores-postgres-record
       StatefulWorkload ado-stores-postgres-workload
     Redis ado-stores-redis
       StatefulWorkload ado-stores-redis-workload
   WorkerPool ado-worker-default
     Workload ado-worker-default-workload
 """
-USERS = {"postgresql": 999, "redis": 999, "redis-cluster-create": 999}
+OF_DATABASES = ("postgresql", "postgresql-check", "redis", "redis-cluster-create")
+ASKING_THE_API = "postgresql-state-begin"
 CRD = (
     "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition",
     "servicemonitors.monitoring.coreos.com",
@@ -220,7 +235,7 @@ class TestPods:
 
     def test_each_runs_as_a_user_without_privileges(self, stack: Recording) -> None:
         for name in templates(stack):
-            user = USERS.get(re.sub(r"-[0-9a-f]{10}$", "", name), 10001)
+            user = 999 if re.sub(r"-[0-9a-f]{10}$", "", name) in OF_DATABASES else 10001
             assert pod(stack, name)["securityContext"] == {
                 "runAsNonRoot": True,
                 "runAsUser": user,
@@ -233,10 +248,27 @@ class TestPods:
     def test_none_gets_a_token_or_the_nodes_namespaces(self, stack: Recording) -> None:
         for name in templates(stack):
             spec = pod(stack, name)
-            assert spec["automountServiceAccountToken"] is False
+            asks = name.startswith(ASKING_THE_API)
+            assert spec["automountServiceAccountToken"] is asks
+            assert ("serviceAccountName" in spec) == asks
             assert spec["enableServiceLinks"] is False
-            lax = {"serviceAccountName", "hostNetwork", "hostPID", "hostIPC", "hostUsers"}
+            lax = {"hostNetwork", "hostPID", "hostIPC", "hostUsers"}
             assert not lax.intersection(spec)
+
+    def test_the_one_that_asks_the_api_may_change_one_object_alone(self, stack: Recording) -> None:
+        (account,) = EXACTLY["ServiceAccount"]
+        assert stack.get("Role", account)["rules"] == [
+            {
+                "apiGroups": [""],
+                "resources": ["configmaps"],
+                "resourceNames": ["postgresql-state"],
+                "verbs": ["get", "patch"],
+            }
+        ]
+        binding = stack.get("RoleBinding", account)
+        assert binding["roleRef"]["name"] == account
+        subject = {"kind": "ServiceAccount", "name": account, "namespace": "ado-system"}
+        assert binding["subjects"] == [subject]
 
     def test_each_container_is_hardened(self, stack: Recording) -> None:
         for name in templates(stack):
@@ -325,7 +357,7 @@ class TestProtection:
                 "StatefulSet",
             )
             for name in EXACTLY[kind]
-        }
+        } | {("ConfigMap", "postgresql-state")}
 
     def test_without_protect_data_nothing_is_protected(self, dev: Recording) -> None:
         assert not [resource.name for resource in dev.resources if resource.protect]

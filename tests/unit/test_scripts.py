@@ -12,11 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.manifests import environment
+from tests.unit.manifests import environment, job
 from tests.unit.recording import ROOT, Recording
 
 PACKAGES = {
-    "ado_infra.data.postgres": {"start.sh", "roles.sql", "pg_hba.conf", "postgresql.conf"},
+    "ado_infra.data.postgres": {
+        "common.sh",
+        "start.sh",
+        "rejoin.sh",
+        "check.sh",
+        "look.sh",
+        "roles.sql",
+        "pg_hba.conf",
+        "postgresql.conf",
+    },
     "ado_infra.data.redis": {"start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf"},
 }
 SCRIPTS = [
@@ -70,13 +79,15 @@ def test_every_file_reaches_the_pods(package: str, stack: Recording) -> None:
 @pytest.mark.parametrize(("package", "name"), SCRIPTS)
 def test_a_script_is_posix_shell(package: str, name: str) -> None:
     text = _text(package, name)
-    assert text.startswith("#!/bin/sh\n")
+    assert text.startswith(("#!/bin/sh\n", "# shellcheck shell=sh\n"))  # run, or sourced
     assert _complaints("sh", "-n", about=text) == ""
 
 
 @pytest.mark.parametrize(("package", "name"), SCRIPTS)
 def test_a_script_passes_shellcheck(package: str, name: str) -> None:
-    checked = (str(SHELLCHECK), "--norc", "--shell=sh", "--severity=style", "-")
+    # With what a script sources, as far as it says so.
+    sources = ("--external-sources", f"--source-path={resources.files(package) / 'files'}")
+    checked = (str(SHELLCHECK), "--norc", "--shell=sh", "--severity=style", *sources, "-")
     assert _complaints(*checked, about=_text(package, name)) == ""
 
 
@@ -84,14 +95,9 @@ def test_a_script_passes_shellcheck(package: str, name: str) -> None:
 def test_a_script_is_told_of_every_variable_it_reads(
     package: str, name: str, stack: Recording
 ) -> None:
-    workloads = {
-        ("ado_infra.data.postgres", "start.sh"): "postgresql",
-        ("ado_infra.data.redis", "start.sh"): "redis",
-        ("ado_infra.data.redis", "ask.sh"): "redis",
-        ("ado_infra.data.redis", "meet.sh"): "redis",
-    }
-    job = str(stack.only("Job")["metadata"]["name"])
-    told = environment(stack, workloads.get((package, name), job))
+    jobs = {"create.sh": "redis-cluster-create", "check.sh": "postgresql-check"}
+    store = {"ado_infra.data.postgres": "postgresql", "ado_infra.data.redis": "redis"}[package]
+    told = environment(stack, job(stack, jobs[name]) if name in jobs else store)
     text = _text(package, name)
     read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
     assert read - set(re.findall(r"\b([A-Z][A-Z_]+)=", text)) <= told.keys()

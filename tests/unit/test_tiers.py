@@ -20,6 +20,7 @@ from tests.unit.manifests import (
     container,
     directories,
     environment,
+    job,
     pod,
     ports,
     service_ports,
@@ -269,11 +270,13 @@ class TestOrchestrator:
 class TestImages:
     def test_they_are_the_platforms_own_and_the_official_ones(self, stack: Recording) -> None:
         images = {name: container(stack, name)["image"] for name in templates(stack)}
-        (job,) = templates(stack, "Job")
-        redis = images.pop(job)
-        assert images.pop("redis") == redis
+        redis, postgres = images.pop("redis"), images.pop("postgresql")
         assert redis.startswith("docker.io/library/redis:")
-        assert images.pop("postgresql").startswith("docker.io/library/postgres:")
+        assert postgres.startswith("docker.io/library/postgres:")
+        assert images.pop(job(stack, "redis-cluster-create")) == redis
+        assert images.pop(job(stack, "postgresql-check")) == postgres
+        kubectl = images.pop(job(stack, "postgresql-state-begin"))
+        assert kubectl.startswith("registry.k8s.io/kubectl:v1.")
         assert images == {
             GATEWAY: "ado/api-gateway:0.1.0",
             DASHBOARD: "ado/dashboard:0.1.0",
@@ -285,15 +288,16 @@ class TestImages:
         images = {
             "registry": "registry.example.com:5000/team",
             "mirror": "mirror.example.com/library",
+            "kubernetes": "mirror.example.com/kubernetes",
             "pullSecret": "pull",
         }
         stack = record_stack(
             "dev", changes={"ado:images": images, "ado:migrations": {"command": ["migrate"]}}
         )
-        official = {"postgresql", "redis"}
+        official = ("postgresql", "redis")
         for name, template in templates(stack).items():
-            of_mirror = name in official or name.startswith("redis-cluster-create-")
-            registry = images["mirror" if of_mirror else "registry"]
+            source = "mirror" if name.startswith(official) else "registry"
+            registry = images["kubernetes" if "state-begin" in name else source]
             assert template["spec"]["containers"][0]["image"].rpartition("/")[0] == registry
             assert template["spec"]["imagePullSecrets"] == [{"name": "pull"}]
 

@@ -118,7 +118,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
     "timeout of none": ({"ado:edge": {"timeout": 0}}, "ado:edge.timeout = 0: must be greater"),
     "pool name in capitals": ({POOLS: {"GPU": IMAGE}}, "ado:workerPools.GPU is no possible name"),
-    "pool name with a dot": ({POOLS: {"g.pu": IMAGE}}, "ado:workerPools.g.pu is no possible name"),
+    "pool name with a dot": ({POOLS: {"g.pu": IMAGE}}, r"rm --path 'ado:workerPools\[\"g.pu\"\]'"),
     "pool name too long": ({POOLS: {"a" * 41: IMAGE}}, "a{41} is no possible name"),
     "pool twice": (
         {POOLS: f'{{"gpu": {json.dumps(IMAGE)}, "gpu": {json.dumps(IMAGE)}}}'},

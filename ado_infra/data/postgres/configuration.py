@@ -8,7 +8,16 @@ from ado_infra.data.files import packaged
 from ado_infra.settings import PostgresSettings
 from ado_infra.values import size_in_bytes
 
-_FILES: Final = ("start.sh", "roles.sql", "pg_hba.conf", "postgresql.conf")
+_FILES: Final = (
+    "common.sh",
+    "start.sh",
+    "rejoin.sh",
+    "check.sh",
+    "look.sh",
+    "roles.sql",
+    "pg_hba.conf",
+    "postgresql.conf",
+)
 _MEBIBYTE: Final = 2**20
 
 
@@ -25,6 +34,8 @@ def _sizes(settings: PostgresSettings) -> str:
         # A quarter of the memory that is promised: the server's own recommendation.
         "shared_buffers": memory // 4,
         "max_wal_size": min(volume // 8, 4 * 2**30),
+        # For a standby whose slot is not there yet, as after a failover.
+        "wal_keep_size": min(volume // 16, 2**30),
         # A standby that stays away must not fill the primary's disk; it is copied anew instead.
         "max_slot_wal_keep_size": volume // 4,
     }

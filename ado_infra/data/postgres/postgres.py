@@ -9,8 +9,10 @@ from urllib.parse import quote
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.data.files import CONFIG, SECRETS, StoreFiles
+from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, StoreFiles
 from ado_infra.data.postgres.configuration import files
+from ado_infra.data.postgres.record import STATE, Record
+from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, Files
@@ -30,11 +32,14 @@ _SOCKET: Final = "/run/postgresql"
 _VOLUME: Final = "/var/lib/postgresql/data"
 _PGDATA: Final = f"{_VOLUME}/pgdata"
 """Below the volume, whose own directory may hold a lost+found."""
+_MARK: Final = f"{_VOLUME}/recorded"
 _ASK: Final = f"pg_isready --quiet --host 127.0.0.1 --username {DATABASE} --dbname {DATABASE}"
 _PROBES: Final = Probes(
     # 1 means alive and not accepting yet: it replays what it had written before a crash.
     started=("/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"),
-    ready=tuple(_ASK.split()),
+    # Leaves a mark on the volume once the record of roles is there: whoever finds the mark and no
+    # record knows that it was lost (files/start.sh).
+    ready=("/bin/sh", "-c", f"{_ASK} && {{ [ ! -e {STATE}/initialised ] || : >>{_MARK}; }}"),
     alive=("/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"),
 )
 
@@ -61,10 +66,12 @@ class PostgresArgs:
 class Postgres(pulumi.ComponentResource):
     """PostgreSQL in two pods: a primary and a streaming replica of it.
 
-    Produces: ConfigMap `postgresql-config` (start script and configuration), Secret `postgresql`
-    (both passwords), StatefulWorkload `postgresql`, Services `postgresql` (the primary alone) and
-    `postgresql-ro` (the other pod). Two pods cannot elect: nothing here promotes the replica.
-    Losing the primary for good costs what the replica had not received yet (docs/data.md).
+    Produces: ConfigMap `postgresql-config` (scripts and configuration), Secret `postgresql` (both
+    passwords), Record `postgresql-state` (who is the primary), StatefulWorkload `postgresql`,
+    Services `postgresql` (the primary alone) and `postgresql-ro` (the other pod). Two pods cannot
+    elect: `python -m ado_infra.ops postgres promote` makes the replica the primary. Losing the
+    primary for good costs what the replica had not received yet (docs/data.md). It fails, and
+    changes nothing of PostgreSQL, when `settings.primary_ordinal` is not the primary that there is.
     """
 
     url: pulumi.Output[str]
@@ -75,8 +82,12 @@ class Postgres(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Postgres", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        workload = _workload(args, _files(name, args, child))
-        pods = StatefulWorkload(f"{name}-workload", workload, child)
+        record = Record(f"{name}-record", args.placement, child)
+        workload = _workload(args, {**_files(name, args, child), "state": record.directory})
+        checked = one_shot(f"{name}-check", _check_job(args, workload), child)
+        right = pulumi.ResourceOptions(parent=self, depends_on=[checked])
+        pods = StatefulWorkload(f"{name}-workload", workload, right)
+        record.begin_after(pods)
         served = pulumi.ResourceOptions(parent=self, depends_on=[pods])
         primary = args.settings.primary_ordinal
         for role, service, ordinal in (
@@ -142,9 +153,9 @@ def _workload(args: PostgresArgs, directories: dict[str, Files]) -> StatefulArgs
             "HEADLESS_SERVICE": headless_name(NAME),
             "PGDATA": _PGDATA,
             "POD_NAME": POD_NAME,
-            "PRIMARY_ORDINAL": str(settings.primary_ordinal),
             "SECRETS": SECRETS,
             "SOCKET": _SOCKET,
+            "STATE": STATE,
         },
         files=directories,
         scratch={
@@ -152,6 +163,26 @@ def _workload(args: PostgresArgs, directories: dict[str, Files]) -> StatefulArgs
             # Parallel queries share memory here; a container's own has 64 MiB.
             "shm": Scratch(path="/dev/shm", size_limit="256Mi", in_memory=True),  # noqa: S108
         },
+    )
+
+
+def _check_job(args: PostgresArgs, workload: StatefulArgs) -> JobArgs:
+    """Asks before each change whether the stack names the primary that there is."""
+    settings = args.settings
+    return JobArgs(
+        identity=args.placement.identity("postgresql-check"),
+        name="postgresql-check",
+        namespace=args.placement.namespace,
+        image=workload.image,
+        command=("/bin/sh", f"{CONFIG}/check.sh"),
+        decisive={"settings": settings.model_dump_json()},
+        timeout=300,
+        retries=0,
+        resources=JOB_RESOURCES,
+        user=USER,
+        pull_secret=args.placement.images.pull_secret,
+        variables={"PRIMARY_ORDINAL": str(settings.primary_ordinal), "STATE": STATE},
+        files={name: workload.files[name] for name in ("config", "state")},
     )
 
 

@@ -1,4 +1,4 @@
-"""What of a stack file the sandbox's engine takes over, and what it does not."""
+"""What of a stack file the sandbox's engine takes over, and how its events are taken in."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pulumi import automation
+from pulumi.automation import events
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from sandbox import object_storage, stack_files
-from sandbox.engine import Engine
+from sandbox.engine import Engine, OnEvent, Outcome
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 
@@ -110,3 +112,28 @@ def test_a_stack_that_names_no_object_storage_gets_no_keys(
     made, secrets = given(sandbox, monkeypatch, "{ado:gateway: {}}")
     assert set(secrets) == set(stack_files.STAND_IN_SECRETS)
     assert not made.given_object_storage
+
+
+def test_the_engines_events_are_drained_although_nobody_can_show_them(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Engine.__new__(Engine)
+    made._sandbox = sandbox
+    shown: list[int] = []
+
+    def show(event: events.EngineEvent) -> None:
+        shown.append(event.sequence)
+        raise BrokenPipeError
+
+    taken_in: list[events.EngineEvent] = []
+    monkeypatch.setattr(Outcome, "see", lambda _, event: taken_in.append(event))
+
+    def engine(see: OnEvent) -> automation.PreviewResult:
+        for sequence in range(3):
+            see(events.EngineEvent(sequence, 0))
+        return automation.PreviewResult("", "", {})
+
+    with pytest.raises(BrokenPipeError):
+        made._run(engine, show)
+    assert shown == [0]
+    assert len(taken_in) == 3

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,11 +16,23 @@ import pytest
 from cryptography import x509
 from typer.testing import CliRunner
 
-from sandbox import cli, cluster, control_plane, machine, mounts, network, record, relay, removal
+from sandbox import (
+    cli,
+    cluster,
+    control_plane,
+    kubectl,
+    machine,
+    mounts,
+    network,
+    record,
+    relay,
+    removal,
+)
 from sandbox.errors import SandboxError
 from sandbox.files import locked, write
 from sandbox.paths import Sandbox
 from sandbox.record import Link, Record
+from tests.unit.recording import ROOT
 
 
 @pytest.mark.parametrize("name", ["", "Default", "a_b", "-a", "a-", "1a", "a" * 21, "a/b", "a.b"])
@@ -79,6 +92,18 @@ def test_a_link_keeps_its_port_and_gets_another_only_when_it_is_taken(sandbox: S
     assert other.target == "10.96.0.8:80"
 
 
+def test_a_sandboxs_status_shows_each_link_as_it_is_opened(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = {"gateway": "10.96.0.7:80", "gateway-ws": "10.96.0.7:8080"}
+    kept = record.with_links(Record(nodes=1), links)
+    record.save(sandbox, kept)
+    monkeypatch.setattr(machine, "require_root", lambda: None)
+    shown = CliRunner().invoke(cli.app, ["status", "--name", sandbox.name]).stdout
+    assert f"gateway: http://127.0.0.1:{kept.links['gateway'].port}" in shown
+    assert f"gateway-ws: ws://127.0.0.1:{kept.links['gateway-ws'].port}" in shown
+
+
 def test_a_written_file_has_its_mode_from_the_beginning(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("old")
@@ -96,18 +121,48 @@ def test_a_lock_whose_file_its_holder_deleted_keeps_others_out_all_the_same(
     waits, order = threading.Event(), []
 
     def second() -> None:
-        with locked(path, waits.set):
+        with locked(path, lambda _: waits.set()):
             order.append("second")
             assert path.exists()
 
     thread = threading.Thread(target=second)
-    with locked(path, lambda: None) as held:
+    with locked(path) as held:
         thread.start()
         assert waits.wait(5)
         order.append("first")
         held.unlink()
     thread.join(5)
     assert order == ["first", "second"]
+
+
+def test_who_waits_for_a_lock_is_told_which_command_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    told: list[str] = []
+    (tmp_path / "holder.py").write_text(
+        "from pathlib import Path\n"
+        "from sandbox.files import locked\n"
+        "with locked(Path('lock')):\n"
+        "    print('held', flush=True)\n"
+        "    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "holder", "preview", "--stack", "dev"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+
+        def waiting(holding: str) -> None:
+            told.append(holding)
+            holder.communicate(b"\n")
+
+        with locked(path, waiting):
+            assert told == [f"`holder preview --stack dev` (pid {holder.pid})"]
+            assert f"(pid {os.getpid()})" in path.read_text()
 
 
 def test_the_admins_kubeconfig_is_private_and_its_certificates_verify(sandbox: Sandbox) -> None:
@@ -186,7 +241,26 @@ def test_every_node_has_addresses_of_its_own() -> None:
     assert network.FABRIC_ADDRESS not in map(network.node_address, nodes)
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["down"], ["status"], ["kubeconfig"], ["logs"]])
+def test_kubectl_gets_its_own_options_and_the_sandboxs_kubeconfig(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "require_root", lambda: None)
+    monkeypatch.setattr(kubectl, "_program", lambda: "/tools/kubectl")
+    became: list[tuple[str, list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda *given: became.append(given))
+    command = ["kubectl", "--name", sandbox.name, "get", "pods", "-A", "--name", "x", "--help"]
+    absent = CliRunner().invoke(cli.app, command)
+    assert "start it" in str(absent.exception)
+    sandbox.kubeconfig.write_text("")
+    CliRunner().invoke(cli.app, command, catch_exceptions=False)
+    ((program, arguments, environment),) = became
+    assert [program, *arguments[1:]] == ["/tools/kubectl", *command[3:]]
+    assert environment["KUBECONFIG"] == str(sandbox.kubeconfig)
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["up"], ["down"], ["status"], ["kubeconfig"], ["kubectl"], ["logs"]]
+)
 def test_every_command_has_help(command: list[str]) -> None:
     done = CliRunner().invoke(cli.app, [*command, "--help"])
     assert done.exit_code == 0

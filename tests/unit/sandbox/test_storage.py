@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -45,6 +46,30 @@ def test_a_claim_gets_a_directory_on_the_node_its_pod_was_given() -> None:
 )
 def test_other_claims_get_none(other: dict[str, Any]) -> None:
     assert storage.volume_for(other, VOLUMES) is None
+
+
+def bound(held: str, **changes: Any) -> dict[str, Any]:
+    status = {"phase": "Bound", "capacity": {"storage": held}}
+    return claim(volumeName="pvc-u1", **changes) | {"status": status}
+
+
+def test_a_claim_that_grew_gets_its_size_and_then_no_more() -> None:
+    core = Mock()
+    provisioner = storage.Provisioner(core, VOLUMES)
+    provisioner.on_claim(bound("1Gi"))
+    larger = {"capacity": {"storage": "2Gi"}}
+    assert core.method_calls == [
+        call.patch_persistent_volume("pvc-u1", {"spec": larger}),
+        call.patch_namespaced_persistent_volume_claim_status("data", "default", {"status": larger}),
+    ]
+    core.reset_mock()
+    provisioner.on_claim(bound("2Gi"))
+    assert core.method_calls == []
+
+
+def test_claims_of_another_class_and_those_without_a_volume_do_not_grow() -> None:
+    assert storage.grown_size(bound("1Gi", storageClassName="other")) is None
+    assert storage.grown_size(claim()) is None
 
 
 def released(**changes: Any) -> dict[str, Any]:

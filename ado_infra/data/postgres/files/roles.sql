@@ -1,4 +1,4 @@
--- Run by start.sh on the primary, with :secrets (a directory) and :slot. Can be run again.
+-- Run by start.sh on the primary, in database postgres, with :secrets (a directory). Can be run again.
 \set ON_ERROR_STOP on
 -- A failing statement would be logged, and with it a password.
 SET log_min_error_statement = panic;
@@ -17,8 +17,8 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'ado') \gexec
 SELECT 'CREATE ROLE replicator LOGIN REPLICATION'
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'replicator') \gexec
 ALTER ROLE replicator PASSWORD :'replication_password';
--- One whose WAL was given up keeps none any more.
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
-WHERE slot_name = :'slot' AND wal_status = 'lost' AND NOT active;
-SELECT pg_create_physical_replication_slot(:'slot', true)
-WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = :'slot');
+-- What pg_rewind reads of the primary (postgresql.org, "pg_rewind", Notes).
+GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean) TO replicator;
+GRANT EXECUTE ON FUNCTION pg_stat_file(text, boolean) TO replicator;
+GRANT EXECUTE ON FUNCTION pg_read_binary_file(text) TO replicator;
+GRANT EXECUTE ON FUNCTION pg_read_binary_file(text, bigint, bigint, boolean) TO replicator;

@@ -1,21 +1,10 @@
 #!/bin/sh
 # Starts PostgreSQL in this pod, as primary or as standby. It decides at every start of the
-# container, and in doubt it waits or ends: it never deletes a data directory.
+# container, from the record, from its disk and from its peer (docs/data.md has the table). In doubt
+# it waits; it never deletes data that might be newer than the primary's.
 set -eu
-umask 077
-
-ordinal=${POD_NAME##*-}
-peer=$((1 - ordinal))
-peer_host="postgresql-$peer.$HEADLESS_SERVICE"
-
-say() {
-	echo "start.sh: $*" >&2
-}
-
-refuse() {
-	say "$*"
-	exit 1
-}
+# shellcheck source=common.sh
+. "$CONFIG/common.sh"
 
 # While this script waits, or a server for itself alone runs, nobody else ends them for it.
 stop() {
@@ -30,107 +19,172 @@ pause() {
 	wait $!
 }
 
-answers() {
-	pg_isready --quiet --host "$peer_host" --username ado --dbname ado --timeout 2
+# What is waited for is said once, and again when it has changed.
+waited_for=
+wait_for() {
+	[ "$waited_for" = "$*" ] || say "waiting: $*"
+	waited_for=$*
+	pause
 }
 
-# Also one that is only starting has data; 2 is no answer at all.
-has_peer() {
-	answers || [ $? -eq 1 ]
+# initialise|primary|standby|clone, or `wait` or `refuse` with the reason.
+decide() {
+	disk=$(disk)
+	if is_fenced; then
+		echo "wait $POD_NAME is fenced, until \`ops postgres unfence\` or \`rejoin\`"
+	elif [ "$disk" = half ]; then
+		echo "wait the rewind of this volume was cut off: \`ops postgres rejoin --reclone\`"
+	elif ! is_recorded && [ -e "$mark" ]; then
+		echo "refuse postgresql-state says nothing, and this volume was in use, last as $disk: write" \
+			"down who is the primary, see docs/data.md, Lost record"
+	elif [ "$(recorded_primary)" = "$ordinal" ]; then
+		decide_as_primary "$disk"
+	else
+		decide_as_standby "$disk"
+	fi
 }
 
-has_data() {
-	[ -s "$PGDATA/PG_VERSION" ]
+decide_as_primary() {
+	case "$1" in
+	empty)
+		if is_recorded; then
+			echo "wait the primary's volume is empty: bring it back, or \`ops postgres promote\`"
+		elif peer_has_data; then
+			echo "wait no data here, $peer_host has some, and postgresql-state says nothing"
+		else
+			echo initialise
+		fi
+		;;
+	standby) echo standby ;; # a promotion that was cut off: serves reads until it is finished
+	primary)
+		if [ "$(peer_role)" = primary ]; then
+			echo "wait $peer_host is a primary too, against postgresql-state: see docs/data.md"
+		else
+			echo primary
+		fi
+		;;
+	esac
+}
+
+decide_as_standby() {
+	case "$1" in
+	empty) echo clone ;;
+	standby) echo standby ;;
+	primary) echo "wait this was the primary, and now postgresql-$peer is: \`ops postgres rejoin\`" ;;
+	esac
+}
+
+initialise() {
+	say "first start: making an empty database"
+	rm -rf "$PGDATA.new"
+	initdb --pgdata "$PGDATA.new" --username postgres --encoding UTF8 \
+		--locale-provider builtin --locale C.UTF-8 --data-checksums \
+		--auth-local peer --auth-host scram-sha-256 >/dev/null
+	mv "$PGDATA.new" "$PGDATA" # whole or not at all
+}
+
+serve() {
+	chmod 0700 "$PGDATA" # a volume's group rights would be refused
+	exec postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" "$@"
 }
 
 be_primary() {
-	if ! has_data; then
-		# A standby that serves has the data that this pod has lost: an empty database must
-		# not take its place. It may be starting just now, as this pod is.
-		for _ in 1 2 3; do
-			if has_peer; then
-				refuse "no data here, and $peer_host has some: see docs/data.md, Lost volume"
-			fi
-			pause
-		done
-		say "first start: making an empty database"
-		rm -rf "$PGDATA.new"
-		initdb --pgdata "$PGDATA.new" --username postgres --encoding UTF8 \
-			--locale-provider builtin --locale C.UTF-8 --data-checksums \
-			--auth-local peer --auth-host scram-sha-256 >/dev/null
-		mv "$PGDATA.new" "$PGDATA" # whole or not at all
-	fi
-	if [ -e "$PGDATA/standby.signal" ]; then
-		refuse "this pod is the standby, and ado:postgres.primaryOrdinal says primary: see docs/data.md, Failover"
-	fi
+	chmod 0700 "$PGDATA"
 	set_up_roles
 	say "starting as primary"
-	exec postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf"
+	serve
 }
 
-# Roles, passwords, database and slot, at every start and before anybody can connect: so a
-# password that was changed in its Secret is changed here too.
+# Roles, passwords and database, at every start and before anybody can connect: so a password
+# that was changed in its Secret is changed here too.
 set_up_roles() {
 	pg_ctl start --pgdata "$PGDATA" --wait --timeout 3600 --silent --options \
 		"-c config_file=$CONFIG/postgresql.conf -c hba_file=$CONFIG/pg_hba.conf -c listen_addresses=''"
 	psql --no-psqlrc --quiet --tuples-only --host "$SOCKET" --username postgres --dbname postgres \
-		--set secrets="$SECRETS" --set slot="postgresql_$peer" --file "$CONFIG/roles.sql" >/dev/null
+		--set secrets="$SECRETS" --file "$CONFIG/roles.sql" >/dev/null
 	pg_ctl stop --pgdata "$PGDATA" --wait --mode fast --silent
 }
 
+# Comes back when it may not start yet.
 be_standby() {
-	write_passfile
-	if ! has_data; then
-		clone
+	IFS='|' read -r system timeline now _ <<-ANSWER
+		$(ask_peer IDENTIFY_SYSTEM)
+	ANSWER
+	if [ -n "$system" ] && [ "$(peer_role)" = primary ]; then
+		if [ "$system" != "$(control 'Database system identifier')" ]; then
+			wait_for "this volume has another database than $peer_host: \`ops postgres rejoin --reclone\`"
+			return
+		fi
+		if ! have_slot; then
+			clone_anew "$timeline" "$now"
+			return
+		fi
 	fi
-	if [ ! -e "$PGDATA/standby.signal" ]; then
-		refuse "this pod was the primary, and ado:postgres.primaryOrdinal says standby: see docs/data.md, Failover"
-	fi
-	chmod 0700 "$PGDATA"
 	say "starting as standby of $peer_host"
-	exec postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" \
-		-c max_connections="$(enough_connections)" \
-		-c primary_conninfo="host=$peer_host user=replicator passfile=$PGPASSFILE application_name=$POD_NAME" \
-		-c primary_slot_name="postgresql_$ordinal"
+	serve -c max_connections="$(enough_connections)" -c primary_slot_name="$slot" \
+		-c primary_conninfo="host=$peer_host user=replicator passfile=$passfile application_name=$POD_NAME"
 }
 
 # A standby may never allow fewer connections than its primary did, and it is started first: a lower
 # number is taken over once the primary has it.
 enough_connections() {
 	wanted=$(sed -n 's/^max_connections = //p' "$CONFIG/postgresql.conf")
-	needed=$(pg_controldata "$PGDATA" | sed -n 's/^max_connections setting: *//p')
+	needed=$(control 'max_connections setting')
 	echo $((wanted > needed ? wanted : needed))
 }
 
-# libpq reads it only when nobody else could; a mounted Secret is readable by the pod's group.
-write_passfile() {
-	export PGPASSFILE="$SOCKET/pgpass"
-	printf '*:*:*:replicator:%s\n' "$(sed 's/[\\:]/\\&/g' "$SECRETS/replication-password")" >"$PGPASSFILE"
+# It was away for longer than the primary keeps WAL for. What is behind the primary on its own
+# timeline has nothing that the primary lacks; anything else is for a human.
+clone_anew() {
+	here=$(control "Min recovery ending loc's timeline")
+	[ "$here" != 0 ] || here=$(control "Latest checkpoint's TimeLineID")
+	if [ "$here" != "$1" ] ||
+		[ "$(position "$(control 'Minimum recovery ending location')")" -gt "$(position "$2")" ]; then
+		wait_for "the primary has given up the WAL that is missing here, and this volume is not behind" \
+			"it: \`ops postgres rejoin --reclone\`"
+		return
+	fi
+	say "the primary has given up the WAL that is missing here"
+	ask_peer "DROP_REPLICATION_SLOT $slot" >/dev/null
+	clone
 }
 
+# Whole or not at all; what was here before stays until then.
 clone() {
-	said=
-	until answers && copy; do
-		[ -n "$said" ] || say "waiting for a primary at $peer_host to copy"
-		said=yes
-		pause
-	done
-}
-
-copy() {
+	if [ "$(peer_role)" != primary ] || ! have_slot; then
+		wait_for "a primary at $peer_host to copy"
+		return
+	fi
 	say "copying $peer_host"
-	rm -rf "$PGDATA.new"
-	pg_basebackup --pgdata "$PGDATA.new" --host "$peer_host" --username replicator --no-password \
-		--wal-method stream --slot "postgresql_$ordinal" --checkpoint fast &&
-		touch "$PGDATA.new/standby.signal" &&
-		mv "$PGDATA.new" "$PGDATA" # whole or not at all
+	rm -rf "$PGDATA.new" "$PGDATA.old"
+	if ! pg_basebackup --pgdata "$PGDATA.new" --host "$peer_host" --username replicator --no-password \
+		--wal-method stream --slot "$slot" --checkpoint fast; then
+		wait_for "a copy of $peer_host that is whole"
+		return
+	fi
+	touch "$PGDATA.new/standby.signal"
+	[ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.old"
+	mv "$PGDATA.new" "$PGDATA"
+	rm -rf "$PGDATA.old"
 }
 
-if has_data; then
-	chmod 0700 "$PGDATA" # a volume's group rights would be refused
+if [ "$(disk)" != empty ]; then
+	version=$(cat "$PGDATA/PG_VERSION")
+	case "$(postgres --version)" in
+	*" $version."*) ;;
+	*) refuse "the volume's data is of PostgreSQL $version, and this is $(postgres --version): see docs/data.md, Major versions" ;;
+	esac
 fi
-if [ "$ordinal" = "$PRIMARY_ORDINAL" ]; then
-	be_primary
-else
-	be_standby
-fi
+server_runs || rm -f "$PGDATA/postmaster.pid"
+write_passfile
+while :; do
+	decision=$(decide)
+	case "$decision" in
+	primary) be_primary ;;
+	standby) be_standby ;;
+	clone) clone ;;
+	initialise) initialise ;;
+	refuse*) refuse "${decision#* }" ;;
+	wait*) wait_for "${decision#* }" ;;
+	esac
+done

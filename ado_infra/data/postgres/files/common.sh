@@ -1,0 +1,104 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034 # its variables are for them
+# What the scripts here know of this pod: its place, the record of roles, its disk and its peer.
+# Sourced by them; changes nothing.
+umask 077
+
+ordinal=${POD_NAME##*-}
+peer=$((1 - ordinal))
+peer_host="postgresql-$peer.$HEADLESS_SERVICE"
+slot="postgresql_$ordinal"
+mark="${PGDATA%/*}/recorded" # on the volume: made by the readiness probe, once the record says so
+half="${PGDATA%/*}/rewinding"
+passfile="$SOCKET/pgpass"
+export PGPASSFILE="$passfile" PGCONNECT_TIMEOUT=3
+
+say() {
+	echo "${0##*/}: $*" >&2
+}
+
+refuse() {
+	say "$*"
+	exit 1
+}
+
+# The record lies outside the volumes: in ConfigMap postgresql-state, mounted here.
+is_recorded() {
+	[ "$(cat "$STATE/initialised" 2>/dev/null)" = true ]
+}
+
+# A new database begins in pod 0.
+recorded_primary() {
+	cat "$STATE/primary" 2>/dev/null || echo 0
+}
+
+is_fenced() {
+	case " $(cat "$STATE/fenced" 2>/dev/null) " in
+	*" $ordinal "*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# empty|half|standby|primary: what the volume has, and as what it was last used.
+disk() {
+	if [ -e "$half" ]; then
+		echo half
+	elif [ ! -s "$PGDATA/PG_VERSION" ]; then
+		echo empty
+	elif [ -e "$PGDATA/standby.signal" ]; then
+		echo standby
+	else
+		echo primary
+	fi
+}
+
+# Whether the process that holds the data directory is a server. After a kill its file is left, and
+# pid 1 of a new container is this script: pg_ctl would take it for a server, and stop it.
+server_runs() {
+	pid=$(sed -n 1p "$PGDATA/postmaster.pid" 2>/dev/null) &&
+		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ]
+}
+
+# One line of pg_controldata, by its beginning.
+control() {
+	pg_controldata --pgdata "$PGDATA" | sed -n "s/^$1: *//p"
+}
+
+# libpq reads it only when nobody else could; a mounted Secret is readable by the pod's group.
+write_passfile() {
+	printf '*:*:*:replicator:%s\n' "$(sed 's/[\\:]/\\&/g' "$SECRETS/replication-password")" >"$passfile"
+}
+
+# What the peer answers to a command of the replication protocol; nothing when it does not.
+ask_peer() {
+	psql "host=$peer_host user=replicator dbname=replication replication=true" --no-psqlrc --no-align \
+		--tuples-only --no-password --command "$1" 2>/dev/null || true
+}
+
+# primary|standby, or nothing when it does not say.
+peer_role() {
+	case "$(ask_peer 'SHOW in_hot_standby')" in
+	off) echo primary ;;
+	on) echo standby ;;
+	esac
+}
+
+# Also one that is only starting has data; 2 is no answer at all.
+peer_has_data() {
+	pg_isready --quiet --host "$peer_host" --username ado --dbname ado --timeout 3 || [ $? -eq 1 ]
+}
+
+# The slot keeps the primary's WAL for this pod. Slots are not replicated, so whoever follows makes
+# its own. Fails when the primary has given up its WAL (max_slot_wal_keep_size).
+have_slot() {
+	case "$(ask_peer "READ_REPLICATION_SLOT $slot")" in
+	physical\|\|*) return 1 ;;
+	physical\|*) ;;
+	*) [ -n "$(ask_peer "CREATE_REPLICATION_SLOT $slot PHYSICAL RESERVE_WAL")" ] ;;
+	esac
+}
+
+# 3/A000060 → a number
+position() {
+	echo $((0x${1%/*} << 32 | 0x${1#*/}))
+}

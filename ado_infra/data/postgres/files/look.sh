@@ -1,0 +1,38 @@
+#!/bin/sh
+# What there is of PostgreSQL in this pod, as lines `key=value`, for an operator's commands. Changes
+# nothing.
+set -eu
+# shellcheck source=common.sh
+. "$CONFIG/common.sh"
+
+ask() {
+	psql --no-psqlrc --quiet --no-align --tuples-only --host "$SOCKET" --username postgres \
+		--dbname postgres --command "$1"
+}
+
+# Where the WAL on this disk ends: what reads it says so when it finds no more.
+end_of_wal() {
+	pg_waldump --quiet --path "$PGDATA/pg_wal" --start "$(control "Latest checkpoint's REDO location")" \
+		--timeline "$(control "Latest checkpoint's TimeLineID")" 2>&1 |
+		sed -n 's,.* at \([0-9A-F]*/[0-9A-F]*\):* *[^:]*$,\1,p' | tail -n 1
+}
+
+found=$(disk)
+echo "disk=$found"
+if is_fenced; then
+	echo "fenced=yes"
+fi
+if server_runs; then
+	ask "SELECT 'server=' || CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END
+		UNION ALL SELECT 'system=' || system_identifier FROM pg_control_system()
+		UNION ALL SELECT 'timeline=' || timeline_id FROM pg_control_checkpoint()
+		UNION ALL SELECT 'end=' || CASE WHEN pg_is_in_recovery()
+			THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END
+		UNION ALL SELECT 'replayed=' || pg_last_wal_replay_lsn() WHERE pg_is_in_recovery()
+		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
+		UNION ALL SELECT 'slot=' || wal_status FROM pg_replication_slots WHERE slot_name = 'postgresql_$peer'"
+elif [ "$found" != empty ]; then
+	echo "system=$(control 'Database system identifier')"
+	echo "timeline=$(control "Latest checkpoint's TimeLineID")"
+	echo "end=$(end_of_wal)"
+fi

@@ -1,0 +1,30 @@
+#!/bin/sh
+# rejoin.sh rewind|reclone: makes this pod, where no server runs, a standby of the one that is primary
+# now. By an operator's command only: what this volume has and the primary lacks is gone then.
+set -eu
+# shellcheck source=common.sh
+. "$CONFIG/common.sh"
+
+if server_runs; then
+	refuse "a server runs here; fence $POD_NAME first"
+fi
+if [ "$(recorded_primary)" = "$ordinal" ]; then
+	refuse "postgresql-state says that this is the primary"
+fi
+if [ "$1" = reclone ]; then
+	rm -rf "$PGDATA" "$half" # start.sh sees an empty volume, and copies
+	exit 0
+fi
+write_passfile
+case "$(disk)" in
+standby | empty) exit 0 ;; # was here before
+half) refuse "the rewind of this volume was cut off: --reclone" ;;
+esac
+[ "$(peer_role)" = primary ] || refuse "$peer_host does not answer as a primary"
+have_slot || refuse "the primary has given up the WAL that is missing here: --reclone"
+touch "$half"
+pg_rewind --target-pgdata "$PGDATA" --config-file "$CONFIG/postgresql.conf" \
+	--source-server "host=$peer_host user=replicator dbname=postgres passfile=$passfile"
+rm -rf "$PGDATA"/pg_replslot/* # they would keep WAL for nobody
+touch "$PGDATA/standby.signal"
+rm "$half"

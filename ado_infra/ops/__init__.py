@@ -1,0 +1,5 @@
+"""The operator's commands: `python -m ado_infra.ops --help`.
+
+An extra (`requirements-ops.txt`), not needed to deploy. They talk to the cluster alone, through its
+API, and never to Pulumi: what a stack has to say afterwards is printed, to be committed.
+"""

@@ -1,0 +1,5 @@
+"""`python -m ado_infra.ops`."""
+
+from ado_infra.ops.cli import main
+
+main()

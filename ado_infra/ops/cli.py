@@ -1,0 +1,192 @@
+"""The command line: `python -m ado_infra.ops postgres status` and so on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace
+from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report
+from ado_infra.ops.target import NAMESPACE, Target
+
+TROUBLE = 3
+"""Exit code of `status` when something is not as it should be."""
+
+app = typer.Typer(
+    help="What an operator does with a platform that runs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+postgres = typer.Typer(
+    help="PostgreSQL: who is the primary, and how the other one becomes it.",
+    no_args_is_help=True,
+)
+app.add_typer(postgres, name="postgres")
+
+Stack = Annotated[
+    str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.", envvar="ADO_STACK")
+]
+Context = Annotated[
+    str | None, typer.Option("--context", help="Another context than the stack names.")
+]
+In = Annotated[str, typer.Option("--namespace", "-n", help="Where the platform is.")]
+Pod = Annotated[str, typer.Argument(help="postgresql-0 or postgresql-1.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
+NodeIsOff = Annotated[
+    bool, typer.Option("--node-is-off", help="A node that does not answer is off for certain.")
+]
+
+
+@postgres.command()
+def status(
+    stack: Stack = "dev",
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only compare the stack's primaryOrdinal; for CI.")
+    ] = False,
+) -> None:
+    """Show both pods and what to do about them; exit code 3 if there is something to do."""
+    target = Target(stack=stack, context=context, namespace=namespace)
+    here = _namespace(target)
+    if check:
+        _check(here, target)
+        return
+    record = pair.read_record(here)
+    members = [pair.look(here, ordinal) for ordinal in (0, 1)]
+    found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
+    services = {name: service.spec.selector for name, service in found.items() if service}
+    console = Console(highlight=False)
+    console.print(report.table(record, members))
+    wrong = list(report.findings(record, members, services))
+    if refused := report.mismatch(record, target.settings()):
+        wrong.append(refused)
+    for line in wrong:
+        console.print(f"- {line}", markup=False, soft_wrap=True)
+    raise typer.Exit(TROUBLE if wrong else 0)
+
+
+@postgres.command()
+def promote(
+    pod: Pod,
+    stack: Stack = "dev",
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+    node_is_off: NodeIsOff = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Give up what the standby has not received.")
+    ] = False,
+) -> None:
+    """Make the standby the primary; the old one is fenced first."""
+    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    target = pair.ordinal_of(pod)
+    if dry_run:
+        promotion.candidate(here, target)
+        for number, step in enumerate(promotion.steps(target), 1):
+            _say(f"{number}. {step}")
+        return
+    done = promotion.promote(here, target, _say, node_is_off=node_is_off, accept_loss=accept_loss)
+    lost = "unknown" if done.lost is None else f"{done.lost} bytes"
+    if done.seconds:
+        _say(
+            f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s."
+        )
+    else:
+        _say(f"{done.primary} is the primary already.")
+    _say(f"{report.commit_line(target)}; until then the stack is refused.")
+    _say(f"The other one follows after `rejoin {pair.pod_name(1 - target)}`.")
+
+
+@postgres.command()
+def rejoin(
+    pod: Pod,
+    stack: Stack = "dev",
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+    reclone: Annotated[
+        bool, typer.Option("--reclone", help="Empty its volume, and copy everything.")
+    ] = False,
+) -> None:
+    """Make a former primary follow the new one; what it alone has is given up."""
+    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    ordinal = pair.ordinal_of(pod)
+    if dry_run:
+        way = "empty its volume, so that it copies everything" if reclone else "rewind its volume"
+        _say(f"1. fence {pair.pod_name(ordinal)} if a server runs there\n2. {way}\n3. unfence it")
+        return
+    changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone)
+    _say(f"{pair.pod_name(ordinal)} follows{'' if changed else ' already'}.")
+
+
+@postgres.command()
+def fence(
+    pod: Pod,
+    stack: Stack = "dev",
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+    node_is_off: NodeIsOff = False,
+) -> None:
+    """Stop the server of a pod, and let none start there."""
+    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    ordinal = pair.ordinal_of(pod)
+    if dry_run:
+        _say(f"1. set the flag in {pair.RECORD}\n2. delete {pair.pod_name(ordinal)}, see it end")
+        return
+    fencing.fence(here, ordinal, _say, node_is_off=node_is_off)
+    _say(f"{pair.pod_name(ordinal)} is fenced; no server runs there.")
+
+
+@postgres.command()
+def unfence(
+    pod: Pod,
+    stack: Stack = "dev",
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Let the server of a pod start again, as what the record says."""
+    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    ordinal = pair.ordinal_of(pod)
+    if dry_run:
+        _say(f"1. take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
+        return
+    fencing.unfence(here, ordinal, _say)
+
+
+def main() -> None:
+    """Run the command line; an operator's mistake is a message and exit code 1."""
+    try:
+        app(prog_name="python -m ado_infra.ops")
+    except OpsError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from here.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _check(here: Namespace, target: Target) -> None:
+    if here.config_map(pair.RECORD) is None:
+        return  # nothing is deployed yet
+    if refused := report.mismatch(pair.read_record(here), target.settings()):
+        raise OpsError(refused)
+
+
+def _namespace(target: Target) -> Namespace:
+    return Namespace(target.connect(), target.namespace)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

@@ -1,0 +1,126 @@
+"""What the commands do with the cluster: pods, what runs in them, and small patches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, TypeAlias, TypeVar
+
+from kubernetes import client, stream
+
+from ado_infra.ops.errors import OpsError
+
+Model: TypeAlias = Any
+"""What the untyped client returns."""
+Found = TypeVar("Found")
+FIELD_MANAGER: Final = "ado-ops"
+POLL: Final = 0.5
+"""Seconds between two looks at something that is awaited."""
+ANSWER: Final = 20.0
+"""Seconds within which a pod must let a command in."""
+_POKED: Final = "ado.ops/record-changed"
+
+
+class Namespace:
+    """One namespace of a cluster."""
+
+    def __init__(self, api: client.ApiClient, name: str) -> None:
+        self.name = name
+        self._core = client.CoreV1Api(api)
+
+    def pod(self, name: str) -> Model | None:
+        """A pod, or None when there is none of that name."""
+        return _unless_missing(lambda: self._core.read_namespaced_pod(name, self.name))
+
+    def config_map(self, name: str) -> Model | None:
+        """A ConfigMap, or None when there is none of that name."""
+        return _unless_missing(lambda: self._core.read_namespaced_config_map(name, self.name))
+
+    def service(self, name: str) -> Model | None:
+        """A Service, or None when there is none of that name."""
+        return _unless_missing(lambda: self._core.read_namespaced_service(name, self.name))
+
+    def node_answers(self, name: str) -> bool:
+        """Whether the kubelet of a node reports that it is Ready."""
+        node = _unless_missing(lambda: self._core.read_node(name))
+        conditions = node.status.conditions if node else ()
+        return any(c.type == "Ready" and c.status == "True" for c in conditions or ())
+
+    def patch_config_map(self, name: str, data: Mapping[str, str | None]) -> None:
+        """Sets keys of a ConfigMap, or removes those that are None."""
+        self._core.patch_namespaced_config_map(
+            name, self.name, {"data": data}, field_manager=FIELD_MANAGER
+        )
+
+    def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
+        """Sets labels of a Service's selector."""
+        self._core.patch_namespaced_service(
+            service, self.name, {"spec": {"selector": selector}}, field_manager=FIELD_MANAGER
+        )
+
+    def poke(self, pod: str) -> None:
+        """Makes the kubelet look at a pod's ConfigMaps now, which it would within a minute."""
+        annotations = {_POKED: f"{time.time():.3f}"}
+        self._core.patch_namespaced_pod(
+            pod, self.name, {"metadata": {"annotations": annotations}}, field_manager=FIELD_MANAGER
+        )
+
+    def delete_pod(self, pod: Model, *, force: bool = False) -> None:
+        """Deletes this very pod, not a later one of its name.
+
+        `force`: without asking the kubelet, whose containers may run on.
+        """
+        options = client.V1DeleteOptions(
+            preconditions=client.V1Preconditions(uid=pod.metadata.uid),
+            grace_period_seconds=0 if force else None,
+        )
+        _unless_missing(
+            lambda: self._core.delete_namespaced_pod(pod.metadata.name, self.name, body=options)
+        )
+
+    def run(self, pod: str, command: Sequence[str]) -> str:
+        """What a command prints in a pod's container.
+
+        Raises OpsError with what it said when it fails, or when the pod cannot be reached.
+        """
+        try:
+            socket = stream.stream(
+                self._core.connect_get_namespaced_pod_exec,
+                pod,
+                self.name,
+                command=list(command),
+                stderr=True,
+                stdout=True,
+                stdin=False,
+                tty=False,
+                _preload_content=False,
+                _request_timeout=ANSWER,
+            )
+        except client.ApiException as refused:
+            raise OpsError(f"{pod} cannot be reached: {refused.reason}") from None
+        socket.run_forever()  # until the command has ended
+        if socket.returncode != 0:
+            said = (socket.read_stderr() or socket.read_stdout()).strip()
+            raise OpsError(f"{pod}: {said or f'exit code {socket.returncode}'}")
+        return str(socket.read_stdout())
+
+
+def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found | None:
+    """What `condition` returns once that is true, or None after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(POLL)
+    return found
+
+
+def _unless_missing(call: Callable[[], Model]) -> Model | None:
+    try:
+        return call()
+    except client.ApiException as error:
+        # Conflict: the pod of that uid is gone, and another has its name.
+        if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+            return None
+        raise OpsError(f"The API server refuses: {error.status} {error.reason}") from None

@@ -1,0 +1,1 @@
+"""PostgreSQL: who is the primary, and how the other one becomes it."""

@@ -1,0 +1,145 @@
+"""The two PostgreSQL pods as they are: the record of roles, each disk, each server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace
+
+NAME: Final = "postgresql"
+RECORD: Final = "postgresql-state"
+POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
+_LOOK: Final = ("/bin/sh", "-c", 'exec /bin/sh "$CONFIG/look.sh"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """ConfigMap `postgresql-state`.
+
+    Attributes:
+        initialised: Whether there is a database.
+        primary: Ordinal of the pod that may be the primary.
+        fenced: Ordinals of the pods that may not start a server.
+    """
+
+    initialised: bool
+    primary: int
+    fenced: frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One of the two pods; what cannot be told is None.
+
+    Attributes:
+        ordinal: Its ordinal.
+        phase: Phase of the pod, or `absent`.
+        ready: Whether it is Ready.
+        node: Where it runs.
+        disk: What the volume was last used as: `empty`, `half`, `standby`, `primary`.
+        server: What the server is: `standby`, `primary`; None when none runs.
+        fenced: Whether the pod itself sees that it is fenced.
+        system: Which database it is.
+        timeline: The timeline of its last checkpoint.
+        end: Where its WAL ends, in bytes.
+        replayed: Up to where a standby has replayed it, in bytes.
+        streaming: Whether a standby receives WAL.
+        slot: State of the slot that a primary keeps for its peer.
+        trouble: Why nothing can be told.
+    """
+
+    ordinal: int
+    phase: str = "absent"
+    ready: bool = False
+    node: str | None = None
+    disk: str | None = None
+    server: str | None = None
+    fenced: bool = False
+    system: str | None = None
+    timeline: int | None = None
+    end: int | None = None
+    replayed: int | None = None
+    streaming: bool = False
+    slot: str | None = None
+    trouble: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the pod."""
+        return pod_name(self.ordinal)
+
+
+def pod_name(ordinal: int) -> str:
+    """`postgresql-0` or `postgresql-1`."""
+    return f"{NAME}-{ordinal}"
+
+
+def ordinal_of(pod: str) -> int:
+    """The ordinal of a pod that the operator named, by its name or by the ordinal alone.
+
+    Raises OpsError for anything else.
+    """
+    known = {name: ordinal for ordinal in (0, 1) for name in (str(ordinal), pod_name(ordinal))}
+    if pod not in known:
+        raise OpsError(f"{pod} is no pod of PostgreSQL: they are {pod_name(0)} and {pod_name(1)}.")
+    return known[pod]
+
+
+def position(text: str | None) -> int | None:
+    """A position in the WAL, such as `3/A000060`, in bytes; None for none."""
+    if not text:
+        return None
+    high, _, low = text.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def read_record(namespace: Namespace) -> Record:
+    """The record as it is.
+
+    Raises OpsError when there is none: PostgreSQL is not deployed here, or lost it.
+    """
+    config_map = namespace.config_map(RECORD)
+    if config_map is None:
+        raise OpsError(
+            f"There is no ConfigMap {RECORD} in namespace {namespace.name}: PostgreSQL is not "
+            "deployed there, or its record was deleted; `pulumi up` makes it."
+        )
+    data: dict[str, str] = config_map.data or {}
+    return Record(
+        initialised=data.get("initialised") == "true",
+        primary=int(data.get("primary", "0")),
+        fenced=frozenset(int(ordinal) for ordinal in data.get("fenced", "").split()),
+    )
+
+
+def look(namespace: Namespace, ordinal: int) -> Member:
+    """One pod, as it tells of itself."""
+    pod = namespace.pod(pod_name(ordinal))
+    if pod is None:
+        return Member(ordinal=ordinal, trouble="there is no such pod")
+    conditions = {c.type: c.status for c in pod.status.conditions or ()}
+    known = Member(
+        ordinal=ordinal,
+        phase="Terminating" if pod.metadata.deletion_timestamp else pod.status.phase,
+        ready=conditions.get("Ready") == "True",
+        node=pod.spec.node_name,
+    )
+    try:
+        said = namespace.run(pod_name(ordinal), _LOOK)
+    except OpsError as silent:
+        return replace(known, trouble=str(silent))
+    told = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return replace(
+        known,
+        disk=told["disk"],
+        server=told.get("server"),
+        fenced="fenced" in told,
+        system=told.get("system"),
+        timeline=int(told["timeline"]) if told.get("timeline") else None,
+        end=position(told.get("end")),
+        replayed=position(told.get("replayed")),
+        streaming="streaming" in told,
+        slot=told.get("slot"),
+    )

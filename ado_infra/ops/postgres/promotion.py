@@ -1,0 +1,154 @@
+"""Making the standby the primary, in steps that can each be taken twice.
+
+Fence the old primary, see what the standby has received, write the record, promote, move the
+Services. Interrupted anywhere, the same command goes on: every step looks before it acts, and at no
+point may two pods be primary.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace, wait_until
+from ado_infra.ops.postgres.fencing import Say, fence
+from ado_infra.ops.postgres.pair import (
+    NAME,
+    POD_LABEL,
+    RECORD,
+    Member,
+    look,
+    pod_name,
+    read_record,
+)
+
+_REPLAY: Final = 60
+"""Seconds for a standby to replay what it has received."""
+_SLOT: Final = """
+SELECT pg_create_physical_replication_slot('{slot}', true)
+WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{slot}')"""
+_PSQL: Final = (
+    'exec psql --no-psqlrc --quiet --no-align --tuples-only --host "$SOCKET" --username postgres '
+    '--dbname postgres --set ON_ERROR_STOP=1 --command "$1"'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """What a promotion has come to.
+
+    Attributes:
+        primary: Name of the pod that is the primary now.
+        lost: Bytes of WAL that the old primary had written and the new one never got; None when
+            the old one's disk could not be asked.
+        seconds: From the fence to the moved Services; 0.0 when there was nothing to do.
+    """
+
+    primary: str
+    lost: int | None
+    seconds: float
+
+
+def promote(
+    namespace: Namespace,
+    target: int,
+    say: Say,
+    *,
+    node_is_off: bool = False,
+    accept_loss: bool = False,
+) -> Promotion:
+    """Makes pod `target` the primary.
+
+    Raises OpsError when it cannot, or when `accept_loss` is missing for what would be lost.
+    """
+    began = time.monotonic()
+    here = candidate(namespace, target)
+    if here.server == "primary" and read_record(namespace).primary == target:
+        _promote(namespace, target, say)  # what a promotion that was cut off left to do
+        move_services(namespace, target, say)
+        return Promotion(primary=here.name, lost=0, seconds=0.0)
+    old = fence(namespace, 1 - target, say, node_is_off=node_is_off)
+    lost = _loss(old, look(namespace, target), say, accepted=accept_loss or node_is_off)
+    if read_record(namespace).primary != target:
+        namespace.patch_config_map(RECORD, {"primary": str(target)})
+        say(f"{RECORD} says now that {here.name} is the primary")
+    _promote(namespace, target, say)
+    move_services(namespace, target, say)
+    return Promotion(primary=here.name, lost=lost, seconds=time.monotonic() - began)
+
+
+def candidate(namespace: Namespace, target: int) -> Member:
+    """The pod that is to become the primary, once it was seen that it can.
+
+    Raises OpsError when it cannot.
+    """
+    if not read_record(namespace).initialised:
+        raise OpsError(
+            f"{RECORD} does not say that there is a database: see docs/data.md, Lost record."
+        )
+    here = look(namespace, target)
+    if here.server is None:
+        reason = here.trouble or f"its volume is {here.disk}, and no server runs"
+        raise OpsError(f"{here.name} cannot become the primary: {reason}.")
+    return here
+
+
+def steps(target: int) -> list[str]:
+    """What `promote` does, for people."""
+    new, old = pod_name(target), pod_name(1 - target)
+    return [
+        f"fence {old}: set the flag, delete the pod, see that it ended",
+        f"compare what {old} had written with what {new} has received",
+        f"write {new} into {RECORD}",
+        f"promote {new}, and make a slot there for {old}",
+        f"lead Service {NAME} to {new}, and {NAME}-ro to {old}",
+    ]
+
+
+def move_services(namespace: Namespace, primary: int, say: Say) -> None:
+    """Leads the Services to the pods of their roles, where they do not lead there yet."""
+    for service, ordinal in ((NAME, primary), (f"{NAME}-ro", 1 - primary)):
+        found = namespace.service(service)
+        if found is None:
+            raise OpsError(f"There is no Service {service}; `pulumi up` makes it.")
+        if found.spec.selector.get(POD_LABEL) != pod_name(ordinal):
+            namespace.patch_selector(service, {POD_LABEL: pod_name(ordinal)})
+            say(f"Service {service} leads to {pod_name(ordinal)} now")
+
+
+def _loss(old: Member, new: Member, say: Say, *, accepted: bool) -> int | None:
+    if old.end is None or new.end is None:
+        if not accepted:
+            reason = old.trouble or f"its volume is {old.disk}"
+            raise OpsError(
+                f"Nobody can tell what {old.name} had written and {new.name} has not received: "
+                f"{reason}. With --accept-loss that is given up. {old.name} is fenced; "
+                f"`unfence {old.name}` goes back."
+            )
+        return None
+    lost = max(0, old.end - new.end)
+    say(f"{new.name} lacks {lost} bytes of what {old.name} had written")
+    if lost and not accepted:
+        raise OpsError(
+            f"{lost} bytes of WAL of {old.name} never reached {new.name}. To keep them, "
+            f"`unfence {old.name}` goes back; with --accept-loss they are given up."
+        )
+    return lost
+
+
+def _promote(namespace: Namespace, target: int, say: Say) -> None:
+    name = pod_name(target)
+    if look(namespace, target).server == "standby":
+        ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
+        say(f"{name} is promoted")
+    if not wait_until(lambda: look(namespace, target).server == "primary", _REPLAY):
+        raise OpsError(f"{name} is not promoted after {_REPLAY} s; the same command goes on.")
+    # Keeps what the old one will need to follow; bounded by max_slot_wal_keep_size.
+    ask(namespace, target, _SLOT.format(slot=f"{NAME}_{1 - target}"))
+
+
+def ask(namespace: Namespace, ordinal: int, sql: str) -> str:
+    """What the server of a pod answers to its superuser; nothing secret may be in `sql`."""
+    return namespace.run(pod_name(ordinal), ("/bin/sh", "-c", _PSQL, "sh", sql)).strip()

@@ -1,0 +1,52 @@
+"""Making a pod that was the primary, or whose data is of no use, the standby again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace, wait_until
+from ado_infra.ops.postgres.fencing import Say, fence, unfence
+from ado_infra.ops.postgres.pair import Member, look, pod_name, read_record
+
+FOLLOW: Final = 300.0
+"""Seconds for a pod that was rewound to receive WAL."""
+COPY: Final = 3600.0
+"""Seconds for a pod that copies everything; as long as its start may take."""
+_SCRIPT: Final = 'exec /bin/sh "$CONFIG/rejoin.sh" "$1"'
+
+
+def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = False) -> bool:
+    """Makes a pod follow the primary: by pg_rewind, or by a new copy of everything.
+
+    What its volume has and the primary lacks is gone then. Returns whether anything was done.
+
+    Raises OpsError when there is no primary to follow, or when the pod cannot.
+    """
+    leader = look(namespace, 1 - ordinal)
+    if read_record(namespace).primary == ordinal or leader.server != "primary":
+        raise OpsError(
+            f"{pod_name(ordinal)} has no primary to follow: {leader.name} "
+            f"{'is ' + leader.server if leader.server else 'runs no server'}. "
+            f"`promote {leader.name}` first."
+        )
+    here = look(namespace, ordinal)
+    if here.streaming and not reclone:
+        unfence(namespace, ordinal, say)
+        return False
+    if here.server or here.trouble:
+        here = fence(namespace, ordinal, say)
+    if here.trouble:
+        raise OpsError(f"{here.name} cannot be reached: {here.trouble}")
+    way = "reclone" if reclone else "rewind"
+    said = namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way)).strip()
+    say(f"{here.name}: {'its volume is emptied' if reclone else said or 'nothing to rewind'}")
+    unfence(namespace, ordinal, say)
+    say(f"waiting until {here.name} follows {leader.name}")
+    if not wait_until(lambda: _follows(look(namespace, ordinal)), COPY if reclone else FOLLOW):
+        raise OpsError(f"{here.name} does not follow yet: `kubectl logs {here.name}` says why.")
+    return True
+
+
+def _follows(member: Member) -> bool:
+    return member.streaming

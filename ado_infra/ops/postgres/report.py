@@ -1,0 +1,104 @@
+"""What PostgreSQL looks like, and what an operator should do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from ado_infra.ops.postgres.pair import NAME, POD_LABEL, RECORD, Member, Record, pod_name
+
+LATE = 64 * 2**20
+"""Bytes that a standby may be behind before it is called late: four segments of WAL."""
+
+
+def table(record: Record, members: Sequence[Member]) -> Table:
+    """A row for each pod."""
+    shown = Table(title="PostgreSQL", title_justify="left")
+    for column in ("pod", "node", "phase", "recorded", "server", "timeline", "behind", "slot"):
+        shown.add_column(column)
+    leader = members[record.primary]
+    for member in members:
+        recorded = "primary" if member.ordinal == record.primary else "standby"
+        shown.add_row(
+            member.name,
+            member.node or "-",
+            member.phase if member.ready else f"{member.phase}, not Ready",
+            f"{recorded}, fenced" if member.ordinal in record.fenced else recorded,
+            member.server or (f"none ({member.disk})" if member.disk else "unknown"),
+            str(member.timeline or "-"),
+            _behind(leader, member),
+            member.slot or "-",
+        )
+    return shown
+
+
+def _behind(leader: Member, member: Member) -> str:
+    if member is leader or member.end is None or leader.end is None:
+        return "-"
+    return f"{max(0, leader.end - member.end)} B"
+
+
+def mismatch(record: Record, settings: Mapping[str, Any]) -> str | None:
+    """Why the stack must not be deployed: it names another primary than there is."""
+    room = settings.get("ado:postgres")
+    wanted = room.get("primaryOrdinal", 0) if isinstance(room, Mapping) else 0
+    if wanted == record.primary or wanted not in {0, 1}:
+        return None  # what is no ordinal at all is refused by the program, with all else
+    return (
+        f"ado:postgres.primaryOrdinal is {wanted}, and {RECORD} says that the primary is "
+        f"{pod_name(record.primary)}. {commit_line(record.primary)}, or promote {pod_name(wanted)} "
+        "first."
+    )
+
+
+def commit_line(primary: int) -> str:
+    """How a stack says who the primary is."""
+    return f"Set it: `pulumi config set --path postgres.primaryOrdinal {primary}`"
+
+
+def findings(
+    record: Record, members: Sequence[Member], services: Mapping[str, Any]
+) -> Iterator[str]:
+    """What is not as it should be, each with what to do; nothing when all is well."""
+    if not record.initialised:
+        yield f"{RECORD} does not say that there is a database (docs/data.md, Lost record)."
+    leader, follower = members[record.primary], members[1 - record.primary]
+    if len({m.system for m in members if m.system}) > 1:
+        yield f"The volumes have different databases: `rejoin {follower.name} --reclone`."
+    if [m.server for m in members] == ["primary", "primary"]:
+        yield f"Both pods are primary! `fence {follower.name}` now, then see docs/data.md."
+    yield from _of_leader(leader, follower)
+    yield from _of_follower(leader, follower)
+    for ordinal in record.fenced:
+        yield f"{pod_name(ordinal)} is fenced: `rejoin` or `unfence {pod_name(ordinal)}`."
+    for service, ordinal in ((NAME, record.primary), (f"{NAME}-ro", 1 - record.primary)):
+        if (services.get(service) or {}).get(POD_LABEL) != pod_name(ordinal):
+            yield (
+                f"Service {service} does not lead to {pod_name(ordinal)}: "
+                f"`promote {leader.name}` goes on from here."
+            )
+
+
+def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
+    if leader.server == "standby":
+        yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
+    elif leader.server is None:
+        why = leader.trouble or f"its volume is {leader.disk}"
+        yield (
+            f"The primary {leader.name} runs no server ({why}). When it does not come back: "
+            f"`promote {follower.name}`."
+        )
+
+
+def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
+    if follower.server is None:
+        why = follower.trouble or f"its volume is {follower.disk}"
+        yield f"The standby {follower.name} runs no server ({why}): `rejoin {follower.name}`."
+    elif follower.server == "standby" and leader.server == "primary" and not follower.streaming:
+        lost = leader.slot == "lost"
+        flag = " --reclone" if lost else ""
+        yield f"{follower.name} receives nothing: `rejoin {follower.name}{flag}`."
+    if leader.end and follower.end and leader.end - follower.end > LATE:
+        yield f"{follower.name} is {leader.end - follower.end} bytes behind {leader.name}."

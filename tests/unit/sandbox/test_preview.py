@@ -1,0 +1,119 @@
+"""What `make preview` shows: a line for what would change, and no value of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pulumi.automation.events import EngineEvent
+from rich.console import Console
+from typer.testing import CliRunner
+
+from sandbox import stack
+from sandbox.engine import OnEvent, Outcome
+from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
+
+SECRET: dict[str, Any] = {
+    "kind": "Secret",
+    "metadata": {"name": "keys"},
+    "stringData": {"key": "canary"},
+}
+
+
+def step(operation: str, inputs: dict[str, Any], **more: Any) -> dict[str, Any]:
+    kind = f"kubernetes:core/v1:{inputs.get('kind', 'Other')}"
+    urn = f"urn:pulumi:dev::ado::{kind}::{operation}"
+    return {"op": operation, "urn": urn, "type": kind, "new": {"inputs": inputs}, **more}
+
+
+def planned(*steps: dict[str, Any], changes: dict[str, int]) -> list[EngineEvent]:
+    parts = [
+        {kind: {"metadata": step, "planning": True}}
+        for step in steps
+        for kind in ("resourcePreEvent", "resOutputsEvent")
+    ]
+    return [
+        EngineEvent.from_json(p) for p in [*parts, {"summaryEvent": {"resourceChanges": changes}}]
+    ]
+
+
+class Planning:
+    """An engine that plans these steps, or fails with this error."""
+
+    def __init__(self, events: list[EngineEvent], error: str = "") -> None:
+        self.events, self.error = events, error
+
+    def preview(self, on_event: OnEvent | None = None) -> Outcome:
+        outcome = Outcome(succeeded=not self.error, text="the engine's text")
+        outcome.errors += [self.error] if self.error else []
+        for event in self.events:
+            outcome.see(event)
+            if on_event:
+                on_event(event)
+        return outcome
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, engine: Planning, *options: str) -> list[str]:
+    @contextmanager
+    def given(*_: object) -> Generator[Planning]:
+        yield engine
+
+    printed = io.StringIO()
+    monkeypatch.setattr(stack, "_running", Sandbox)
+    monkeypatch.setattr(stack, "_engine", given)
+    monkeypatch.setattr(stack, "_console", lambda: Console(file=printed, soft_wrap=True))
+    done = CliRunner().invoke(stack.app, ["preview", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    return (printed.getvalue() + done.stdout).splitlines()
+
+
+def test_each_change_is_one_line_with_its_paths_and_no_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = "spec.template.spec.containers[0].image"
+    paths = {"stringData.key": {"diffKind": "update"}, image: {"diffKind": "update"}}
+    events = planned(
+        step("read", {"kind": "CustomResourceDefinition"}),
+        step("same", SECRET),
+        step("create", SECRET),
+        step("update", SECRET, detailedDiff=paths),
+        step("create-replacement", SECRET, diffs=["spec"]),
+        step("replace", SECRET, diffs=["spec"]),
+        step("delete-replaced", SECRET),
+        step("delete", {}, old={"inputs": SECRET}, new=None),
+        changes={"create": 1, "update": 1, "replace": 1, "delete": 1, "same": 2},
+    )
+    assert shown(monkeypatch, Planning(events)) == [
+        "  + create Secret keys",
+        f"  ~ update Secret keys: {image}, stringData.key",
+        "  ± replace Secret keys: spec",
+        "  - delete Secret keys",
+        "Planned: 1 create, 1 update, 1 replace, 1 delete, 2 same.",
+    ]
+
+
+def test_where_nothing_would_change_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = planned(step("same", SECRET), changes={"same": 1})
+    said = ["Nothing would change: 1 resources are as said."]
+    assert shown(monkeypatch, Planning(events)) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "advised"), [("wrong\n    pulumi config rm ado:x", True), ("not found", False)]
+)
+def test_a_refusal_that_names_pulumis_commands_says_what_they_are_here(
+    monkeypatch: pytest.MonkeyPatch, error: str, *, advised: bool
+) -> None:
+    with pytest.raises(SandboxError) as refused:
+        shown(monkeypatch, Planning([], error), "--stack", "prod")
+    assert str(refused.value).startswith(f"{error}\nStack prod: nothing was changed.")
+    assert ("edit Pulumi.prod.yaml" in str(refused.value)) == advised
+
+
+def test_the_engines_whole_text_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = planned(step("create", SECRET), changes={"create": 1})
+    assert shown(monkeypatch, Planning(events), "--diff") == ["the engine's text"]

@@ -1,0 +1,316 @@
+"""The operator's commands on PostgreSQL, against a cluster that is played by a small class."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report
+from ado_infra.ops.postgres.pair import Member, Record
+
+BEGUN = Record(initialised=True, primary=0, fenced=frozenset())
+PRIMARY = Member(
+    ordinal=0,
+    phase="Running",
+    ready=True,
+    node="n1",
+    disk="primary",
+    server="primary",
+    system="7",
+    timeline=1,
+    end=1000,
+    slot="reserved",
+)
+STANDBY = Member(
+    ordinal=1,
+    phase="Running",
+    ready=True,
+    node="n2",
+    disk="standby",
+    server="standby",
+    system="7",
+    timeline=1,
+    end=1000,
+    replayed=1000,
+    streaming=True,
+)
+SERVICES = {
+    service: {pair.POD_LABEL: f"postgresql-{ordinal}"}
+    for service, ordinal in (("postgresql", 0), ("postgresql-ro", 1))
+}
+
+
+class Cluster:
+    """Two pods, the record and the Services, as far as the commands see them.
+
+    `interrupt_after`: how many changes are made before the operator's machine dies.
+    """
+
+    name = "ado-system"
+
+    def __init__(self, *members: Member) -> None:
+        self.members = list(members or (PRIMARY, STANDBY))
+        self.data: dict[str, str] = {"initialised": "true"}
+        self.services = {name: dict(selector) for name, selector in SERVICES.items()}
+        self.nodes_off: set[str] = set()
+        self.changes: list[str] = []
+        self.interrupt_after: int | None = None
+        self._born = [0, 0]
+
+    def primaries(self) -> list[int]:
+        return [m.ordinal for m in self.members if m.server == "primary"]
+
+    def pod(self, name: str) -> Any:
+        ordinal = pair.ordinal_of(name)
+        metadata = SimpleNamespace(name=name, uid=str(self._born[ordinal]), deletion_timestamp=None)
+        spec = SimpleNamespace(
+            node_name=self.members[ordinal].node, termination_grace_period_seconds=-30
+        )
+        return SimpleNamespace(metadata=metadata, spec=spec)
+
+    def config_map(self, name: str) -> Any:
+        assert name == "postgresql-state"
+        return SimpleNamespace(data=self.data)
+
+    def service(self, name: str) -> Any:
+        return SimpleNamespace(spec=SimpleNamespace(selector=self.services[name]))
+
+    def node_answers(self, name: str) -> bool:
+        return name not in self.nodes_off
+
+    def patch_config_map(self, name: str, data: dict[str, str | None]) -> None:
+        self._change(f"{name}: {data}")
+        for key, value in data.items():
+            self.data.pop(key, None)
+            if value is not None:
+                self.data[key] = value
+
+    def patch_selector(self, service: str, selector: dict[str, str]) -> None:
+        self._change(f"{service}: {selector}")
+        self.services[service].update(selector)
+
+    def poke(self, pod: str) -> None:
+        ordinal = pair.ordinal_of(pod)
+        if not self._fenced(ordinal) and self.members[ordinal].disk == "standby":
+            streaming = bool(self.primaries())
+            self._set(ordinal, server="standby", fenced=False, streaming=streaming)
+
+    def delete_pod(self, pod: Any, *, force: bool = False) -> None:
+        ordinal = pair.ordinal_of(pod.metadata.name)
+        if self.members[ordinal].node in self.nodes_off and not force:
+            return
+        self._change(f"delete {pod.metadata.name}" + (" by force" if force else ""))
+        self._born[ordinal] += 1
+        if force:
+            self._set(ordinal, server=None, trouble="no node", end=None)
+        else:
+            fenced = self._fenced(ordinal)
+            self._set(ordinal, server=None, fenced=fenced, streaming=False)
+
+    def run(self, pod: str, command: tuple[str, ...]) -> str:
+        ordinal = pair.ordinal_of(pod)
+        sql = command[-1]
+        if "pg_promote" in sql:
+            self._change(f"promote {pod}")
+            self._set(ordinal, server="primary", disk="primary", streaming=False)
+        elif "create_physical_replication_slot" in sql:
+            self._set(ordinal, slot="reserved")
+        elif sql in {"rewind", "reclone"}:
+            self._change(f"{sql} {pod}")
+            assert self.members[ordinal].server is None
+            self._set(ordinal, disk="standby")
+        else:
+            raise AssertionError(f"unknown: {sql}")
+        return ""
+
+    def look(self, ordinal: int) -> Member:
+        return self.members[ordinal]
+
+    def _fenced(self, ordinal: int) -> bool:
+        return str(ordinal) in self.data.get("fenced", "").split()
+
+    def _set(self, ordinal: int, **changes: Any) -> None:
+        self.members[ordinal] = replace(self.members[ordinal], **changes)
+
+    def _change(self, what: str) -> None:
+        if self.interrupt_after == len(self.changes):
+            raise KeyboardInterrupt
+        self.changes.append(what)
+        assert len(self.primaries()) < 2, "two primaries"
+
+
+@pytest.fixture(autouse=True)
+def looked_at_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pods' own script would tell."""
+    for module in (fencing, promotion, rejoining):
+        monkeypatch.setattr(module, "look", lambda cluster, ordinal: cluster.look(ordinal))
+    monkeypatch.setattr(fencing, "_RESTART", 0)
+
+
+def _promote(cluster: Cluster, **options: Any) -> promotion.Promotion:
+    return promotion.promote(cluster, 1, lambda _: None, **options)  # pyright: ignore[reportArgumentType]
+
+
+def _rejoin(cluster: Cluster, ordinal: int, **options: Any) -> bool:
+    return rejoining.rejoin(cluster, ordinal, lambda _: None, **options)  # pyright: ignore[reportArgumentType]
+
+
+class TestPromote:
+    def test_the_old_primary_is_fenced_and_ended_before_the_new_one_begins(self) -> None:
+        cluster = Cluster()
+        done = _promote(cluster)
+        assert cluster.changes == [
+            "postgresql-state: {'fenced': '0'}",
+            "delete postgresql-0",
+            "postgresql-state: {'primary': '1'}",
+            "promote postgresql-1",
+            "postgresql: {'statefulset.kubernetes.io/pod-name': 'postgresql-1'}",
+            "postgresql-ro: {'statefulset.kubernetes.io/pod-name': 'postgresql-0'}",
+        ]
+        assert (done.primary, done.lost) == ("postgresql-1", 0)
+        assert cluster.primaries() == [1]
+        assert cluster.members[1].slot == "reserved"
+
+    @pytest.mark.parametrize("made", range(6))
+    def test_interrupted_after_any_step_the_same_command_goes_on(self, made: int) -> None:
+        straight, cluster = Cluster(), Cluster()
+        _promote(straight)
+        cluster.interrupt_after = made
+        with pytest.raises(KeyboardInterrupt):
+            _promote(cluster)
+        cluster.interrupt_after = None
+        _promote(cluster)
+        assert cluster.changes == straight.changes
+        assert (cluster.data, cluster.services) == (straight.data, straight.services)
+        assert cluster.members == straight.members
+
+    def test_run_again_it_changes_nothing(self) -> None:
+        cluster = Cluster()
+        _promote(cluster)
+        before = list(cluster.changes)
+        assert _promote(cluster).seconds == 0
+        assert cluster.changes == before
+
+    def test_what_was_not_received_is_counted_and_given_up_only_on_purpose(self) -> None:
+        cluster = Cluster(replace(PRIMARY, end=1500), STANDBY)
+        with pytest.raises(
+            OpsError, match=r"500 bytes of WAL .*`unfence postgresql-0`.*accept-loss"
+        ):
+            _promote(cluster)
+        assert cluster.primaries() == []
+        assert "primary" not in cluster.data
+        assert _promote(cluster, accept_loss=True).lost == 500
+
+    def test_a_node_that_does_not_answer_needs_the_operators_word(self) -> None:
+        cluster = Cluster()
+        cluster.nodes_off = {"n1"}
+        with pytest.raises(OpsError, match=r"node n1 does not answer.*--node-is-off"):
+            _promote(cluster)
+        assert "promote postgresql-1" not in cluster.changes
+        done = _promote(cluster, node_is_off=True)
+        assert "delete postgresql-0 by force" in cluster.changes
+        assert done.lost is None
+        assert cluster.data["primary"] == "1"
+
+    def test_a_pod_without_a_server_cannot_become_the_primary(self) -> None:
+        cluster = Cluster(PRIMARY, replace(STANDBY, server=None, disk="empty"))
+        with pytest.raises(OpsError, match=r"postgresql-1 cannot become the primary.*empty"):
+            _promote(cluster)
+        assert cluster.changes == []
+
+    def test_without_a_record_nothing_is_promoted(self) -> None:
+        cluster = Cluster()
+        cluster.data = {}
+        with pytest.raises(OpsError, match="Lost record"):
+            _promote(cluster)
+        assert cluster.changes == []
+
+
+class TestRejoin:
+    def test_a_former_primary_is_rewound_and_follows(self) -> None:
+        cluster = Cluster()
+        _promote(cluster)
+        assert _rejoin(cluster, 0)
+        assert "rewind postgresql-0" in cluster.changes
+        assert "fenced" not in cluster.data
+        assert cluster.members[0].streaming
+
+    def test_one_that_follows_is_left_alone(self) -> None:
+        cluster = Cluster()
+        assert not _rejoin(cluster, 1)
+        assert cluster.changes == []
+
+    def test_one_that_follows_is_copied_anew_on_demand(self) -> None:
+        cluster = Cluster()
+        assert _rejoin(cluster, 1, reclone=True)
+        assert "reclone postgresql-1" in cluster.changes
+        assert cluster.members[1].streaming
+
+    def test_the_primary_is_never_rewound(self) -> None:
+        cluster = Cluster()
+        with pytest.raises(OpsError, match="postgresql-0 has no primary to follow"):
+            _rejoin(cluster, 0)
+        assert cluster.changes == []
+
+
+class TestStatus:
+    def test_of_a_healthy_pair_there_is_nothing_to_say(self) -> None:
+        assert list(report.findings(BEGUN, (PRIMARY, STANDBY), SERVICES)) == []
+
+    @pytest.mark.parametrize(
+        ("record", "members", "found"),
+        [
+            (replace(BEGUN, initialised=False), (PRIMARY, STANDBY), "Lost record"),
+            (BEGUN, (PRIMARY, replace(STANDBY, system="8")), "different databases"),
+            (BEGUN, (PRIMARY, replace(STANDBY, server="primary")), "Both pods are primary"),
+            (BEGUN, (replace(PRIMARY, server="standby"), STANDBY), "not promoted yet"),
+            (BEGUN, (replace(PRIMARY, server=None), STANDBY), "promote postgresql-1"),
+            (BEGUN, (PRIMARY, replace(STANDBY, server=None)), "rejoin postgresql-1"),
+            (BEGUN, (PRIMARY, replace(STANDBY, streaming=False)), "receives nothing"),
+            (
+                BEGUN,
+                (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
+                "rejoin postgresql-1 --reclone",
+            ),
+            (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
+            (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
+        ],
+    )
+    def test_what_is_wrong_is_said_with_what_to_do(
+        self, record: Record, members: tuple[Member, Member], found: str
+    ) -> None:
+        assert found in "\n".join(report.findings(record, members, SERVICES))
+
+    def test_a_service_that_leads_elsewhere_is_named(self) -> None:
+        moved = {**SERVICES, "postgresql": {pair.POD_LABEL: "postgresql-1"}}
+        (line,) = report.findings(BEGUN, (PRIMARY, STANDBY), moved)
+        assert line.startswith("Service postgresql does not lead to postgresql-0")
+
+    @pytest.mark.parametrize("room", [{}, {"primaryOrdinal": 0}, {"primaryOrdinal": 7}, "slip"])
+    def test_a_stack_that_names_the_primary_is_right(self, room: object) -> None:
+        assert report.mismatch(BEGUN, {"ado:postgres": room}) is None
+
+    def test_a_stack_that_names_another_primary_is_refused_with_both(self) -> None:
+        promoted = replace(BEGUN, primary=1)
+        refusal = report.mismatch(promoted, {"ado:postgres": {"maxConnections": 100}})
+        assert refusal
+        assert "primaryOrdinal is 0" in refusal
+        assert "the primary is postgresql-1" in refusal
+        assert "pulumi config set --path postgres.primaryOrdinal 1" in refusal
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_"), [("0/0", 0), ("0/A000060", 0xA000060), ("2/1", 2**33 + 1), ("", None)]
+)
+def test_a_position_of_the_wal_is_a_number_of_bytes(text: str, bytes_: int | None) -> None:
+    assert pair.position(text) == bytes_
+
+
+@pytest.mark.parametrize("name", ["postgresql-2", "redis-0", "", "primary"])
+def test_a_pod_of_another_name_is_refused(name: str) -> None:
+    with pytest.raises(OpsError, match="is no pod of PostgreSQL"):
+        pair.ordinal_of(name)
