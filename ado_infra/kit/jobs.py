@@ -62,14 +62,19 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
     """A Job named by what it does: another image, command or decisive input is another Job.
 
     It stays until its successor has done its work, so that a refresh does not run it twice; a
-    changed password or file alone runs nothing.
+    changed password or file alone runs nothing. One that failed, or was cut off, runs once more
+    with the next `up`.
     """
     labels, digest = args.identity.labels, job_digest(args)
     return Job(
         # Another resource, not another version of this one, whose `spec` would be kept.
         f"{name}-{digest}",
         metadata=ObjectMetaArgs(
-            name=f"{args.name}-{digest}", namespace=args.namespace, labels=labels
+            name=f"{args.name}-{digest}",
+            namespace=args.namespace,
+            labels=labels,
+            # One that failed is made anew by the next `up`.
+            annotations={"pulumi.com/replaceUnready": "true"},
         ),
         spec=JobSpecArgs(
             active_deadline_seconds=args.timeout,

@@ -30,6 +30,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "images": {
         "registry": "registry.example.com/ado",
         "mirror": "mirror.example.com/official",
+        "kubernetes": "mirror.example.com/kubernetes",
         "pullSecret": "pull",
     },
     "edge": {

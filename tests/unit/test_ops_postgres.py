@@ -294,6 +294,10 @@ class TestStatus:
     def test_a_stack_that_names_the_primary_is_right(self, room: object) -> None:
         assert report.mismatch(BEGUN, {"ado:postgres": room}) is None
 
+    def test_a_stack_whose_database_is_outside_names_no_primary(self) -> None:
+        promoted = replace(BEGUN, primary=1)
+        assert report.mismatch(promoted, {"ado:postgres": {"mode": "external"}}) is None
+
     def test_a_stack_that_names_another_primary_is_refused_with_both(self) -> None:
         promoted = replace(BEGUN, primary=1)
         refusal = report.mismatch(promoted, {"ado:postgres": {"maxConnections": 100}})

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from sandbox.plugins.kubernetes.cluster import Object
-from sandbox.plugins.kubernetes.objects import AUTONAMED, annotation
+from sandbox.plugins.kubernetes.objects import AUTONAMED, REPLACE_UNREADY, annotation
 from sandbox.plugins.kubernetes.settings import Settings
 from sandbox.plugins.provider import Change, Difference
 from sandbox.plugins.values import Value
@@ -99,8 +99,13 @@ def replacing_paths(old: Object, new: Object, settings: Settings) -> list[str]:
     return paths
 
 
-def difference(old: Object, new: Object, settings: Settings) -> Difference:
-    """Compares two objects' inputs, both plain; see the module for the rules."""
+def difference(
+    old: Object, new: Object, settings: Settings, *, unready: bool = False
+) -> Difference:
+    """Compares two objects' inputs, both plain; see the module for the rules.
+
+    `unready`: it is a Job that has not completed and asks to be replaced then.
+    """
     rules = [tuple(path.split(".")) for path in replacing_paths(old, new, settings)]
     changes = [
         Change(
@@ -108,6 +113,9 @@ def difference(old: Object, new: Object, settings: Settings) -> Difference:
         )
         for path, kind, before, after in _changes(old, new, ())
     ]
+    if unready:
+        path = _text(("metadata", "annotations", REPLACE_UNREADY))
+        changes.append(Change(path, "UPDATE", replaces=True))
     return Difference(changes, delete_before_replace=_must_delete_first(old, new, changes))
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from sandbox.plugins.kubernetes.cluster import Object
 from sandbox.plugins.kubernetes.objects import (
     AUTONAMED,
-    REPLACE_UNREADY,
     TIMEOUT_SECONDS,
     WAIT_FOR,
     annotation,
@@ -61,12 +60,11 @@ def invalid(inputs: Object) -> Iterator[Failure]:
             "metadata.generateName",
             "is not supported with server-side apply; leave the name out to have one made",
         )
-    for name in (WAIT_FOR, REPLACE_UNREADY):
-        if annotation(inputs, name):
-            yield Failure(
-                f'metadata.annotations["{name}"]',
-                "is not covered by the offline plugin; install the official Pulumi plugin for it",
-            )
+    if annotation(inputs, WAIT_FOR):
+        yield Failure(
+            f'metadata.annotations["{WAIT_FOR}"]',
+            "is not covered by the offline plugin; install the official Pulumi plugin for it",
+        )
     timeout = annotation(inputs, TIMEOUT_SECONDS)
     if timeout and not timeout.isdigit():
         yield Failure(f'metadata.annotations["{TIMEOUT_SECONDS}"]', "must be whole seconds")

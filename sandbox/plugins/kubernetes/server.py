@@ -22,6 +22,7 @@ from sandbox.plugins.kubernetes.objects import (
     DELETION_PROPAGATION,
     INITIAL_API_VERSION,
     INPUTS,
+    REPLACE_UNREADY,
     annotation,
     field_manager,
     id_of,
@@ -34,6 +35,7 @@ from sandbox.plugins.kubernetes.objects import (
     redact,
     state,
 )
+from sandbox.plugins.kubernetes.readiness import job
 from sandbox.plugins.kubernetes.settings import Settings, refused
 from sandbox.plugins.kubernetes.waiting import NotReadyError, Waiter, timeout_of
 from sandbox.plugins.provider import (
@@ -100,7 +102,8 @@ class KubernetesProvider(Provider):
         return mark_secrets(plain, new), failures
 
     def diff(self, resource: Resource, old: Properties, new: Properties) -> Difference:  # noqa: ARG002, D102
-        return difference(reveal(old), reveal(new), self.settings)
+        plain = reveal(new)
+        return difference(reveal(old), plain, self.settings, unready=self._is_unready(plain))
 
     def create(  # noqa: D102
         self, resource: Resource, inputs: Properties, timeout: float, *, preview: bool
@@ -264,6 +267,14 @@ class KubernetesProvider(Provider):
         except UnknownKindError:
             return True
         return False
+
+    def _is_unready(self, plain: Object) -> bool:
+        """Whether it is a Job that has not completed, and is to be made anew then."""
+        if plain.get("kind") != "Job" or annotation(plain, REPLACE_UNREADY) != "true":
+            return False
+        kind = self.cluster.kind(plain["apiVersion"], "Job")
+        live = self.cluster.get(kind.path(namespace_of(plain), name_of(plain)))
+        return live is not None and not job(live).ready
 
     def _is_namespaced(self, plain: Object) -> bool:
         try:

@@ -22,6 +22,7 @@ KINDS = {
     ("v1", "Secret"): Kind("v1", "secrets", namespaced=True),
     ("v1", "Service"): Kind("v1", "services", namespaced=True),
     ("apps/v1", "Deployment"): Kind("apps/v1", "deployments", namespaced=True),
+    ("batch/v1", "Job"): Kind("batch/v1", "jobs", namespaced=True),
     ("discovery.k8s.io/v1", "EndpointSlice"): Kind(
         "discovery.k8s.io/v1", "endpointslices", namespaced=True
     ),

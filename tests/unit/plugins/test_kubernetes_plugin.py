@@ -113,12 +113,9 @@ class TestCheck:
         assert problems(provider, {"kind": "ConfigMap"}) == ["apiVersion"]
         generated = config_map() | {"metadata": {"generateName": "x-"}}
         assert problems(provider, generated) == ["metadata.generateName"]
-        for annotation in ("waitFor", "replaceUnready"):
-            waiting = config_map()
-            waiting["metadata"]["annotations"] = {f"pulumi.com/{annotation}": "true"}
-            assert problems(provider, waiting) == [
-                f'metadata.annotations["pulumi.com/{annotation}"]'
-            ]
+        waiting = config_map()
+        waiting["metadata"]["annotations"] = {"pulumi.com/waitFor": "true"}
+        assert problems(provider, waiting) == ['metadata.annotations["pulumi.com/waitFor"]']
 
     @pytest.mark.parametrize(
         "token",
@@ -428,3 +425,36 @@ class TestSettings:
             "enableServerSideApply",
             "renderYamlToDirectory",
         ]
+
+
+class TestJobs:
+    JOB = Resource("urn", "kubernetes:batch/v1:Job", "once")
+    PATH = "/apis/batch/v1/namespaces/default/jobs/once"
+
+    @staticmethod
+    def _job(**annotations: str) -> Object:
+        metadata = {"name": "once", "namespace": "default", "annotations": annotations}
+        return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata}
+
+    @pytest.mark.parametrize(
+        ("conditions", "replaced"),
+        [
+            ([{"type": "Complete", "status": "True"}], 0),
+            ([{"type": "Failed", "status": "True"}], 1),
+            ([], 1),
+        ],
+        ids=["complete", "failed", "running"],
+    )
+    def test_one_that_has_not_completed_is_replaced_where_it_asks_for_it(
+        self,
+        provider: KubernetesProvider,
+        cluster: FakeCluster,
+        conditions: list[Any],
+        replaced: int,
+    ) -> None:
+        asking, silent = self._job(**{"pulumi.com/replaceUnready": "true"}), self._job()
+        cluster.objects[self.PATH] = asking | {"status": {"conditions": conditions}}
+        found = provider.diff(self.JOB, asking, asking)
+        assert [change.replaces for change in found.changes] == [True] * replaced
+        assert found.delete_before_replace is bool(replaced)
+        assert provider.diff(self.JOB, silent, silent).changes == []
