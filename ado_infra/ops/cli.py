@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace
-from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report
+from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.target import NAMESPACE, Target
 
 WIDTH = 120
@@ -167,6 +167,29 @@ def unfence(
         _say(f"1. take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
         return
     fencing.unfence(here, ordinal, _say)
+
+
+@postgres.command()
+def rotate(
+    stack: Stack = "dev",
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Give the applications' role a new password, and everybody who reads it."""
+    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    if dry_run:
+        rolled = ", ".join(rotation.readers(here.deployments()))
+        _say(f"1. change role ado\n2. change its Secrets\n3. roll {rolled}, wait until Ready")
+        return
+    seconds = rotation.rotate(here, _say)
+    _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
+    _say("Keep it in the stack, or the next `pulumi up` brings the former one back:")
+    _say(
+        f"  kubectl -n {namespace} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
+        "| base64 -d | pulumi config set --secret databasePassword"
+    )
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -28,6 +29,7 @@ class Namespace:
     def __init__(self, api: client.ApiClient, name: str) -> None:
         self.name = name
         self._core = client.CoreV1Api(api)
+        self._apps = client.AppsV1Api(api)
 
     def pod(self, name: str) -> Model | None:
         """A pod, or None when there is none of that name."""
@@ -79,8 +81,36 @@ class Namespace:
             lambda: self._core.delete_namespaced_pod(pod.metadata.name, self.name, body=options)
         )
 
-    def run(self, pod: str, command: Sequence[str]) -> str:
-        """What a command prints in a pod's container.
+    def secret(self, name: str, key: str) -> str:
+        """One value of a Secret.
+
+        Raises OpsError when there is none.
+        """
+        found = _unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
+        if found is None or key not in (found.data or {}):
+            raise OpsError(f"There is no key {key} in Secret {name}; `pulumi up` makes it.")
+        return base64.b64decode(found.data[key]).decode()
+
+    def patch_secret(self, name: str, values: Mapping[str, str]) -> None:
+        """Sets values of a Secret."""
+        self._core.patch_namespaced_secret(
+            name, self.name, {"stringData": values}, field_manager=FIELD_MANAGER
+        )
+
+    def deployments(self) -> list[Model]:
+        """Every Deployment."""
+        found: list[Model] = self._apps.list_namespaced_deployment(self.name).items
+        return found
+
+    def restart(self, deployment: str, annotation: str) -> None:
+        """Rolls a Deployment's pods, by an annotation that tells when."""
+        template = {"metadata": {"annotations": {annotation: f"{time.time():.3f}"}}}
+        self._apps.patch_namespaced_deployment(
+            deployment, self.name, {"spec": {"template": template}}, field_manager=FIELD_MANAGER
+        )
+
+    def run(self, pod: str, command: Sequence[str], given: str | None = None) -> str:
+        """What a command prints in a pod's container; it may read the line `given`.
 
         Raises OpsError with what it said when it fails, or when the pod cannot be reached.
         """
@@ -92,13 +122,15 @@ class Namespace:
                 command=list(command),
                 stderr=True,
                 stdout=True,
-                stdin=False,
+                stdin=given is not None,
                 tty=False,
                 _preload_content=False,
                 _request_timeout=ANSWER,
             )
         except client.ApiException as refused:
             raise OpsError(f"{pod} cannot be reached: {refused.reason}") from None
+        if given is not None:
+            socket.write_stdin(given + "\n")
         socket.run_forever()  # until the command has ended
         if socket.returncode != 0:
             said = (socket.read_stderr() or socket.read_stdout()).strip()

@@ -6,6 +6,7 @@ following. What was measured goes to build/reliability.json.
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.paths import Sandbox
-from tests.cluster.data import query
+from tests.cluster.data import database_password, query
 from tests.cluster.deployment import Deployment
 from tests.cluster.pair import Pair, patiently
 from tests.cluster.reliability import record
@@ -238,6 +239,35 @@ def test_no_password_is_below_the_data(pair: Pair) -> None:
             assert held.stdout == ""
 
 
+def test_a_password_rotated_under_load_is_refused_no_longer_than_the_rollout(pair: Pair) -> None:
+    former = pair.password
+    with pair.writer() as told:  # its connection stays open, and goes on
+        began = time.monotonic()
+        printed = pair.did("rotate")
+        rollout = time.monotonic() - began
+        told.goes_on()
+    assert "rolling ado-api-gateway" in printed
+    assert "rolling ado-orchestrator" in printed
+    refused = float(re.findall(r"for at most ([0-9.]+) s", printed)[0])
+    record("PostgreSQL: password rotated under a writer", refused_seconds=refused)
+    assert refused <= rollout
+    assert former not in printed
+    assert "password authentication failed" in query(pair.deployment, former)
+    pair.password = database_password(pair.deployment)
+    assert pair.password != former
+    assert pair.lost(told) == set()
+    assert _kept(pair)
+    pair.deployment.wait_until_ready()
+    # The stack was not told: it brings its own password back, which only a start sets.
+    pair.deployment.reset()
+    pair.password = database_password(pair.deployment)
+    assert pair.password == former
+    patiently(lambda: _finds(pair, "refused with the password of Secret postgresql"))
+    pair.delete_pods(0)
+    pair.healthy()
+    assert _kept(pair)
+
+
 def test_a_wrong_mode_of_the_directory_is_mended(pair: Pair) -> None:
     data = pair.volume(0) / "pgdata"
     data.chmod(0o770)
@@ -302,6 +332,10 @@ def _lose_volume(pair: Pair, ordinal: int) -> None:
     for path in volume.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     pair.did("unfence", f"postgresql-{ordinal}")
+
+
+def _finds(pair: Pair, trouble: str) -> None:
+    assert trouble in pair.ops("status").stdout
 
 
 def _serves(pair: Pair, ordinal: int) -> None:

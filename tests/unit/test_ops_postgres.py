@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report
+from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.postgres.pair import Member, Record
 
 BEGUN = Record(initialised=True, primary=0, fenced=frozenset())
@@ -277,6 +279,7 @@ class TestStatus:
                 "rejoin postgresql-1 --reclone",
             ),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
+            (BEGUN, (replace(PRIMARY, login=False), STANDBY), "password of Secret postgresql"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
         ],
     )
@@ -305,6 +308,31 @@ class TestStatus:
         assert "primaryOrdinal is 0" in refusal
         assert "the primary is postgresql-1" in refusal
         assert "pulumi config set --path postgres.primaryOrdinal 1" in refusal
+
+
+class TestRotate:
+    def test_a_verifier_is_what_postgresql_keeps(self) -> None:
+        # RFC 7677, section 3: the server's key of that exchange, from its password and salt.
+        salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+        kind, parameters, keys = rotation.scram("pencil", salt).split("$")
+        assert (kind, parameters) == ("SCRAM-SHA-256", "4096:W22ZaJ0SNY7soEsUEjb6gQ==")
+        server_key = base64.b64decode(keys.partition(":")[2])
+        messages = (
+            "n=user,r=rOprNGfwEbeRWgbNEkqO,"
+            "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+            "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+        )
+        signature = base64.b64encode(hmac.digest(server_key, messages.encode(), "sha256"))
+        assert signature == b"6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+
+    def test_two_verifiers_of_one_password_differ(self) -> None:
+        assert rotation.scram("same") != rotation.scram("same")
+
+    @pytest.mark.parametrize("former", ["plain", "p%40ss%3A", ""])
+    def test_only_the_password_of_the_url_changes(self, former: str) -> None:
+        url = f"postgresql://ado:{former}@postgresql:5432/ado"
+        assert rotation.with_password(url, "n@w") == "postgresql://ado:n%40w@postgresql:5432/ado"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class Member:
         replayed: Up to where a standby has replayed it, in bytes.
         streaming: Whether a standby receives WAL.
         slot: State of the slot that a primary keeps for its peer.
+        login: Whether role `ado` is let in with the password that the Secret has.
         trouble: Why nothing can be told.
     """
 
@@ -63,6 +64,7 @@ class Member:
     replayed: int | None = None
     streaming: bool = False
     slot: str | None = None
+    login: bool = True
     trouble: str | None = None
 
     @property
@@ -142,4 +144,5 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         replayed=position(told.get("replayed")),
         streaming="streaming" in told,
         slot=told.get("slot"),
+        login="login" not in told,
     )

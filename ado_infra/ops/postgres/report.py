@@ -94,6 +94,11 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
             f"The primary {leader.name} runs no server ({why}). When it does not come back: "
             f"`promote {follower.name}`."
         )
+    elif not leader.login:
+        yield (
+            f"Role ado is refused with the password of Secret {NAME}: `rotate`, or delete "
+            f"{leader.name}, whose start sets it."
+        )
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:

@@ -31,6 +31,9 @@ if server_runs; then
 		UNION ALL SELECT 'replayed=' || pg_last_wal_replay_lsn() WHERE pg_is_in_recovery()
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
 		UNION ALL SELECT 'slot=' || wal_status FROM pg_replication_slots WHERE slot_name = 'postgresql_$peer'"
+	# Whether whoever reads the Secret now gets in.
+	PGPASSWORD=$(cat "$SECRETS/password") psql --no-psqlrc --host 127.0.0.1 --username ado \
+		--dbname ado --command 'SELECT 1' >/dev/null 2>&1 || echo "login=refused"
 elif [ "$found" != empty ]; then
 	echo "system=$(control 'Database system identifier')"
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"

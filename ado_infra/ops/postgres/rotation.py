@@ -1,0 +1,117 @@
+"""Another password for the applications' role, without an hour when nobody can connect.
+
+The role first, then the Secrets, then whoever read them when it started. From the first to the last
+of these, new connections with the former password are refused; those that are open go on. Cut off
+in between, the same command makes yet another password and finishes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import string
+import time
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Model, Namespace, wait_until
+from ado_infra.ops.postgres.fencing import Say
+from ado_infra.ops.postgres.pair import NAME, look, pod_name, read_record
+
+URLS: Final = "ado-secrets"
+URL: Final = "database-url"
+PASSWORD: Final = "password"  # noqa: S105 - the key, not the password
+LENGTH: Final = 32
+ITERATIONS: Final = 4096
+"""PostgreSQL's own (`scram_iterations`)."""
+ROLLOUT: Final = 900.0
+"""Seconds within which readers must be new and Ready."""
+_RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
+_ALTER: Final = """IFS= read -r verifier && psql --no-psqlrc --quiet --host "$SOCKET" \
+--username postgres --dbname postgres --set ON_ERROR_STOP=1 <<SQL
+SET log_min_error_statement = panic;
+SET log_statement = 'none';
+ALTER ROLE ado PASSWORD '$verifier';
+SQL
+"""
+
+
+def rotate(namespace: Namespace, say: Say) -> float:
+    """Gives role `ado` a new password, and everybody who reads it.
+
+    Returns for how many seconds some connection may have been refused.
+
+    Raises OpsError when there is no primary, or when readers do not become Ready.
+    """
+    primary = read_record(namespace).primary
+    if look(namespace, primary).server != "primary":
+        raise OpsError(f"{pod_name(primary)} does not run as the primary; see `status`.")
+    url = namespace.secret(URLS, URL)
+    password = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
+    began = time.monotonic()
+    namespace.run(pod_name(primary), ("/bin/sh", "-c", _ALTER), given=scram(password))
+    say("role ado has a new password")
+    namespace.patch_secret(NAME, {PASSWORD: password})
+    namespace.patch_secret(URLS, {URL: with_password(url, password)})
+    say(f"Secrets {NAME} and {URLS} have it too")
+    for reader in readers(namespace.deployments()):
+        say(f"rolling {reader}")
+        namespace.restart(reader, _RESTARTED)
+    if not wait_until(lambda: not _unsettled(namespace), ROLLOUT):
+        waiting = ", ".join(d.metadata.name for d in _unsettled(namespace))
+        raise OpsError(f"Not Ready with the new password: {waiting}. The same command goes on.")
+    return time.monotonic() - began
+
+
+def scram(password: str, salt: bytes | None = None) -> str:
+    """What PostgreSQL keeps of a password: whoever reads it cannot connect with it.
+
+    RFC 5802 and postgresql.org, "pg_authid"; for passwords of ASCII characters.
+    """
+    salt = salt or os.urandom(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    parts = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"SCRAM-SHA-256${ITERATIONS}:{parts[0]}${parts[1]}:{parts[2]}"
+
+
+def with_password(url: str, password: str) -> str:
+    """The same URL with another password."""
+    parts = urlsplit(url)
+    where = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{where}"))
+
+
+def readers(deployments: list[Model]) -> list[str]:
+    """The Deployments whose containers are given the URL."""
+    return [d.metadata.name for d in deployments if (URLS, URL) in set(_given(d))]
+
+
+def _given(deployment: Model) -> Iterator[tuple[str, str]]:
+    for container in deployment.spec.template.spec.containers:
+        for variable in container.env or ():
+            source = variable.value_from and variable.value_from.secret_key_ref
+            if source:
+                yield source.name, source.key
+
+
+def _unsettled(namespace: Namespace) -> list[Model]:
+    found = namespace.deployments()
+    names = set(readers(found))
+    return [d for d in found if d.metadata.name in names and not _settled(d)]
+
+
+def _settled(deployment: Model) -> bool:
+    status, wanted = deployment.status, deployment.spec.replicas
+    return (
+        status.observed_generation >= deployment.metadata.generation
+        and status.updated_replicas == wanted
+        and status.replicas == wanted
+        and status.available_replicas == wanted
+    )
