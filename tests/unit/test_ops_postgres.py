@@ -97,9 +97,13 @@ class Cluster:
 
     def poke(self, pod: str) -> None:
         ordinal = pair.ordinal_of(pod)
-        if not self._fenced(ordinal) and self.members[ordinal].disk == "standby":
+        if self._fenced(ordinal) or self.members[ordinal].server:
+            return
+        if self.members[ordinal].disk == "standby":
             streaming = bool(self.primaries())
             self._set(ordinal, server="standby", fenced=False, streaming=streaming)
+        elif self.data.get("primary", "0") == str(ordinal):
+            self._set(ordinal, server="primary", fenced=False)
 
     def delete_pod(self, pod: Any, *, force: bool = False) -> None:
         ordinal = pair.ordinal_of(pod.metadata.name)
@@ -223,6 +227,15 @@ class TestPromote:
         with pytest.raises(OpsError, match=r"postgresql-1 cannot become the primary.*empty"):
             _promote(cluster)
         assert cluster.changes == []
+
+    def test_a_former_primary_takes_over_again_when_its_successor_is_lost(self) -> None:
+        former = replace(STANDBY, server=None, disk="primary", end=900)
+        cluster = Cluster(replace(PRIMARY, server=None, disk="empty", end=None), former)
+        with pytest.raises(OpsError, match="--accept-loss"):
+            _promote(cluster)
+        assert _promote(cluster, accept_loss=True).lost is None
+        assert cluster.data["primary"] == "1"
+        assert cluster.primaries() == [1]
 
     def test_without_a_record_nothing_is_promoted(self) -> None:
         cluster = Cluster()

@@ -44,7 +44,7 @@ def fence(namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = F
 
 
 def unfence(namespace: Namespace, ordinal: int, say: Say) -> None:
-    """Takes the flag away; the pod's script goes on by itself."""
+    """Takes the flag away; the pod's script looks at the record anew and goes on by itself."""
     fenced = read_record(namespace).fenced
     if ordinal in fenced:
         _write(namespace, fenced - {ordinal})

@@ -13,7 +13,7 @@ from typing import Final
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say, fence
+from ado_infra.ops.postgres.fencing import Say, fence, unfence
 from ado_infra.ops.postgres.pair import (
     NAME,
     POD_LABEL,
@@ -82,6 +82,8 @@ def promote(
 def candidate(namespace: Namespace, target: int) -> Member:
     """The pod that is to become the primary, once it was seen that it can.
 
+    A standby that runs; or a former primary that waits, when the one that followed it is lost.
+
     Raises OpsError when it cannot.
     """
     if not read_record(namespace).initialised:
@@ -89,7 +91,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
             f"{RECORD} does not say that there is a database: see docs/data.md, Lost record."
         )
     here = look(namespace, target)
-    if here.server is None:
+    if here.server is None and here.disk != "primary":
         reason = here.trouble or f"its volume is {here.disk}, and no server runs"
         raise OpsError(f"{here.name} cannot become the primary: {reason}.")
     return here
@@ -140,6 +142,7 @@ def _loss(old: Member, new: Member, say: Say, *, accepted: bool) -> int | None:
 
 def _promote(namespace: Namespace, target: int, say: Say) -> None:
     name = pod_name(target)
+    unfence(namespace, target, say)
     if look(namespace, target).server == "standby":
         ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
         say(f"{name} is promoted")
