@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -225,19 +225,23 @@ def _refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None
         check=False,
     )
     if done.returncode != 0:
-        raise SandboxError(done.stderr.strip())
+        raise _refusal([done.stderr.strip()], stack)
 
 
 def _checked(outcome: Outcome, stack: str) -> Outcome:
     if not outcome.succeeded:
-        told = [*outcome.errors, f"Stack {stack}: nothing was changed."]
-        if any("pulumi " in error for error in outcome.errors):
-            told.append(
-                f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml; instead of "
-                "`pulumi up`, run the same command again."
-            )
-        raise SandboxError("\n".join(told))
+        raise _refusal(outcome.errors, stack)
     return outcome
+
+
+def _refusal(errors: Sequence[str], stack: str) -> SandboxError:
+    told = [*errors, f"Stack {stack}: nothing was changed."]
+    if any("pulumi " in error for error in errors):
+        told.append(
+            f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml; instead of "
+            "`pulumi up`, run the same command again."
+        )
+    return SandboxError("\n".join(told))
 
 
 def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:

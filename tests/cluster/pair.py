@@ -158,8 +158,9 @@ class Pair:
         self.deployment.kubectl("delete", "pod", "-n", NAMESPACE, *names)
 
     def log(self, ordinal: int) -> str:
-        """What a pod has said since its last start."""
-        return self.deployment.kubectl("logs", "-n", NAMESPACE, f"postgresql-{ordinal}")
+        """What a pod has said since its last start; nothing before that."""
+        command = ("logs", "-n", NAMESPACE, f"postgresql-{ordinal}")
+        return kubectl.attempt(self.deployment.sandbox, *command).stdout
 
     def says(self, ordinal: int, text: str) -> None:
         """Waits until a pod has said this."""
