@@ -165,6 +165,7 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     pair: Pair,
 ) -> None:
     pair.record(fenced="0")
+    patiently(lambda: _sees(pair, 0, "fenced=yes"))
     with pair.frozen(0, WAL_SENDER):
         pair.ask_as_ado("INSERT INTO kept SELECT 'not received'")
         pair.kill(0)
@@ -335,6 +336,11 @@ def _lose_volume(pair: Pair, ordinal: int) -> None:
 
 def _finds(pair: Pair, trouble: str) -> None:
     assert trouble in pair.ops("status").stdout
+
+
+def _sees(pair: Pair, ordinal: int, line: str) -> None:
+    look = pair.deployment.shell('/bin/sh "$CONFIG/look.sh"', f"postgresql-{ordinal}")
+    assert line in look
 
 
 def _reads(pair: Pair, row: str) -> None:

@@ -147,6 +147,21 @@ class TestPostgres:
             ("Service", "postgresql-ro"),
         }
 
+    @pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            ("Service", "postgresql"),
+            ("Service", "postgresql-ro"),
+            ("Secret", "postgresql"),
+            ("Secret", "ado-secrets"),
+        ],
+    )
+    def test_what_operators_change_too_is_taken_over_again(
+        self, kind: str, name: str, stack: Recording
+    ) -> None:
+        annotations = stack.get(kind, name)["metadata"]["annotations"]
+        assert annotations == {"pulumi.com/patchForce": "true"}
+
     def test_every_change_is_checked_before_it_is_made(self, dev: Recording) -> None:
         name = job(dev, "postgresql-check")
         (check,) = (r for r in dev.objects if r.key == ("Job", name))

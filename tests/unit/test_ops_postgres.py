@@ -134,7 +134,7 @@ class Cluster:
         return ""
 
     def look(self, ordinal: int) -> Member:
-        return self.members[ordinal]
+        return replace(self.members[ordinal], sees=int(self.data.get("primary", "0")))
 
     def _fenced(self, ordinal: int) -> bool:
         return str(ordinal) in self.data.get("fenced", "").split()

@@ -96,7 +96,7 @@ class Postgres(pulumi.ComponentResource):
         ):
             Service(
                 f"{name}-{role}",
-                metadata=args.placement.metadata(NAME, service),
+                metadata=args.placement.metadata(NAME, service, shared=True),
                 spec=_service_spec(ordinal),
                 opts=served,
             )

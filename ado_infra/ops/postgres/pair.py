@@ -40,6 +40,7 @@ class Member:
         node: Where it runs.
         disk: What the volume was last used as: `empty`, `half`, `standby`, `primary`.
         server: What the server is: `standby`, `primary`; None when none runs.
+        sees: Who is the primary by the record as the pod itself sees it, up to a minute late.
         fenced: Whether the pod itself sees that it is fenced.
         system: Which database it is.
         timeline: The timeline of its last checkpoint.
@@ -57,6 +58,7 @@ class Member:
     node: str | None = None
     disk: str | None = None
     server: str | None = None
+    sees: int | None = None
     fenced: bool = False
     system: str | None = None
     timeline: int | None = None
@@ -137,6 +139,7 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         known,
         disk=told["disk"],
         server=told.get("server"),
+        sees=int(told["primary"]),
         fenced="fenced" in told,
         system=told.get("system"),
         timeline=int(told["timeline"]) if told.get("timeline") else None,

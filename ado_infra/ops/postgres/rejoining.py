@@ -11,6 +11,8 @@ from ado_infra.ops.postgres.pair import Member, look, pod_name, read_record
 
 FOLLOW: Final = 300.0
 """Seconds for a pod that was rewound to receive WAL."""
+SEEN: Final = 120.0
+"""Seconds for the kubelet to bring a changed record into a pod."""
 COPY: Final = 3600.0
 """Seconds for a pod that copies everything; as long as its start may take."""
 _SCRIPT: Final = 'exec /bin/sh "$CONFIG/rejoin.sh" "$1"'
@@ -38,6 +40,9 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
         here = fence(namespace, ordinal, say)
     if here.trouble:
         raise OpsError(f"{here.name} cannot be reached: {here.trouble}")
+    namespace.poke(here.name)
+    if not wait_until(lambda: look(namespace, ordinal).sees == leader.ordinal, SEEN):
+        raise OpsError(f"{here.name} does not see that {leader.name} is the primary; try again.")
     way = "reclone" if reclone else "rewind"
     namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way))
     say(f"{here.name}'s volume is {'emptied, so that it copies' if reclone else 'rewound'}")

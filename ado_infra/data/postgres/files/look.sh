@@ -19,6 +19,7 @@ end_of_wal() {
 
 found=$(disk)
 echo "disk=$found"
+echo "primary=$(recorded_primary)"
 if is_fenced; then
 	echo "fenced=yes"
 fi
