@@ -9,14 +9,10 @@ import typer
 from rich.console import Console
 
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.options import Context, DryRun, In, Stack, show
 from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.target import NAMESPACE, Target
-
-WIDTH = 120
-"""Columns of tables where no terminal says how many it has."""
-TROUBLE = 3
-"""Exit code of `status` when something is not as it should be."""
 
 app = typer.Typer(
     help="What an operator does with a platform that runs.",
@@ -29,15 +25,7 @@ postgres = typer.Typer(
 )
 app.add_typer(postgres, name="postgres")
 
-Stack = Annotated[
-    str, typer.Option("--stack", "-s", help="Which Pulumi.<stack>.yaml.", envvar="ADO_STACK")
-]
-Context = Annotated[
-    str | None, typer.Option("--context", help="Another context than the stack names.")
-]
-In = Annotated[str, typer.Option("--namespace", "-n", help="Where the platform is.")]
 Pod = Annotated[str, typer.Argument(help="postgresql-0 or postgresql-1.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 NodeIsOff = Annotated[
     bool, typer.Option("--node-is-off", help="A node that does not answer is off for certain.")
 ]
@@ -63,16 +51,10 @@ def status(
     members = [pair.look(here, ordinal) for ordinal in (0, 1)]
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    console.print(report.table(record, members))
     wrong = list(report.findings(record, members, services))
     if refused := report.mismatch(record, target.settings()):
         wrong.append(refused)
-    for line in wrong:
-        console.print(f"- {line}", markup=False, soft_wrap=True)
-    raise typer.Exit(TROUBLE if wrong else 0)
+    show(report.table(record, members), wrong)
 
 
 @postgres.command()
