@@ -12,6 +12,7 @@ from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Context, DryRun, In, Stack, show
 from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
+from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.target import NAMESPACE, Target
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ postgres = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(postgres, name="postgres")
+app.add_typer(redis.app, name="redis")
 
 Pod = Annotated[str, typer.Argument(help="postgresql-0 or postgresql-1.")]
 NodeIsOff = Annotated[

@@ -20,6 +20,8 @@ POLL: Final = 0.5
 """Seconds between two looks at something that is awaited."""
 ANSWER: Final = 20.0
 """Seconds within which a pod must let a command in."""
+_BEGINNING: Final = 2**16
+"""Bytes of a log that are read from its beginning."""
 _POKED: Final = "ado.ops/record-changed"
 
 
@@ -42,6 +44,20 @@ class Namespace:
     def service(self, name: str) -> Model | None:
         """A Service, or None when there is none of that name."""
         return _unless_missing(lambda: self._core.read_namespaced_service(name, self.name))
+
+    def stateful_set(self, name: str) -> Model | None:
+        """A StatefulSet, or None when there is none of that name."""
+        return _unless_missing(lambda: self._apps.read_namespaced_stateful_set(name, self.name))
+
+    def first_said(self, pod: str) -> str:
+        """How the log of a pod's container begins: what it said when it started.
+
+        Raises OpsError when there is none yet.
+        """
+        said = _unless_missing(
+            lambda: self._core.read_namespaced_pod_log(pod, self.name, limit_bytes=_BEGINNING)
+        )
+        return str(said or "")
 
     def node_answers(self, name: str) -> bool:
         """Whether the kubelet of a node reports that it is Ready."""
@@ -136,6 +152,13 @@ class Namespace:
             said = (socket.read_stderr() or socket.read_stdout()).strip()
             raise OpsError(f"{pod}: {said or f'exit code {socket.returncode}'}")
         return str(socket.read_stdout())
+
+
+def phase_of(pod: Model) -> tuple[str, bool]:
+    """The phase of a pod, or `Terminating`, and whether it is Ready."""
+    conditions = {c.type: c.status for c in pod.status.conditions or ()}
+    phase: str = "Terminating" if pod.metadata.deletion_timestamp else pod.status.phase
+    return phase, conditions.get("Ready") == "True"
 
 
 def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.pods import Namespace, phase_of
 
 NAME: Final = "postgresql"
 RECORD: Final = "postgresql-state"
@@ -123,13 +123,8 @@ def look(namespace: Namespace, ordinal: int) -> Member:
     pod = namespace.pod(pod_name(ordinal))
     if pod is None:
         return Member(ordinal=ordinal, trouble="there is no such pod")
-    conditions = {c.type: c.status for c in pod.status.conditions or ()}
-    known = Member(
-        ordinal=ordinal,
-        phase="Terminating" if pod.metadata.deletion_timestamp else pod.status.phase,
-        ready=conditions.get("Ready") == "True",
-        node=pod.spec.node_name,
-    )
+    phase, ready = phase_of(pod)
+    known = Member(ordinal=ordinal, phase=phase, ready=ready, node=pod.spec.node_name)
     try:
         said = namespace.run(pod_name(ordinal), _LOOK)
     except OpsError as silent:

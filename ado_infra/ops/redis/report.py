@@ -1,0 +1,197 @@
+"""What Redis looks like, and what an operator should do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from ado_infra.ops.redis.cluster import MASTERS, SLOTS, Cluster, spans
+from ado_infra.ops.redis.nodes import Member, Peer
+
+FULL = 0.9
+"""Share of maxmemory from which on a node counts as almost full."""
+
+
+def table(cluster: Cluster) -> Table:
+    """A row for each pod, and the cluster as a whole below."""
+    shown = Table(
+        title="Redis", title_justify="left", caption=summary(cluster), caption_justify="left"
+    )
+    for column in ("pod", "node", "phase", "role", "slots", "keys", "link", "memory", "log"):
+        shown.add_column(column)
+    for member in cluster.members:
+        shown.add_row(
+            member.name,
+            member.node or "-",
+            member.phase if member.ready else f"{member.phase}, not Ready",
+            *(_told(cluster, member, member.own) if member.own else (_silence(member),)),
+        )
+    return shown
+
+
+def summary(cluster: Cluster) -> str:
+    """Whether the cluster is whole, with the numbers that tell."""
+    states = {member.info.get("cluster_state", "unknown") for member in cluster.members}
+    known = len(cluster.nodes) + len(cluster.gone)
+    whole = (
+        states == {"ok"}
+        and len(cluster.served) == SLOTS
+        and known == len(cluster.members)
+        and cluster.agreed
+    )
+    return (
+        f"{'Whole' if whole else 'Not whole'}: state {' and '.join(sorted(states))}, "
+        f"{len(cluster.served)} of {SLOTS} slots served, {known} nodes known in "
+        f"{len(cluster.members)} pods, {'all' if cluster.agreed else 'not all'} agree."
+    )
+
+
+def _silence(member: Member) -> str:
+    return "loads its data" if not member.trouble else "unknown"
+
+
+def _told(cluster: Cluster, member: Member, own: Peer) -> tuple[str, ...]:
+    log = "ok" if member.info.get("aof_last_write_status") == "ok" else "last write failed"
+    used, most = (member.number(key) / 2**20 for key in ("used_memory", "maxmemory"))
+    return (
+        f"replica of {cluster.name_of(own.master)}" if own.master else "master",
+        spans(slot for part in own.slots for slot in part) or "-",
+        str(member.keys),
+        _link(cluster, member, own),
+        f"{used:.0f} of {most:.0f} MiB",
+        f"{log}, tail cut at start" if member.cut else log,
+    )
+
+
+def _link(cluster: Cluster, member: Member, own: Peer) -> str:
+    if not own.master:
+        return "-"
+    if member.info.get("master_sync_in_progress") == "1":
+        return "copies"
+    if member.info.get("master_link_status") != "up":
+        return "down"
+    master = cluster.nodes.get(own.master)
+    if master is None:
+        return "up"
+    late = master.number("master_repl_offset") - member.number("slave_repl_offset")
+    return f"up, {max(0, late)} B behind"
+
+
+def findings(cluster: Cluster) -> Iterator[str]:
+    """What is not as it should be, each with what to do; nothing when all is well."""
+    for member in cluster.members:
+        yield from _of_itself(member)
+    if not cluster.nodes:
+        return
+    if not cluster.served and not cluster.gone:
+        yield (
+            "There is no cluster yet: the Job redis-cluster-create-… makes it, and its log says "
+            "what it waits for."
+        )
+        return
+    lost = {peer.pod for peer in cluster.gone.values() if _replaced(cluster, peer)}
+    for peer in cluster.gone.values():
+        yield from _of_gone(cluster, peer)
+    yield from _of_slots(cluster)
+    for member in cluster.nodes.values():
+        if strangers := [other.name for other in cluster.misseen(member)]:
+            yield (
+                f"{member.name} does not see {', '.join(strangers)} as they are: they find each "
+                "other within a minute; after that see their logs."
+            )
+    for member, own in cluster.masters():
+        if own.slots:
+            yield from _of_master(cluster, member, own)
+        elif member.name not in lost:
+            yield f"{member.name} has no slots and follows nobody: run {_create(cluster)}."
+
+
+def _create(cluster: Cluster) -> str:
+    return f"`create.sh {MASTERS} {cluster.replicas}` (docs/data.md, Redis)"
+
+
+def _of_itself(member: Member) -> Iterator[str]:
+    if member.trouble:
+        yield (
+            f"{member.name} tells nothing ({member.trouble}): its log and "
+            f"`kubectl describe pod {member.name}` say why."
+        )
+        return
+    if not member.own:
+        yield f"{member.name} loads its data and answers nobody yet: wait."
+    if member.info.get("aof_last_write_status", "ok") != "ok":
+        yield (
+            f"{member.name} could not write its log, and refuses writes: when its volume is full, "
+            "see docs/data.md, Growing a volume."
+        )
+    most = member.number("maxmemory")
+    share = member.number("used_memory") / most if most else 0
+    if share > FULL and member.info.get("maxmemory_policy") == "noeviction":
+        yield (
+            f"{member.name} uses {share:.0%} of its memory, and refuses writes when that is full: "
+            "delete keys, or raise ado:redis.resources.limits.memory."
+        )
+
+
+def _replaced(cluster: Cluster, peer: Peer) -> bool:
+    """Whether its pod answers as another node now: it began anew, with an empty volume."""
+    pod = cluster.pod(peer.pod)
+    return pod is not None and pod.own is not None
+
+
+def _of_gone(cluster: Cluster, peer: Peer) -> Iterator[str]:
+    away = spans(_left(cluster, peer))
+    if _replaced(cluster, peer):
+        keys = f", with the keys of the slots {away}" if away else ""
+        yield (
+            f"{peer.pod} has lost its volume{keys}; the others still know it as node {peer.id}: "
+            "docs/data.md, A lost volume of Redis."
+        )
+    elif cluster.pod(peer.pod) is None:
+        yield (
+            f"Node {peer.id} is in no pod ({peer.pod or 'of unknown name'}), and is still known: "
+            f"`cluster forget {peer.id}` on every node."
+        )
+    elif away:
+        yield f"The keys of the slots {away} are away until {peer.pod} is back."
+    if away:
+        for replica in cluster.replicas_of(peer.id):
+            yield (
+                f"{replica.name} has not taken over from {peer.pod}; if that lasts longer than "
+                "15 s: docs/data.md, A master is gone and its replica waits."
+            )
+
+
+def _left(cluster: Cluster, peer: Peer) -> set[int]:
+    return {slot for part in peer.slots for slot in part} - cluster.served
+
+
+def _of_slots(cluster: Cluster) -> Iterator[str]:
+    claimed = {slot for peer in cluster.gone.values() for part in peer.slots for slot in part}
+    if nobodys := spans(set(range(SLOTS)) - cluster.served - claimed):
+        yield (
+            f"Nobody has the slots {nobodys}: give them to a master with `cluster addslotsrange` "
+            "(docs/data.md, A lost volume of Redis)."
+        )
+
+
+def _of_master(cluster: Cluster, member: Member, own: Peer) -> Iterator[str]:
+    followers = cluster.replicas_of(own.id)
+    if cluster.replicas and not followers:
+        yield (
+            f"{member.name} has no replica that answers: bring that back, or run "
+            f"{_create(cluster)}, which makes one of a node that has nothing."
+        )
+    for follower in followers:
+        if follower.info.get("master_link_status") != "up":
+            yield (
+                f"{follower.name} receives nothing from {member.name}: unless it copies everything "
+                "just now, its log says why."
+            )
+        if follower.node == member.node:
+            yield (
+                f"{member.name} and its replica {follower.name} are both on {member.node}, and "
+                f"lost together: delete pod {follower.name} once another host has room, and see "
+                "ado:redis.antiAffinity."
+            )
