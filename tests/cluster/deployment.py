@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,24 @@ class Deployment:
         """What a Python program prints inside one of a workload's pods."""
         target = ["exec", "-n", NAMESPACE, f"deployment/{workload}", "--"]
         return self.kubectl(*target, "python3", "-c", program)
+
+    def process(self, pod: str, pattern: str) -> int:
+        """The pid, out here, of the one process of a pod that has such a command line."""
+        manifest = json.loads(self.kubectl("get", "pod", pod, "-n", NAMESPACE, "-o", "json"))
+        uid = manifest["metadata"]["uid"]
+        parents: dict[int, int] = {}
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                groups = (directory / "cgroup").read_text().replace("_", "-")
+                command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                status = (directory / "status").read_text()
+            except OSError:  # ended in between
+                continue
+            if uid in groups and re.search(pattern, command):
+                parents[int(directory.name)] = int(status.partition("PPid:")[2].split()[0])
+        # A child that was forked just now still has the command line of its parent.
+        (pid,) = (pid for pid, parent in parents.items() if parent not in parents)
+        return pid
 
     def links(self) -> dict[str, str]:
         """The loopback links, as `make up` prints them."""

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
-from sandbox import kubectl
 from tests.cluster.data import database_password
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.writing import Acknowledged, patiently, writing
 from tests.unit.recording import ROOT
 
-DEADLINE = 120.0
-"""Seconds for what the pods do by themselves."""
 STATE = "postgresql-state"
+SERVER = r"^(/usr/lib/postgresql/\d+/bin/)?postgres -D"
+"""The command line of the server's main process."""
 WRITE_FOR_EVER = """
 import asyncio, asyncpg, os, sys, threading, time
 password = sys.stdin.readline().rstrip("\\n")
@@ -45,34 +38,6 @@ async def main():
             await asyncio.sleep(0.05)
 asyncio.run(main())
 """
-
-
-@dataclass
-class Acknowledged:
-    """What a writer was told: number of the row → when, in seconds since the epoch."""
-
-    rows: dict[int, float] = field(default_factory=dict)
-
-    def listen(self, lines: Iterable[str]) -> None:
-        """Takes in what the writer prints, until it ends."""
-        for line in lines:
-            number, when = line.split()
-            self.rows[int(number)] = float(when)
-
-    def require(self, more: int) -> None:
-        """Fails until so many rows were acknowledged."""
-        assert len(self.rows) >= more, f"{len(self.rows)} rows were acknowledged"
-
-    def goes_on(self) -> None:
-        """Waits until something is acknowledged again."""
-        more = len(self.rows) + 1
-        patiently(lambda: self.require(more))
-
-    @property
-    def longest_gap(self) -> float:
-        """Seconds for which nothing was acknowledged."""
-        times = sorted(self.rows.values())
-        return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
 class Pair:
@@ -176,25 +141,11 @@ class Pair:
 
     def kill(self, ordinal: int) -> None:
         """SIGKILL to the main process of a pod's container."""
-        os.kill(self.process(ordinal, r"^(postgres -D|/usr/lib/postgresql/\d+/bin/postgres -D)"), 9)
+        os.kill(self.process(ordinal, SERVER), signal.SIGKILL)
 
     def process(self, ordinal: int, pattern: str) -> int:
         """The pid, out here, of the one process of a pod that has such a command line."""
-        pod = self.deployment.kubectl(
-            "get", "pod", "-n", NAMESPACE, f"postgresql-{ordinal}", "-o", "json"
-        )
-        uid = json.loads(pod)["metadata"]["uid"]
-        found: list[int] = []
-        for directory in Path("/proc").glob("[0-9]*"):
-            try:
-                groups = (directory / "cgroup").read_text().replace("_", "-")
-                command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:  # ended in between
-                continue
-            if uid in groups and re.search(pattern, command):
-                found.append(int(directory.name))
-        (pid,) = found
-        return pid
+        return self.deployment.process(f"postgresql-{ordinal}", pattern)
 
     @contextmanager
     def frozen(self, ordinal: int, pattern: str) -> Generator[None]:
@@ -212,23 +163,8 @@ class Pair:
         """A client that writes to the primary during the block, and what it has been told."""
         self.ask_as_ado("DROP TABLE IF EXISTS written")
         self.ask_as_ado("CREATE TABLE written (number bigint)")
-        target = ["-n", NAMESPACE, "deployment/ado-dashboard"]
-        told = Acknowledged()
-        with kubectl.start(
-            self.deployment.sandbox, "exec", "-i", *target, "--", "python3", "-c", WRITE_FOR_EVER
-        ) as client:
-            assert client.stdin
-            assert client.stdout
-            listener = threading.Thread(target=told.listen, args=(client.stdout,))
-            listener.start()
-            client.stdin.write(self.password + "\n")
-            client.stdin.flush()
-            patiently(lambda: told.require(1))
-            try:
-                yield told
-            finally:
-                client.stdin.close()  # ends the writer
-                listener.join()
+        with writing(self.deployment, WRITE_FOR_EVER, self.password) as told:
+            yield told
 
     def ask_as_ado(self, sql: str) -> str:
         """What psql prints for a statement of the applications' role, through the Service."""
@@ -239,16 +175,6 @@ class Pair:
         """The rows that were acknowledged and are not there."""
         kept = {int(row) for row in self.ask_as_ado("SELECT number FROM written").split()}
         return set(written.rows) - kept
-
-
-def patiently(check: Callable[[], Any], seconds: float = DEADLINE) -> None:
-    """Repeats a check until it holds; after the deadline its assertion is the test's."""
-    Retrying(
-        stop=stop_after_delay(seconds),
-        wait=wait_fixed(0.5),
-        retry=retry_if_exception_type(AssertionError),
-        reraise=True,
-    )(check)
 
 
 def _assert_in(text: str, whole: str) -> None:

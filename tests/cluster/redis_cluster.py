@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.writing import Acknowledged, writing
 
 DEADLINE = 60.0
 """Seconds in which a cluster heals by itself."""
@@ -36,7 +37,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
-given = json.load(sys.stdin)
+given = json.loads(sys.stdin.readline())
 nodes, gone = {}, {}
 
 def ask(host, *words):
@@ -88,6 +89,23 @@ while (now := time.monotonic()) - (back or now) < 2 and now - began < given["lon
     host = said.rpartition(" ")[2].rpartition(":")[0] if moved else another
     time.sleep(0.1)
 json.dump({"acknowledged": acknowledged, "outage": outage, "written": number}, sys.stdout)
+"""
+)
+WRITE_FOR_EVER = (
+    CLIENT
+    + """
+import os, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+number = 0
+while True:
+    number += 1
+    host, prefix = given["shares"][number % len(given["shares"])]
+    if ask(host, "SET", f"{prefix}{number}", str(number)) == "OK":
+        print(number, f"{time.time():.3f}", flush=True)
+    else:  # nobody knows whether that one was written
+        gone.clear()
+        nodes.pop(host, None)
+    time.sleep(0.02)
 """
 )
 
@@ -332,6 +350,26 @@ def fail_over(deployment: Deployment, pods: Sequence[str], round_: str = "") -> 
         acknowledged=len(written),
         lost=sum(kept[key].said != value for key, value in written.items()),
     )
+
+
+@contextmanager
+def writer(
+    deployment: Deployment, pods: Sequence[str], name: str
+) -> Generator[tuple[Acknowledged, Callable[[], set[int]]]]:
+    """A client that writes to these masters in turn during the block.
+
+    Yields what it has been told, and a function that tells which of that is not there.
+    """
+    shares = [(host_of(p), f"{tag_of(n.slots)}{name}-") for p, n in nodes(deployment, pods).items()]
+
+    def lost() -> set[int]:
+        keys = {f"{shares[number % len(shares)][1]}{number}": number for number in told.rows}
+        kept = read(deployment, keys, pods[:1])[pods[0]]
+        return {number for key, number in keys.items() if kept[key].said != str(number)}
+
+    given = json.dumps({"password": redis_password(deployment), "shares": shares})
+    with writing(deployment, WRITE_FOR_EVER, given) as told:
+        yield told, lost
 
 
 def _run(deployment: Deployment, program: str, **given: Any) -> Any:

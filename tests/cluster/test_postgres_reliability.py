@@ -19,8 +19,9 @@ import pytest
 from sandbox.paths import Sandbox
 from tests.cluster.data import database_password, query
 from tests.cluster.deployment import Deployment
-from tests.cluster.pair import Pair, patiently
+from tests.cluster.pair import Pair
 from tests.cluster.reliability import record
+from tests.cluster.writing import patiently
 
 INITIALISED = {"initialised": "true"}
 SYSTEM = "SELECT system_identifier FROM pg_control_system()"

@@ -1,0 +1,82 @@
+"""A client that writes without end, and what it has been told; and patience."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from sandbox import kubectl
+from tests.cluster.deployment import NAMESPACE, Deployment
+
+DEADLINE = 120.0
+"""Seconds for what the pods do by themselves."""
+
+
+@dataclass
+class Acknowledged:
+    """What a writer was told: number of the row → when, in seconds since the epoch."""
+
+    rows: dict[int, float] = field(default_factory=dict)
+
+    def listen(self, lines: Iterable[str]) -> None:
+        """Takes in what the writer prints, until it ends."""
+        for line in lines:
+            number, when = line.split()
+            self.rows[int(number)] = float(when)
+
+    def require(self, more: int) -> None:
+        """Fails until so many rows were acknowledged."""
+        assert len(self.rows) >= more, f"{len(self.rows)} rows were acknowledged"
+
+    def goes_on(self) -> None:
+        """Waits until something is acknowledged again."""
+        more = len(self.rows) + 1
+        patiently(lambda: self.require(more))
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds for which nothing was acknowledged."""
+        times = sorted(self.rows.values())
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
+
+
+@contextmanager
+def writing(deployment: Deployment, program: str, given: str) -> Generator[Acknowledged]:
+    """A program that writes during the block, in a pod that no test takes away.
+
+    It gets the line `given`, ends when there is no more to read, and prints each number that it
+    wrote with the time.
+    """
+    target = ["-n", NAMESPACE, "deployment/ado-dashboard"]
+    told = Acknowledged()
+    with kubectl.start(
+        deployment.sandbox, "exec", "-i", *target, "--", "python3", "-c", program
+    ) as client:
+        assert client.stdin
+        assert client.stdout
+        listener = threading.Thread(target=told.listen, args=(client.stdout,))
+        listener.start()
+        client.stdin.write(given + "\n")
+        client.stdin.flush()
+        patiently(lambda: told.require(1))
+        try:
+            yield told
+        finally:
+            client.stdin.close()  # ends the writer
+            listener.join()
+
+
+def patiently(check: Callable[[], Any], seconds: float = DEADLINE) -> None:
+    """Repeats a check until it holds; after the deadline its assertion is the test's."""
+    Retrying(
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(0.5),
+        retry=retry_if_exception_type(AssertionError),
+        reraise=True,
+    )(check)
