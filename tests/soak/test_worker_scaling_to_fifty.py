@@ -18,6 +18,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from sandbox import files, rollout
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.external_metrics import ExternalMetrics, external_metrics
+from tests.cluster.reliability import circumstances
 from tests.unit.recording import ROOT
 
 WORKER = "ado-worker"
@@ -162,6 +163,7 @@ def _assert_paced(steps: Sequence[Step], pace: Pace) -> None:
 
 def _write(walks: Sequence[Walk]) -> None:
     document = {
+        **circumstances(),
         "minimum": LEAST,
         "maximum": MOST,
         "walks": [
