@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview status picture destroy down unit test soak lint
+.PHONY: help up preview status picture destroy down unit test soak report lint
 STACK ?= dev
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -37,6 +37,9 @@ test: $(READY) ## every test: the fast ones, then those on a cluster of their ow
 
 soak: $(READY) ## the long runs: the design's own scaling, up to fifty workers and back (an hour)
 	@$(RUN) -m pytest tests/soak -s
+
+report: $(READY) ## what `make test` and `make soak` measured, written to docs/reliability.md
+	@$(RUN) -m tests.report
 
 lint: $(READY) ## style and types
 	@.venv/bin/ruff check .
