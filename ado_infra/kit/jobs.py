@@ -62,8 +62,8 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
     """A Job named by what it does: another image, command or decisive input is another Job.
 
     It stays until its successor has done its work, so that a refresh does not run it twice; a
-    changed password or file alone runs nothing. One that failed, or was cut off, runs once more
-    with the next `up`.
+    changed password or file alone runs nothing. One that has not completed when the next `up` comes
+    is ended and runs once more.
     """
     labels, digest = args.identity.labels, job_digest(args)
     return Job(

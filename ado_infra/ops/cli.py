@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from kubernetes import client
 from rich.console import Console
+from urllib3.exceptions import HTTPError
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Context, DryRun, In, Stack, show
@@ -54,7 +56,7 @@ def status(
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
     wrong = list(report.findings(record, members, services))
-    if refused := report.mismatch(record, target.settings()):
+    if refused := report.mismatch(record, target.settings(), stack):
         wrong.append(refused)
     show(report.table(record, members), wrong)
 
@@ -88,7 +90,7 @@ def promote(
         )
     else:
         _say(f"{done.primary} is the primary already.")
-    _say(f"{report.commit_line(target)}; until then the stack is refused.")
+    _say(f"{report.commit_line(target, stack)}; until then the stack is refused.")
     _say(f"The other one follows after `rejoin {pair.pod_name(1 - target)}`.")
 
 
@@ -162,7 +164,8 @@ def rotate(
     dry_run: DryRun = False,
 ) -> None:
     """Give the applications' role a new password, and everybody who reads it."""
-    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    target = Target(stack=stack, context=context, namespace=namespace)
+    here = _namespace(target)
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
         _say(f"1. change role ado\n2. change its Secrets\n3. roll {rolled}, wait until Ready")
@@ -170,9 +173,10 @@ def rotate(
     seconds = rotation.rotate(here, _say)
     _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
     _say("Keep it in the stack, or the next `pulumi up` brings the former one back:")
+    where = f"-n {namespace}" + (f" --context {target.named}" if target.named else "")
     _say(
-        f"  kubectl -n {namespace} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
-        "| base64 -d | pulumi config set --secret databasePassword"
+        f"  kubectl {where} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
+        f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
     )
 
 
@@ -181,19 +185,25 @@ def main() -> None:
     try:
         app(prog_name="python -m ado_infra.ops")
     except OpsError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            str(error), style="red", markup=False, highlight=False
-        )
-        sys.exit(1)
+        _refuse(str(error))
+    except client.ApiException as refused:
+        _refuse(f"The API server refuses: {refused.status} {refused.reason}")
+    except HTTPError as unreachable:
+        _refuse(f"The API server does not answer: {unreachable}")
     except KeyboardInterrupt:
         print("Interrupted; the same command goes on from here.", file=sys.stderr)
         sys.exit(130)
 
 
+def _refuse(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
+    sys.exit(1)
+
+
 def _check(here: Namespace, target: Target) -> None:
     if here.config_map(pair.RECORD) is None:
         return  # nothing is deployed yet
-    if refused := report.mismatch(pair.read_record(here), target.settings()):
+    if refused := report.mismatch(pair.read_record(here), target.settings(), target.stack):
         raise OpsError(refused)
 
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
 from kubernetes import client, stream
+from websocket import WebSocketException
 
 from ado_infra.ops.errors import OpsError
 
@@ -65,11 +66,22 @@ class Namespace:
         conditions = node.status.conditions if node else ()
         return any(c.type == "Ready" and c.status == "True" for c in conditions or ())
 
-    def patch_config_map(self, name: str, data: Mapping[str, str | None]) -> None:
-        """Sets keys of a ConfigMap, or removes those that are None."""
-        self._core.patch_namespaced_config_map(
-            name, self.name, {"data": data}, field_manager=FIELD_MANAGER
-        )
+    def patch_config_map(
+        self, name: str, data: Mapping[str, str | None], *, version: str | None = None
+    ) -> None:
+        """Sets keys of a ConfigMap, or removes those that are None.
+
+        Raises OpsError when it is no longer of that version.
+        """
+        patch = {"data": data, "metadata": {"resourceVersion": version} if version else {}}
+        try:
+            self._core.patch_namespaced_config_map(
+                name, self.name, patch, field_manager=FIELD_MANAGER
+            )
+        except client.ApiException as error:
+            if error.status == HTTPStatus.CONFLICT:
+                raise OpsError(f"Somebody else has just changed {name}; try again.") from None
+            raise
 
     def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
         """Sets labels of a Service's selector."""
@@ -78,10 +90,12 @@ class Namespace:
         )
 
     def poke(self, pod: str) -> None:
-        """Makes the kubelet look at a pod's ConfigMaps now, which it would within a minute."""
-        annotations = {_POKED: f"{time.time():.3f}"}
-        self._core.patch_namespaced_pod(
-            pod, self.name, {"metadata": {"annotations": annotations}}, field_manager=FIELD_MANAGER
+        """Makes the kubelet look at what a pod mounts now, which it would within a minute."""
+        patch = {"metadata": {"annotations": {_POKED: f"{time.time():.3f}"}}}
+        _unless_missing(
+            lambda: self._core.patch_namespaced_pod(
+                pod, self.name, patch, field_manager=FIELD_MANAGER
+            )
         )
 
     def delete_pod(self, pod: Model, *, force: bool = False) -> None:
@@ -125,10 +139,18 @@ class Namespace:
             deployment, self.name, {"spec": {"template": template}}, field_manager=FIELD_MANAGER
         )
 
-    def run(self, pod: str, command: Sequence[str], given: str | None = None) -> str:
+    def run(
+        self,
+        pod: str,
+        command: Sequence[str],
+        given: str | None = None,
+        *,
+        seconds: float = ANSWER,
+    ) -> str:
         """What a command prints in a pod's container; it may read the line `given`.
 
-        Raises OpsError with what it said when it fails, or when the pod cannot be reached.
+        Raises OpsError with what it said when it fails, when it takes longer than `seconds` (it
+        goes on in the pod then), or when the pod cannot be reached.
         """
         try:
             socket = stream.stream(
@@ -141,16 +163,21 @@ class Namespace:
                 stdin=given is not None,
                 tty=False,
                 _preload_content=False,
-                _request_timeout=ANSWER,
             )
+            if given is not None:
+                socket.write_stdin(given + "\n")
+            socket.run_forever(timeout=seconds)
+            code = socket.returncode
         except client.ApiException as refused:
             raise OpsError(f"{pod} cannot be reached: {refused.reason}") from None
-        if given is not None:
-            socket.write_stdin(given + "\n")
-        socket.run_forever()  # until the command has ended
-        if socket.returncode != 0:
+        except (WebSocketException, OSError, TypeError, KeyError, ValueError):
+            # The client's own errors, where a connection ends without saying how the command did.
+            raise OpsError(f"{pod} cannot be reached: the connection broke off") from None
+        if code is None:
+            raise OpsError(f"{pod} does not answer within {seconds:.0f} s")
+        if code != 0:
             said = (socket.read_stderr() or socket.read_stdout()).strip()
-            raise OpsError(f"{pod}: {said or f'exit code {socket.returncode}'}")
+            raise OpsError(f"{pod}: {said or f'exit code {code}'}")
         return str(socket.read_stdout())
 
 

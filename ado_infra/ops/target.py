@@ -43,13 +43,17 @@ class Target:
         found: dict[str, Any] = loaded.get("config") or {}
         return found
 
+    @property
+    def named(self) -> str | None:
+        """The context that is named, by the command or by the stack."""
+        return self.context or self.settings().get("kubernetes:context")
+
     def connect(self) -> client.ApiClient:
         """The API server: of `context`, else of the stack's, else of the current one.
 
         Raises OpsError when the kubeconfig has none of that.
         """
-        context = self.context or self.settings().get("kubernetes:context")
         try:
-            return config.new_client_from_config(context=context)
+            return config.new_client_from_config(context=self.named)
         except ConfigException as missing:
             raise OpsError(f"No cluster to talk to: {missing}") from None

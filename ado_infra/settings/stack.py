@@ -39,8 +39,9 @@ class ImageSettings(Room):
     registry: Registry = "ado"
     """Prefix of the platform's own images."""
     mirror: Registry = "docker.io/library"
-    kubernetes: Registry = "registry.k8s.io"
     """Prefix of the official images `postgres` and `redis`."""
+    kubernetes: Registry = "registry.k8s.io"
+    """Prefix of the Kubernetes project's image `kubectl`."""
     pull_secret: DnsName | None = None
     """Name of an existing image pull Secret in the platform's namespace."""
 

@@ -150,8 +150,6 @@ class TestPostgres:
     @pytest.mark.parametrize(
         ("kind", "name"),
         [
-            ("Service", "postgresql"),
-            ("Service", "postgresql-ro"),
             ("Secret", "postgresql"),
             ("Secret", "ado-secrets"),
         ],

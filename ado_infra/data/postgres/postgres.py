@@ -70,8 +70,9 @@ class Postgres(pulumi.ComponentResource):
     passwords), Record `postgresql-state` (who is the primary), StatefulWorkload `postgresql`,
     Services `postgresql` (the primary alone) and `postgresql-ro` (the other pod). Two pods cannot
     elect: `python -m ado_infra.ops postgres promote` makes the replica the primary. Losing the
-    primary for good costs what the replica had not received yet (docs/data.md). It fails, and
-    changes nothing of PostgreSQL, when `settings.primary_ordinal` is not the primary that there is.
+    primary for good costs what the replica had not received yet (docs/data.md). A change
+    of its settings or image fails, and reaches no pod and no Service, when
+    `settings.primary_ordinal` is not the primary that there is.
     """
 
     url: pulumi.Output[str]
@@ -96,7 +97,7 @@ class Postgres(pulumi.ComponentResource):
         ):
             Service(
                 f"{name}-{role}",
-                metadata=args.placement.metadata(NAME, service, shared=True),
+                metadata=args.placement.metadata(NAME, service),
                 spec=_service_spec(ordinal),
                 opts=served,
             )

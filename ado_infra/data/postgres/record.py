@@ -25,7 +25,6 @@ STATE: Final = "/etc/ado/state"
 """Where the pods see it: a file for each key."""
 
 _BEGUN: Final = {"data": {"initialised": "true"}}
-_COMPONENT: Final = "postgresql-state"
 
 
 class Record(pulumi.ComponentResource):
@@ -50,7 +49,7 @@ class Record(pulumi.ComponentResource):
         self._name, self._placement = name, placement
         config_map = ConfigMap(
             f"{name}-state",
-            metadata=placement.metadata(_COMPONENT, NAME),
+            metadata=placement.metadata(NAME, NAME),
             # Without it nobody would know which of two volumes is the newer one.
             opts=pulumi.ResourceOptions(parent=self, protect=placement.protect),
         )
@@ -60,7 +59,7 @@ class Record(pulumi.ComponentResource):
     def begin_after(self, database: pulumi.Resource) -> None:
         """Notes that there is a database, once `database` is Ready; later times change nothing."""
         opts = pulumi.ResourceOptions(parent=self)
-        metadata = self._placement.metadata(_COMPONENT, NAME)
+        metadata = self._placement.metadata(NAME, NAME)
         account = ServiceAccount(
             f"{self._name}-account",
             metadata=metadata,
@@ -105,7 +104,7 @@ class Record(pulumi.ComponentResource):
 def _begin_job(placement: Placement, account: pulumi.Input[str]) -> JobArgs:
     patch = ("patch", "configmap", NAME, "--type=merge", f"--patch={json.dumps(_BEGUN)}")
     return JobArgs(
-        identity=placement.identity(_COMPONENT),
+        identity=placement.identity(NAME),
         name="postgresql-state-begin",
         namespace=placement.namespace,
         image=placement.kubernetes_image("kubectl"),

@@ -9,14 +9,14 @@ from urllib.parse import quote
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.data.files import CONFIG, SECRETS, StoreFiles, packaged
+from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, StoreFiles, packaged
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.placement import Placement
-from ado_infra.settings import RedisSettings, Resources
+from ado_infra.settings import RedisSettings
 from ado_infra.values import size_in_bytes
 
 NAME: Final = "redis"
@@ -27,7 +27,6 @@ USER: Final = 999
 
 _RUN: Final = "/run/redis"
 _FILES: Final = ("start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf")
-_JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
 _TOLD: Final = {"CONFIG": CONFIG, "HEADLESS_SERVICE": headless_name(NAME), "SECRETS": SECRETS}
 """What every script is told. Not how many nodes there are: more of them would restart the old."""
 
@@ -163,7 +162,7 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         command=("/bin/sh", f"{CONFIG}/create.sh", str(masters), str(replicas)),
         decisive={},
         timeout=600,
-        resources=_JOB_RESOURCES,
+        resources=JOB_RESOURCES,
         user=USER,
         pull_secret=args.placement.images.pull_secret,
         variables=_TOLD,

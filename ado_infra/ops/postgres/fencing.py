@@ -1,7 +1,7 @@
 """Fencing: making sure that no server runs in a pod, and that none starts there.
 
 The flag alone stops nothing: it is read when a container starts. So the pod is deleted after it was
-set, and counts as stopped when its kubelet says so, or when its successor tells that it waits.
+set, each time, and counts as stopped when its kubelet says so.
 """
 
 from __future__ import annotations
@@ -11,59 +11,58 @@ from typing import Final
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Model, Namespace, wait_until
-from ado_infra.ops.postgres.pair import RECORD, Member, look, pod_name, read_record
+from ado_infra.ops.postgres.pair import RECORD, Member, Record, look, pod_name, read_record
 
 Say = Callable[[str], None]
 _MARGIN: Final = 30.0
 """Seconds for the kubelet to report, beyond what the pod is given to end."""
-_RESTART: Final = 60.0
-"""Seconds within which a deleted pod is back, where its node answers."""
+_RESTART: Final = 300.0
+"""Seconds within which a deleted pod is back, where its volume has to follow it."""
 
 
 def fence(namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = False) -> Member:
-    """Sets the flag and stops the pod; returns it as it is afterwards.
+    """Sets the flag and stops the pod; returns it as it is afterwards: without a server.
 
     `node_is_off`: the operator's word that a node which does not answer runs nothing.
 
     Raises OpsError when the pod cannot be seen to end; the flag stays set.
     """
-    name = pod_name(ordinal)
-    fenced = read_record(namespace).fenced
-    if ordinal not in fenced:
-        _write(namespace, fenced | {ordinal})
+    name, record = pod_name(ordinal), read_record(namespace)
+    if ordinal not in record.fenced:
+        _write(namespace, record, record.fenced | {ordinal})
         say(f"{name} is fenced from its next start on")
-    here = look(namespace, ordinal)
-    if here.fenced and not here.server:
-        return here
     pod = namespace.pod(name)
-    if pod is not None:
-        say(f"stopping {name}")
-        _stop(namespace, pod, node_is_off=node_is_off)
-    back = wait_until(lambda: _waiting(look(namespace, ordinal)), 0 if node_is_off else _RESTART)
-    return back or look(namespace, ordinal)
+    forced = pod is not None and _stop(namespace, pod, say, node_is_off=node_is_off)
+    back = wait_until(lambda: _waiting(look(namespace, ordinal)), 0 if forced else _RESTART)
+    here = back or look(namespace, ordinal)
+    if here.server or (pod is None and not back and not node_is_off):
+        raise _nobody_knows(name, here.trouble or "somebody else has started it")
+    return here
 
 
 def unfence(namespace: Namespace, ordinal: int, say: Say) -> None:
     """Takes the flag away; the pod's script looks at the record anew and goes on by itself."""
-    fenced = read_record(namespace).fenced
-    if ordinal in fenced:
-        _write(namespace, fenced - {ordinal})
+    record = read_record(namespace)
+    if ordinal in record.fenced:
+        _write(namespace, record, record.fenced - {ordinal})
         say(f"{pod_name(ordinal)} is no longer fenced")
-    if namespace.pod(pod_name(ordinal)) is not None:
-        namespace.poke(pod_name(ordinal))
+    namespace.poke(pod_name(ordinal))
 
 
-def _write(namespace: Namespace, fenced: frozenset[int]) -> None:
+def _write(namespace: Namespace, record: Record, fenced: frozenset[int]) -> None:
     text = " ".join(str(ordinal) for ordinal in sorted(fenced))
-    namespace.patch_config_map(RECORD, {"fenced": text or None})
+    # On what was read: two commands at once must not take each other's flag away.
+    namespace.patch_config_map(RECORD, {"fenced": text or None}, version=record.version)
 
 
 def _waiting(member: Member) -> Member | None:
     return member if member.fenced and not member.server else None
 
 
-def _stop(namespace: Namespace, pod: Model, *, node_is_off: bool) -> None:
+def _stop(namespace: Namespace, pod: Model, say: Say, *, node_is_off: bool) -> bool:
+    """Ends this very pod; returns whether by force, on the operator's word alone."""
     name, node = pod.metadata.name, pod.spec.node_name
+    say(f"stopping {name}")
     if not pod.metadata.deletion_timestamp:
         namespace.delete_pod(pod)
 
@@ -76,12 +75,16 @@ def _stop(namespace: Namespace, pod: Model, *, node_is_off: bool) -> None:
     seconds = (pod.spec.termination_grace_period_seconds or 0) + _MARGIN
     outcome = wait_until(over, seconds)
     if outcome == "ended":
-        return
+        return False
     if outcome == "silent" and node_is_off:
         namespace.delete_pod(pod, force=True)
-        return
+        return True
     why = f"its node {node} does not answer" if outcome else f"it did not end in {seconds:.0f} s"
-    raise OpsError(
+    raise _nobody_knows(name, why)
+
+
+def _nobody_knows(name: str, why: str) -> OpsError:
+    return OpsError(
         f"Nobody can tell whether {name} still runs: {why}. When the machine is switched off for "
-        "certain, say so with --node-is-off. Nothing was promoted; the fence stays set."
+        "certain, say so with --node-is-off. The fence stays set; `unfence` goes back."
     )

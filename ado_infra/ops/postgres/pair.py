@@ -22,11 +22,13 @@ class Record:
         initialised: Whether there is a database.
         primary: Ordinal of the pod that may be the primary.
         fenced: Ordinals of the pods that may not start a server.
+        version: Which state of the object that is, for a change that builds on it.
     """
 
     initialised: bool
     primary: int
     fenced: frozenset[int]
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +43,11 @@ class Member:
         disk: What the volume was last used as: `empty`, `half`, `standby`, `primary`.
         server: What the server is: `standby`, `primary`; None when none runs.
         sees: Who is the primary by the record as the pod itself sees it, up to a minute late.
-        fenced: Whether the pod itself sees that it is fenced.
+        fenced: Whether the pod's script waits because of that.
+        rejoining: Whether a `rejoin` is at work in the pod.
         system: Which database it is.
         timeline: The timeline of its last checkpoint.
         end: Where its WAL ends, in bytes.
-        replayed: Up to where a standby has replayed it, in bytes.
         streaming: Whether a standby receives WAL.
         slot: State of the slot that a primary keeps for its peer.
         login: Whether role `ado` is let in with the password that the Secret has.
@@ -60,10 +62,10 @@ class Member:
     server: str | None = None
     sees: int | None = None
     fenced: bool = False
+    rejoining: bool = False
     system: str | None = None
     timeline: int | None = None
     end: int | None = None
-    replayed: int | None = None
     streaming: bool = False
     slot: str | None = None
     login: bool = True
@@ -115,6 +117,7 @@ def read_record(namespace: Namespace) -> Record:
         initialised=data.get("initialised") == "true",
         primary=int(data.get("primary", "0")),
         fenced=frozenset(int(ordinal) for ordinal in data.get("fenced", "").split()),
+        version=config_map.metadata.resource_version,
     )
 
 
@@ -136,10 +139,10 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         server=told.get("server"),
         sees=int(told["primary"]),
         fenced="fenced" in told,
+        rejoining="rejoining" in told,
         system=told.get("system"),
         timeline=int(told["timeline"]) if told.get("timeline") else None,
         end=position(told.get("end")),
-        replayed=position(told.get("replayed")),
         streaming="streaming" in told,
         slot=told.get("slot"),
         login="login" not in told,

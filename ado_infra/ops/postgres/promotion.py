@@ -67,15 +67,16 @@ def promote(
     here = candidate(namespace, target)
     if here.server == "primary" and read_record(namespace).primary == target:
         _promote(namespace, target, say)  # what a promotion that was cut off left to do
-        move_services(namespace, target, say)
+        _move_services(namespace, target, say)
         return Promotion(primary=here.name, lost=0, seconds=0.0)
     old = fence(namespace, 1 - target, say, node_is_off=node_is_off)
-    lost = _loss(old, look(namespace, target), say, accepted=accept_loss or node_is_off)
+    here = look(namespace, target)
+    lost = _loss(old, here, say, accepted=accept_loss, excused=accept_loss or node_is_off)
     if read_record(namespace).primary != target:
         namespace.patch_config_map(RECORD, {"primary": str(target)})
         say(f"{RECORD} says now that {here.name} is the primary")
     _promote(namespace, target, say)
-    move_services(namespace, target, say)
+    _move_services(namespace, target, say)
     return Promotion(primary=here.name, lost=lost, seconds=time.monotonic() - began)
 
 
@@ -88,7 +89,8 @@ def candidate(namespace: Namespace, target: int) -> Member:
     """
     if not read_record(namespace).initialised:
         raise OpsError(
-            f"{RECORD} does not say that there is a database: see docs/data.md, Lost record."
+            f"{RECORD} does not say that there is a database: run `pulumi up` once more, or see "
+            "docs/data.md, Lost record."
         )
     here = look(namespace, target)
     if here.server is None and here.disk != "primary":
@@ -109,7 +111,7 @@ def steps(target: int) -> list[str]:
     ]
 
 
-def move_services(namespace: Namespace, primary: int, say: Say) -> None:
+def _move_services(namespace: Namespace, primary: int, say: Say) -> None:
     """Leads the Services to the pods of their roles, where they do not lead there yet."""
     for service, ordinal in ((NAME, primary), (f"{NAME}-ro", 1 - primary)):
         found = namespace.service(service)
@@ -120,10 +122,12 @@ def move_services(namespace: Namespace, primary: int, say: Say) -> None:
             say(f"Service {service} leads to {pod_name(ordinal)} now")
 
 
-def _loss(old: Member, new: Member, say: Say, *, accepted: bool) -> int | None:
-    if old.end is None or new.end is None:
-        if not accepted:
-            reason = old.trouble or f"its volume is {old.disk}"
+def _loss(old: Member, new: Member, say: Say, *, accepted: bool, excused: bool) -> int | None:
+    """How many bytes would be lost: `accepted` when known, `excused` when nobody can tell."""
+    reason = _incomparable(old, new)
+    if reason or old.end is None or new.end is None:
+        if not (accepted if reason else excused):
+            reason = reason or old.trouble or f"its volume is {old.disk}"
             raise OpsError(
                 f"Nobody can tell what {old.name} had written and {new.name} has not received: "
                 f"{reason}. With --accept-loss that is given up. {old.name} is fenced; "
@@ -140,18 +144,28 @@ def _loss(old: Member, new: Member, say: Say, *, accepted: bool) -> int | None:
     return lost
 
 
+def _incomparable(old: Member, new: Member) -> str | None:
+    """Why the ends of their WAL say nothing of each other."""
+    if new.server is None:
+        return f"{new.name} did not follow {old.name}"
+    if old.system and old.system != new.system:
+        return "they have different databases"
+    return None
+
+
 def _promote(namespace: Namespace, target: int, say: Say) -> None:
     name = pod_name(target)
     unfence(namespace, target, say)
     if look(namespace, target).server == "standby":
-        ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
+        _ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
         say(f"{name} is promoted")
     if not wait_until(lambda: look(namespace, target).server == "primary", _REPLAY):
         raise OpsError(f"{name} is not promoted after {_REPLAY} s; the same command goes on.")
     # Keeps what the old one will need to follow; bounded by max_slot_wal_keep_size.
-    ask(namespace, target, _SLOT.format(slot=f"{NAME}_{1 - target}"))
+    _ask(namespace, target, _SLOT.format(slot=f"{NAME}_{1 - target}"))
 
 
-def ask(namespace: Namespace, ordinal: int, sql: str) -> str:
+def _ask(namespace: Namespace, ordinal: int, sql: str) -> str:
     """What the server of a pod answers to its superuser; nothing secret may be in `sql`."""
-    return namespace.run(pod_name(ordinal), ("/bin/sh", "-c", _PSQL, "sh", sql)).strip()
+    command = ("/bin/sh", "-c", _PSQL, "sh", sql)
+    return namespace.run(pod_name(ordinal), command, seconds=_REPLAY + 30).strip()

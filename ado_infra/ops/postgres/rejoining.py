@@ -7,7 +7,7 @@ from typing import Final
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace, wait_until
 from ado_infra.ops.postgres.fencing import Say, fence, unfence
-from ado_infra.ops.postgres.pair import Member, look, pod_name, read_record
+from ado_infra.ops.postgres.pair import look, pod_name, read_record
 
 FOLLOW: Final = 300.0
 """Seconds for a pod that was rewound to receive WAL."""
@@ -36,22 +36,19 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
     if here.streaming and not reclone:
         unfence(namespace, ordinal, say)
         return False
-    if here.server or here.trouble:
-        here = fence(namespace, ordinal, say)
+    if here.rejoining:
+        raise OpsError(f"Another rejoin is at work in {here.name}; wait for its end, see `status`.")
+    here = fence(namespace, ordinal, say)
     if here.trouble:
         raise OpsError(f"{here.name} cannot be reached: {here.trouble}")
     namespace.poke(here.name)
     if not wait_until(lambda: look(namespace, ordinal).sees == leader.ordinal, SEEN):
         raise OpsError(f"{here.name} does not see that {leader.name} is the primary; try again.")
     way = "reclone" if reclone else "rewind"
-    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way))
-    say(f"{here.name}'s volume is {'emptied, so that it copies' if reclone else 'rewound'}")
+    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way), seconds=COPY)
+    say(f"{here.name}'s volume is {'emptied' if reclone else 'that of a standby'} now")
     unfence(namespace, ordinal, say)
     say(f"waiting until {here.name} follows {leader.name}")
-    if not wait_until(lambda: _follows(look(namespace, ordinal)), COPY if reclone else FOLLOW):
+    if not wait_until(lambda: look(namespace, ordinal).streaming, COPY if reclone else FOLLOW):
         raise OpsError(f"{here.name} does not follow yet: `kubectl logs {here.name}` says why.")
     return True
-
-
-def _follows(member: Member) -> bool:
-    return member.streaming

@@ -40,7 +40,7 @@ def _behind(leader: Member, member: Member) -> str:
     return f"{max(0, leader.end - member.end)} B"
 
 
-def mismatch(record: Record, settings: Mapping[str, Any]) -> str | None:
+def mismatch(record: Record, settings: Mapping[str, Any], stack: str) -> str | None:
     """Why the stack must not be deployed: it names another primary than there is."""
     room = settings.get("ado:postgres")
     if not isinstance(room, Mapping):
@@ -52,14 +52,15 @@ def mismatch(record: Record, settings: Mapping[str, Any]) -> str | None:
         return None  # what is no ordinal at all is refused by the program, with all else
     return (
         f"ado:postgres.primaryOrdinal is {wanted}, and {RECORD} says that the primary is "
-        f"{pod_name(record.primary)}. {commit_line(record.primary)}, or promote {pod_name(wanted)} "
-        "first."
+        f"{pod_name(record.primary)}. {commit_line(record.primary, stack)}, or promote "
+        f"{pod_name(wanted)} first."
     )
 
 
-def commit_line(primary: int) -> str:
+def commit_line(primary: int, stack: str) -> str:
     """How a stack says who the primary is."""
-    return f"Set it: `pulumi config set --path postgres.primaryOrdinal {primary}`"
+    setting = f"--path postgres.primaryOrdinal {primary}"
+    return f"Set it: `pulumi config set --stack {stack} {setting}`"
 
 
 def findings(

@@ -57,6 +57,7 @@ def rotate(namespace: Namespace, say: Say) -> float:
     namespace.run(pod_name(primary), ("/bin/sh", "-c", _ALTER), given=scram(password))
     say("role ado has a new password")
     namespace.patch_secret(NAME, {PASSWORD: password})
+    namespace.poke(pod_name(primary))  # its next start sets what its file says
     namespace.patch_secret(URLS, {URL: with_password(url, password)})
     say(f"Secrets {NAME} and {URLS} have it too")
     for reader in readers(namespace.deployments()):
@@ -111,7 +112,7 @@ def _settled(deployment: Model) -> bool:
     status, wanted = deployment.status, deployment.spec.replicas
     return (
         status.observed_generation >= deployment.metadata.generation
-        and status.updated_replicas == wanted
-        and status.replicas == wanted
-        and status.available_replicas == wanted
+        and (status.updated_replicas or 0) == wanted
+        and (status.replicas or 0) == wanted
+        and (status.available_replicas or 0) == wanted
     )

@@ -9,7 +9,9 @@ peer=$((1 - ordinal))
 peer_host="postgresql-$peer.$HEADLESS_SERVICE"
 slot="postgresql_$ordinal"
 mark="${PGDATA%/*}/recorded" # on the volume: made by the readiness probe, once the record says so
-half="${PGDATA%/*}/rewinding"
+half="${PGDATA%/*}/rejoining"
+fenced="$SOCKET/fenced"
+busy="$SOCKET/rejoining"
 passfile="$SOCKET/pgpass"
 export PGPASSFILE="$passfile" PGCONNECT_TIMEOUT=3
 

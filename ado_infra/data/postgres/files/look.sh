@@ -10,18 +10,21 @@ ask() {
 		--dbname postgres --command "$1"
 }
 
-# Where the WAL on this disk ends: what reads it says so when it finds no more.
+# Where the WAL on this disk ends: what reads it says where it found no more, or at least the page.
 end_of_wal() {
 	pg_waldump --quiet --path "$PGDATA/pg_wal" --start "$(control "Latest checkpoint's REDO location")" \
 		--timeline "$(control "Latest checkpoint's TimeLineID")" 2>&1 |
-		sed -n 's,.* at \([0-9A-F]*/[0-9A-F]*\):* *[^:]*$,\1,p' | tail -n 1
+		sed -n 's,.* in WAL record at [^:]*: .* \(at\|LSN\) \([0-9A-F]*/[0-9A-F]*\).*,\2,p' | tail -n 1
 }
 
 found=$(disk)
 echo "disk=$found"
 echo "primary=$(recorded_primary)"
-if is_fenced; then
+if [ -e "$fenced" ]; then
 	echo "fenced=yes"
+fi
+if ! flock -n "$busy" true; then
+	echo "rejoining=yes"
 fi
 if server_runs; then
 	ask "SELECT 'server=' || CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END
@@ -29,12 +32,11 @@ if server_runs; then
 		UNION ALL SELECT 'timeline=' || timeline_id FROM pg_control_checkpoint()
 		UNION ALL SELECT 'end=' || CASE WHEN pg_is_in_recovery()
 			THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END
-		UNION ALL SELECT 'replayed=' || pg_last_wal_replay_lsn() WHERE pg_is_in_recovery()
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
 		UNION ALL SELECT 'slot=' || wal_status FROM pg_replication_slots WHERE slot_name = 'postgresql_$peer'"
 	# Whether whoever reads the Secret now gets in.
 	PGPASSWORD=$(cat "$SECRETS/password") psql --no-psqlrc --host 127.0.0.1 --username ado \
-		--dbname ado --command 'SELECT 1' >/dev/null 2>&1 || echo "login=refused"
+		--dbname ado --command 'SELECT 1' 2>&1 | sed -n 's/.*password authentication failed.*/login=refused/p'
 elif [ "$found" != empty ]; then
 	echo "system=$(control 'Database system identifier')"
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"

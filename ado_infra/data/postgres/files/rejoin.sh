@@ -5,24 +5,35 @@ set -eu
 # shellcheck source=common.sh
 . "$CONFIG/common.sh"
 
+# Whoever asked may be gone, and this goes on.
+exec 9>"$busy"
+flock -n 9 || refuse "another rejoin is at work here; wait for its end"
 if server_runs; then
 	refuse "a server runs here; fence $POD_NAME first"
 fi
 if [ "$(recorded_primary)" = "$ordinal" ]; then
 	refuse "postgresql-state says that this is the primary"
 fi
+# On disk before anything is changed: data that is neither old nor new is never started.
+mark() {
+	touch "$half"
+	sync "$half" "${half%/*}"
+}
+
 if [ "$1" = reclone ]; then
-	rm -rf "$PGDATA" "$half" # start.sh sees an empty volume, and copies
+	mark
+	rm -rf "$PGDATA"
+	rm "$half" # start.sh sees an empty volume, and copies
 	exit 0
 fi
 write_passfile
 case "$(disk)" in
 standby | empty) exit 0 ;; # was here before
-half) refuse "the rewind of this volume was cut off: --reclone" ;;
+half) refuse "an earlier rejoin was cut off: --reclone" ;;
 esac
 [ "$(peer_role)" = primary ] || refuse "$peer_host does not answer as a primary"
 have_slot || refuse "the primary has given up the WAL that is missing here: --reclone"
-touch "$half"
+mark
 pg_rewind --target-pgdata "$PGDATA" --config-file "$CONFIG/postgresql.conf" \
 	--source-server "host=$peer_host user=replicator dbname=postgres passfile=$passfile"
 rm -rf "$PGDATA"/pg_replslot/* # they would keep WAL for nobody

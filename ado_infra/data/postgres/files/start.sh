@@ -27,15 +27,15 @@ wait_for() {
 	pause
 }
 
-# initialise|primary|standby|clone, or `wait` or `refuse` with the reason.
+# initialise|primary|standby|clone, or `fenced` or `wait` with the reason.
 decide() {
 	disk=$(disk)
 	if is_fenced; then
-		echo "wait $POD_NAME is fenced, until \`ops postgres unfence\` or \`rejoin\`"
+		echo "fenced $POD_NAME is fenced, until \`ops postgres unfence\` or \`rejoin\`"
 	elif [ "$disk" = half ]; then
-		echo "wait the rewind of this volume was cut off: \`ops postgres rejoin --reclone\`"
+		echo "wait a rejoin was cut off here: \`ops postgres rejoin --reclone\`"
 	elif ! is_recorded && [ -e "$mark" ]; then
-		echo "refuse postgresql-state says nothing, and this volume was in use, last as $disk: write" \
+		echo "wait postgresql-state says nothing, and this volume was in use, last as $disk: write" \
 			"down who is the primary, see docs/data.md, Lost record"
 	elif [ "$(recorded_primary)" = "$ordinal" ]; then
 		decide_as_primary "$disk"
@@ -112,7 +112,8 @@ be_standby() {
 	ANSWER
 	if [ -n "$system" ] && [ "$(peer_role)" = primary ]; then
 		if [ "$system" != "$(control 'Database system identifier')" ]; then
-			wait_for "this volume has another database than $peer_host: \`ops postgres rejoin --reclone\`"
+			wait_for "this volume has another database than $peer_host: if that one is right," \
+				"\`ops postgres rejoin --reclone\` gives this one up"
 			return
 		fi
 		if ! have_slot; then
@@ -176,15 +177,20 @@ if [ "$(disk)" != empty ]; then
 	esac
 fi
 server_runs || rm -f "$PGDATA/postmaster.pid"
+rm -f "$fenced"
 write_passfile
 while :; do
 	decision=$(decide)
+	[ "${decision%% *}" = fenced ] || rm -f "$fenced"
 	case "$decision" in
 	primary) be_primary ;;
 	standby) be_standby ;;
 	clone) clone ;;
 	initialise) initialise ;;
-	refuse*) refuse "${decision#* }" ;;
+	fenced*)
+		: >"$fenced" # by which operators know that this very script waits
+		wait_for "${decision#* }"
+		;;
 	wait*) wait_for "${decision#* }" ;;
 	esac
 done
