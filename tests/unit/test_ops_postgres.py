@@ -242,7 +242,7 @@ class TestPromote:
         # Both know where their WAL ends, on timelines that have nothing to do with each other.
         former = replace(STANDBY, server=None, disk="primary", end=1500)
         cluster = Cluster(PRIMARY, former)
-        with pytest.raises(OpsError, match="did not follow postgresql-0.*--accept-loss"):
+        with pytest.raises(OpsError, match=r"did not follow postgresql-0.*--accept-loss"):
             _promote(cluster)
         with pytest.raises(OpsError, match="did not follow"):
             _promote(cluster, node_is_off=True)
