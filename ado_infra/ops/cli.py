@@ -37,7 +37,7 @@ NodeIsOff = Annotated[
 
 @postgres.command()
 def status(
-    stack: Stack = "dev",
+    stack: Stack,
     context: Context = None,
     namespace: In = NAMESPACE,
     *,
@@ -64,7 +64,7 @@ def status(
 @postgres.command()
 def promote(
     pod: Pod,
-    stack: Stack = "dev",
+    stack: Stack,
     context: Context = None,
     namespace: In = NAMESPACE,
     *,
@@ -97,7 +97,7 @@ def promote(
 @postgres.command()
 def rejoin(
     pod: Pod,
-    stack: Stack = "dev",
+    stack: Stack,
     context: Context = None,
     namespace: In = NAMESPACE,
     *,
@@ -120,7 +120,7 @@ def rejoin(
 @postgres.command()
 def fence(
     pod: Pod,
-    stack: Stack = "dev",
+    stack: Stack,
     context: Context = None,
     namespace: In = NAMESPACE,
     *,
@@ -140,7 +140,7 @@ def fence(
 @postgres.command()
 def unfence(
     pod: Pod,
-    stack: Stack = "dev",
+    stack: Stack,
     context: Context = None,
     namespace: In = NAMESPACE,
     *,
@@ -157,7 +157,7 @@ def unfence(
 
 @postgres.command()
 def rotate(
-    stack: Stack = "dev",
+    stack: Stack,
     context: Context = None,
     namespace: In = NAMESPACE,
     *,

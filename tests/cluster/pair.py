@@ -57,9 +57,10 @@ class Pair:
     @contextmanager
     def started_ops(self, *arguments: str) -> Generator[subprocess.Popen[str]]:
         """The same, while it runs."""
+        stack = self.deployment.stack
         kubeconfig = {"KUBECONFIG": str(self.deployment.sandbox.kubeconfig)}
         with subprocess.Popen(
-            [sys.executable, "-m", "ado_infra.ops", "postgres", *arguments],
+            [sys.executable, "-m", "ado_infra.ops", "postgres", *arguments, "--stack", stack],
             cwd=self.deployment.directory,
             env=os.environ | kubeconfig | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,

@@ -21,7 +21,7 @@ def group() -> None:
 
 
 @app.command()
-def status(stack: Stack = "dev", context: Context = None, namespace: In = NAMESPACE) -> None:
+def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> None:
     """Show every node and what to do about it; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
     here = Namespace(target.connect(), namespace)
