@@ -311,7 +311,7 @@ def _status(monkeypatch: pytest.MonkeyPatch, *names: str, **settings: object) ->
     )
     monkeypatch.setattr(commands, "Target", lambda **_: target)
     monkeypatch.setattr(commands, "Namespace", lambda *_: Pods(*names))
-    return CliRunner().invoke(app, ["redis", "status"])
+    return CliRunner().invoke(app, ["redis", "status", "--stack", "dev"])
 
 
 def test_what_is_wrong_is_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
