@@ -166,7 +166,7 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     pair: Pair,
 ) -> None:
     pair.record(fenced="0")
-    patiently(lambda: _sees(pair, 0, "fenced=yes"))
+    patiently(lambda: _is_told(pair, 0, "fenced", "0"))
     with pair.frozen(0, WAL_SENDER):
         pair.ask_as_ado("INSERT INTO kept SELECT 'not received'")
         pair.kill(0)
@@ -339,9 +339,9 @@ def _finds(pair: Pair, trouble: str) -> None:
     assert trouble in pair.ops("status").stdout
 
 
-def _sees(pair: Pair, ordinal: int, line: str) -> None:
-    look = pair.deployment.shell('/bin/sh "$CONFIG/look.sh"', f"postgresql-{ordinal}")
-    assert line in look
+def _is_told(pair: Pair, ordinal: int, key: str, value: str) -> None:
+    told = pair.deployment.shell(f'cat "$STATE/{key}"', f"postgresql-{ordinal}")
+    assert told.strip() == value
 
 
 def _reads(pair: Pair, row: str) -> None:
