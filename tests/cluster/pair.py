@@ -112,6 +112,16 @@ class Pair:
         database = "ado" if "written" in sql else "postgres"
         return self.deployment.shell(psql.format(database, sql), f"postgresql-{ordinal}").strip()
 
+    def set_password(self, password: str) -> None:
+        """Gives role `ado` the password that the Secrets have, and their readers with it."""
+        statement = f"ALTER ROLE ado PASSWORD '{password}'"
+        psql = 'psql --no-psqlrc -q --host "$SOCKET" --username postgres postgres'
+        assert self.deployment.shell(psql, "postgresql-0", given=statement) == ""
+        readers = ("deployment/ado-api-gateway", "deployment/ado-orchestrator")
+        self.deployment.kubectl("rollout", "restart", "-n", NAMESPACE, *readers)
+        self.deployment.wait_until_ready()
+        self.password = password
+
     def record(self, **changes: str | None) -> None:
         """Changes the record behind the commands' back."""
         patch = json.dumps({"data": changes})

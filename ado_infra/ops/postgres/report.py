@@ -96,10 +96,7 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
             f"`promote {follower.name}`."
         )
     elif not leader.login:
-        yield (
-            f"Role ado is refused with the password of Secret {NAME}: `rotate`, or delete "
-            f"{leader.name}, whose start sets it."
-        )
+        yield f"Role ado is refused with the password of Secret {NAME}: `rotate`, and keep the new one."
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
