@@ -305,7 +305,7 @@ class TestStatus:
                 "rejoin postgresql-1 --reclone",
             ),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
-            (BEGUN, (replace(PRIMARY, login=False), STANDBY), "password of Secret postgresql"),
+            (BEGUN, (replace(PRIMARY, login=False), STANDBY), "Secret postgresql has a password"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
         ],
     )

@@ -96,7 +96,7 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
             f"`promote {follower.name}`."
         )
     elif not leader.login:
-        yield f"Role ado is refused with the password of Secret {NAME}: `rotate`, and keep the new one."
+        yield f"Secret {NAME} has a password that role ado is refused with: `rotate`, and keep it."
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
