@@ -176,8 +176,14 @@ if [ "$(disk)" != empty ]; then
 	*) refuse "the volume's data is of PostgreSQL $version, and this is $(postgres --version): see docs/data.md, Major versions" ;;
 	esac
 fi
-server_runs || rm -f "$PGDATA/postmaster.pid"
 rm -f "$fenced"
+# A pod that was deleted by force may still run on this volume, where its processes are not seen. The
+# lock is the server's too, and ends with the last process of the container.
+exec 9>>"${PGDATA%/*}/in-use"
+until flock -n 9; do
+	wait_for "the former container of this volume still runs"
+done
+server_runs || rm -f "$PGDATA/postmaster.pid"
 write_passfile
 while :; do
 	decision=$(decide)
