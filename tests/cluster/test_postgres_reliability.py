@@ -261,7 +261,7 @@ def test_a_password_rotated_under_load_is_refused_no_longer_than_the_rollout(pai
     pair.deployment.wait_until_ready()
     # The stack was not told: it brings its own password back, which the database refuses.
     pair.deployment.reset()
-    patiently(lambda: _finds(pair, "Secret postgresql has a password that role ado is refused with"))
+    patiently(lambda: _finds(pair, "a password that role ado is refused with"))
     pair.set_password(former)
     pair.healthy()
 
