@@ -94,8 +94,11 @@ def kubeconfig(name: Name = "default") -> None:
     typer.echo(_with_kubeconfig(name).kubeconfig)
 
 
-# Options behind the first word are kubectl's.
-@app.command(name="kubectl", context_settings={"allow_interspersed_args": False})
+# Every option but `--name` in front is kubectl's.
+@app.command(
+    name="kubectl",
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
+)
 def run_kubectl(arguments: list[str], name: Name = "default") -> None:
     """Run kubectl on the sandbox, as its administrator: `kubectl get pods -A`."""
     kubectl.become(_with_kubeconfig(name), arguments)

@@ -92,6 +92,8 @@ def preview(
 ) -> None:
     """Show what `up` would change; change nothing."""
     console, sandbox = _console(), _running(name)
+    stack_files.find(project, stack)
+    _refuse_another_primary(sandbox, stack, project)
     with (
         _engine(sandbox, stack, project, console) as engine,
         Display(console, planned=True) as display,

@@ -83,13 +83,11 @@ def promote(
             _say(f"{number}. {step}")
         return
     done = promotion.promote(here, target, _say, node_is_off=node_is_off, accept_loss=accept_loss)
+    if not done.seconds:
+        _say(f"{done.primary} is the primary already; `status` tells the rest.")
+        return
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
-    if done.seconds:
-        _say(
-            f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s."
-        )
-    else:
-        _say(f"{done.primary} is the primary already.")
+    _say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
     _say(f"{report.commit_line(target, stack)}; until then the stack is refused.")
     _say(f"The other one follows after `rejoin {pair.pod_name(1 - target)}`.")
 

@@ -56,4 +56,6 @@ class Target:
         try:
             return config.new_client_from_config(context=self.named)
         except ConfigException as missing:
-            raise OpsError(f"No cluster to talk to: {missing}") from None
+            raise OpsError(
+                f"No cluster to talk to: {missing} Set KUBECONFIG, or name a context: --context."
+            ) from None

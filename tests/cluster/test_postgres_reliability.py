@@ -167,7 +167,8 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
 ) -> None:
     pair.record(fenced="0")
     patiently(lambda: _is_told(pair, 0, "fenced", "0"))
-    with pair.frozen(0, WAL_SENDER):
+    # Neither sends, nor connects anew when it has heard nothing for ten seconds.
+    with pair.frozen(0, WAL_SENDER), pair.frozen(1, WAL_RECEIVER):
         pair.ask_as_ado("INSERT INTO kept SELECT 'not received'")
         pair.kill(0)
     pair.says(0, "waiting: postgresql-0 is fenced")
