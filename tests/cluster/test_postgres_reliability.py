@@ -169,11 +169,13 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     patiently(lambda: _is_told(pair, 0, "fenced", "0"))
     # Neither sends, nor connects anew when it has heard nothing for ten seconds.
     with pair.frozen(0, WAL_SENDER), pair.frozen(1, WAL_RECEIVER):
-        pair.ask_as_ado("INSERT INTO kept SELECT 'not received'")
+        assert pair.ask_as_ado("INSERT INTO kept SELECT 'not received'") == ""
+        written = pair.ask(0, "SELECT pg_current_wal_flush_lsn()")
+        assert written != pair.ask(1, "SELECT pg_last_wal_receive_lsn()")
         pair.kill(0)
     pair.says(0, "waiting: postgresql-0 is fenced")
     refused = pair.ops("promote", "postgresql-1")
-    assert refused.returncode == 1
+    assert refused.returncode == 1, f"written up to {written}: {refused.stdout}"
     assert "never reached postgresql-1" in refused.stderr
     assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
     pair.did("promote", "postgresql-1", "--accept-loss")
