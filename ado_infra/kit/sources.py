@@ -94,36 +94,13 @@ class ConfigDirectory:
     Attributes:
         config_map: Name of the ConfigMap, taken from the created object so that pods wait for it.
         path: Absolute path of the directory in the container.
-        digest: See `kit.digests.config_digest`.
+        digest: See `kit.digests.config_digest`; None where the files change under running pods,
+            which they do within about a minute (kubernetes.io, "ConfigMaps").
     """
 
     config_map: pulumi.Input[str]
     path: str
-    digest: pulumi.Input[str]
-
-    def volume(self, name: str) -> VolumeArgs:
-        """The volume with a file for each key."""
-        source = ConfigMapVolumeSourceArgs(name=self.config_map)
-        return VolumeArgs(name=name, config_map=source)
-
-    def mount(self, name: str) -> VolumeMountArgs:
-        """The mount of that volume."""
-        return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveDirectory:
-    """All of a ConfigMap that changes under running pods, mounted read-only as a directory.
-
-    The files follow within about a minute (kubernetes.io, "ConfigMaps"); no pod rolls.
-
-    Attributes:
-        config_map: Name of the ConfigMap, taken from the created object so that pods wait for it.
-        path: Absolute path of the directory in the container.
-    """
-
-    config_map: pulumi.Input[str]
-    path: str
+    digest: pulumi.Input[str] | None
 
     def volume(self, name: str) -> VolumeArgs:
         """The volume with a file for each key."""
@@ -162,7 +139,7 @@ class SecretDirectory:
 POD_NAME = PodField(path="metadata.name")
 POD_ADDRESS = PodField(path="status.podIP")
 
-Files: TypeAlias = ConfigFile | ConfigDirectory | SecretDirectory | LiveDirectory
+Files: TypeAlias = ConfigFile | ConfigDirectory | SecretDirectory
 """Whatever is mounted from a ConfigMap or Secret; it rolls the pod when it changes, or is live."""
 Variable: TypeAlias = pulumi.Input[str] | PodField
 """The value of an environment variable that is no secret."""
@@ -180,7 +157,7 @@ def checksums(sources: Mapping[str, SecretKey | Files]) -> dict[str, pulumi.Inpu
     return {
         f"checksum/{name}": source.digest
         for name, source in sources.items()
-        if not isinstance(source, LiveDirectory)
+        if source.digest is not None
     }
 
 

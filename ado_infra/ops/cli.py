@@ -47,7 +47,7 @@ def status(
 ) -> None:
     """Show both pods and what to do about them; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
-    here = _namespace(target)
+    here = target.reach()
     if check:
         _check(here, target)
         return
@@ -75,7 +75,7 @@ def promote(
     ] = False,
 ) -> None:
     """Make the standby the primary; the old one is fenced first."""
-    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    here = Target(stack=stack, context=context, namespace=namespace).reach()
     target = pair.ordinal_of(pod)
     if dry_run:
         promotion.candidate(here, target)
@@ -105,7 +105,7 @@ def rejoin(
     ] = False,
 ) -> None:
     """Make a former primary follow the new one; what it alone has is given up."""
-    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    here = Target(stack=stack, context=context, namespace=namespace).reach()
     ordinal = pair.ordinal_of(pod)
     if dry_run:
         way = "empty its volume, so that it copies everything" if reclone else "rewind its volume"
@@ -126,7 +126,7 @@ def fence(
     node_is_off: NodeIsOff = False,
 ) -> None:
     """Stop the server of a pod, and let none start there."""
-    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    here = Target(stack=stack, context=context, namespace=namespace).reach()
     ordinal = pair.ordinal_of(pod)
     if dry_run:
         _say(f"1. set the flag in {pair.RECORD}\n2. delete {pair.pod_name(ordinal)}, see it end")
@@ -145,7 +145,7 @@ def unfence(
     dry_run: DryRun = False,
 ) -> None:
     """Let the server of a pod start again, as what the record says."""
-    here = _namespace(Target(stack=stack, context=context, namespace=namespace))
+    here = Target(stack=stack, context=context, namespace=namespace).reach()
     ordinal = pair.ordinal_of(pod)
     if dry_run:
         _say(f"1. take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
@@ -163,7 +163,7 @@ def rotate(
 ) -> None:
     """Give the applications' role a new password, and everybody who reads it."""
     target = Target(stack=stack, context=context, namespace=namespace)
-    here = _namespace(target)
+    here = target.reach()
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
         _say(f"1. change role ado\n2. change its Secrets\n3. roll {rolled}, wait until Ready")
@@ -203,10 +203,6 @@ def _check(here: Namespace, target: Target) -> None:
         return  # nothing is deployed yet
     if refused := report.mismatch(pair.read_record(here), target.settings(), target.stack):
         raise OpsError(refused)
-
-
-def _namespace(target: Target) -> Namespace:
-    return Namespace(target.connect(), target.namespace)
 
 
 def _say(line: str) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from kubernetes import client, config
+from kubernetes import config
 from kubernetes.config.config_exception import ConfigException
 
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace
 
 NAMESPACE: Final = "ado-system"
 """The program's default (`AdoPlatformArgs.namespace`)."""
@@ -48,13 +49,13 @@ class Target:
         """The context that is named, by the command or by the stack."""
         return self.context or self.settings().get("kubernetes:context")
 
-    def connect(self) -> client.ApiClient:
-        """The API server: of `context`, else of the stack's, else of the current one.
+    def reach(self) -> Namespace:
+        """The namespace, on the API server of `context`, else of the stack's, else the current one.
 
         Raises OpsError when the kubeconfig has none of that.
         """
         try:
-            return config.new_client_from_config(context=self.named)
+            return Namespace(config.new_client_from_config(context=self.named), self.namespace)
         except ConfigException as missing:
             raise OpsError(
                 f"No cluster to talk to: {missing} Set KUBECONFIG, or name a context: --context."

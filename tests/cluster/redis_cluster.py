@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.writing import Acknowledged, writing
+from tests.cluster.writing import Acknowledged, patiently, writing
 
 DEADLINE = 60.0
 """Seconds in which a cluster heals by itself."""
@@ -265,12 +263,7 @@ def assert_whole(deployment: Deployment, pods: Sequence[str], keys: Mapping[str,
 def seconds_until(check: Callable[[], None], deadline: float = DEADLINE) -> float:
     """How long it takes until an assertion holds; fails with it at the deadline."""
     began = time.monotonic()
-    Retrying(
-        stop=stop_after_delay(deadline),
-        wait=wait_fixed(0.5),
-        retry=retry_if_exception_type(AssertionError),
-        reraise=True,
-    )(check)
+    patiently(check, deadline)
     return time.monotonic() - began
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from sandbox import cgroups, node, programs
 from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.data import database_password, query, redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.writing import patiently
 
 DEADLINE = 120.0
 """Seconds for what the cluster does by itself after a fault."""
@@ -57,12 +57,7 @@ def _assert_kept(deployment: Deployment, row: str) -> None:
             assert "cluster_known_nodes:3" in state, f"{host}: {state}"
         assert redis(deployment, redis_password(deployment), f"get {row}") == "here"
 
-    Retrying(
-        stop=stop_after_delay(DEADLINE),
-        wait=wait_fixed(1),
-        retry=retry_if_exception_type(AssertionError),
-        reraise=True,
-    )(check)
+    patiently(check, DEADLINE)
 
 
 def test_a_row_is_written_to_the_primary_and_read_from_the_replica(

@@ -307,10 +307,11 @@ def test_one_that_does_not_let_the_command_in_says_why() -> None:
 
 def _status(monkeypatch: pytest.MonkeyPatch, *names: str, **settings: object) -> Result:
     target = SimpleNamespace(
-        connect=lambda: None, namespace="ado-system", settings=lambda: {"ado:redis": settings}
+        reach=lambda: Pods(*names),
+        namespace="ado-system",
+        settings=lambda: {"ado:redis": settings},
     )
     monkeypatch.setattr(commands, "Target", lambda **_: target)
-    monkeypatch.setattr(commands, "Namespace", lambda *_: Pods(*names))
     return CliRunner().invoke(app, ["redis", "status", "--stack", "dev"])
 
 

@@ -17,7 +17,7 @@ from pulumi_kubernetes.rbac.v1 import (
 
 from ado_infra.data.files import JOB_RESOURCES
 from ado_infra.kit.jobs import JobArgs, one_shot
-from ado_infra.kit.sources import LiveDirectory
+from ado_infra.kit.sources import ConfigDirectory
 from ado_infra.placement import Placement
 
 NAME: Final = "postgresql-state"
@@ -39,7 +39,7 @@ class Record(pulumi.ComponentResource):
     - `fenced`: ordinals, separated by blanks, of the pods that may not start a server.
     """
 
-    directory: LiveDirectory
+    directory: ConfigDirectory
     """The record as the pods see it."""
 
     def __init__(
@@ -53,7 +53,9 @@ class Record(pulumi.ComponentResource):
             # Without it nobody would know which of two volumes is the newer one.
             opts=pulumi.ResourceOptions(parent=self, protect=placement.protect),
         )
-        self.directory = LiveDirectory(config_map=config_map.metadata.name, path=STATE)
+        self.directory = ConfigDirectory(
+            config_map=config_map.metadata.name, path=STATE, digest=None
+        )
         self.register_outputs({"configMap": config_map.metadata.name})
 
     def begin_after(self, database: pulumi.Resource) -> None:

@@ -6,7 +6,6 @@ import typer
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Context, In, Stack, show
-from ado_infra.ops.pods import Namespace
 from ado_infra.ops.redis import report
 from ado_infra.ops.redis.cluster import MASTERS, NAME, Cluster
 from ado_infra.ops.redis.nodes import look
@@ -24,7 +23,7 @@ def group() -> None:
 def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> None:
     """Show every node and what to do about it; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
-    here = Namespace(target.connect(), namespace)
+    here = target.reach()
     nodes = here.stateful_set(NAME)
     if nodes is None:
         print(_instead(target))

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Run by a Job before anything of PostgreSQL changes: does the stack name the primary that there is?
+# Run by a Job before PostgreSQL's settings or image change: does the stack name the primary that there
+# is?
 set -eu
 is=$(cat "$STATE/primary" 2>/dev/null || echo 0) # a new database begins in pod 0
 if [ "$PRIMARY_ORDINAL" != "$is" ]; then

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # its variables are for them
 # What the scripts here know of this pod: its place, the record of roles, its disk and its peer.
-# Sourced by them; changes nothing.
+# Sourced by them.
 umask 077
 
 ordinal=${POD_NAME##*-}

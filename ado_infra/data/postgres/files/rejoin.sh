@@ -15,13 +15,13 @@ if [ "$(recorded_primary)" = "$ordinal" ]; then
 	refuse "postgresql-state says that this is the primary"
 fi
 # On disk before anything is changed: data that is neither old nor new is never started.
-mark() {
+mark_half() {
 	touch "$half"
 	sync "$half" "${half%/*}"
 }
 
 if [ "$1" = reclone ]; then
-	mark
+	mark_half
 	rm -rf "$PGDATA"
 	rm "$half" # start.sh sees an empty volume, and copies
 	exit 0
@@ -33,7 +33,7 @@ half) refuse "an earlier rejoin was cut off: --reclone" ;;
 esac
 [ "$(peer_role)" = primary ] || refuse "$peer_host does not answer as a primary"
 have_slot || refuse "the primary has given up the WAL that is missing here: --reclone"
-mark
+mark_half
 pg_rewind --target-pgdata "$PGDATA" --config-file "$CONFIG/postgresql.conf" \
 	--source-server "host=$peer_host user=replicator dbname=postgres passfile=$passfile"
 rm -rf "$PGDATA"/pg_replslot/* # they would keep WAL for nobody
