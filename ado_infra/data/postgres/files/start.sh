@@ -84,12 +84,10 @@ initialise() {
 }
 
 serve() {
-	chmod 0700 "$PGDATA" # a volume's group rights would be refused
 	exec postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" "$@"
 }
 
 be_primary() {
-	chmod 0700 "$PGDATA"
 	set_up_roles
 	say "starting as primary"
 	serve
@@ -169,7 +167,9 @@ clone() {
 	rm -rf "$PGDATA.old"
 }
 
-if [ "$(disk)" != empty ]; then
+# Not by disk(): a rejoin that was cut off may have left no version.
+if [ -s "$PGDATA/PG_VERSION" ]; then
+	chmod 0700 "$PGDATA" # a volume's group rights would be refused
 	version=$(cat "$PGDATA/PG_VERSION")
 	case "$(postgres --version)" in
 	*" $version."*) ;;
