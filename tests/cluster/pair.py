@@ -160,6 +160,17 @@ class Pair:
         return self.deployment.process(f"postgresql-{ordinal}", pattern)
 
     @contextmanager
+    def frozen(self, ordinal: int, pattern: str) -> Generator[None]:
+        """A process of a pod does nothing during the block; it may be gone afterwards."""
+        pid = self.process(ordinal, pattern)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if Path(f"/proc/{pid}").exists():
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
     def writer(self) -> Generator[Acknowledged]:
         """A client that writes to the primary during the block, and what it has been told."""
         self.ask_as_ado("DROP TABLE IF EXISTS written")

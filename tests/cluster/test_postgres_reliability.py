@@ -25,6 +25,8 @@ from tests.cluster.writing import patiently
 
 INITIALISED = {"initialised": "true"}
 SYSTEM = "SELECT system_identifier FROM pg_control_system()"
+WAL_RECEIVER = r"^postgres: walreceiver"
+WAL_SENDER = r"^postgres: walsender"
 STEPS = (
     "is fenced from its next start on",
     "stopping postgresql-0",
@@ -158,6 +160,29 @@ def test_a_lost_record_is_refused_and_said_how_to_mend(pair: Pair) -> None:
     pair.record(initialised="true")
     pair.healthy()
     assert _kept(pair)
+
+
+def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rewound(
+    pair: Pair,
+) -> None:
+    pair.record(fenced="0")
+    patiently(lambda: _is_told(pair, 0, "fenced", "0"))
+    # Neither sends, nor connects anew when it has heard nothing for ten seconds.
+    with pair.frozen(0, WAL_SENDER), pair.frozen(1, WAL_RECEIVER):
+        assert pair.ask_as_ado("INSERT INTO kept SELECT 'not received'") == ""
+        written = pair.ask(0, "SELECT pg_current_wal_flush_lsn()")
+        assert written != pair.ask(1, "SELECT pg_last_wal_receive_lsn()")
+        pair.kill(0)
+        # Thawed before it has died with the others, the sender would send after all.
+        pair.says(0, "waiting: postgresql-0 is fenced")
+    refused = pair.ops("promote", "postgresql-1")
+    assert refused.returncode == 1, f"written up to {written}: {refused.stdout}"
+    assert "never reached postgresql-1" in refused.stderr
+    assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
+    pair.did("promote", "postgresql-1", "--accept-loss")
+    pair.did("rejoin", "postgresql-0")
+    pair.healthy(primary=1)
+    assert _kept(pair)  # and nothing else
 
 
 def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(pair: Pair) -> None:
@@ -313,6 +338,11 @@ def _lose_volume(pair: Pair, ordinal: int) -> None:
 
 def _finds(pair: Pair, trouble: str) -> None:
     assert trouble in pair.ops("status").stdout
+
+
+def _is_told(pair: Pair, ordinal: int, key: str, value: str) -> None:
+    told = pair.deployment.shell(f'cat "$STATE/{key}"', f"postgresql-{ordinal}")
+    assert told.strip() == value
 
 
 def _reads(pair: Pair, row: str) -> None:
