@@ -17,7 +17,7 @@ there=$(psql --no-psqlrc --no-password --quiet --no-align --tuples-only --set ON
 	SELECT string_agg(relation, ', ') FROM (
 		SELECT c.oid::regclass::text AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
 		WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND nspname <> 'information_schema' AND nspname !~ '^pg_'
-		ORDER BY 1 LIMIT 5) AS some")
+		ORDER BY 1 LIMIT 5) AS found")
 if [ $# -eq 0 ] && [ -n "$there" ]; then
 	refuse "database $PGDATABASE is not empty ($there): nothing is changed; \`--into-non-empty\` replaces" \
 		"what the backup has too, and leaves the rest"

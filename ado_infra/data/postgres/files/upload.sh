@@ -5,10 +5,10 @@ set -eu
 # shellcheck source=backup.sh
 . "$CONFIG/backup.sh"
 
-# Our files in the bucket, oldest first: nothing else there is ever touched.
+# Our files in the bucket, newest first: nothing else there is ever touched.
 ours() {
 	listed=$(rclone lsf --files-only "$REMOTE")
-	echo "$listed" | LC_ALL=C sort | grep -E '^[0-9]{8}T[0-9]{6}Z\.(dump|sha256)$'
+	echo "$listed" | grep -E '^[0-9]{8}T[0-9]{6}Z\.(dump|sha256)$' | LC_ALL=C sort -r
 }
 
 read -r sum file <sha256
@@ -22,8 +22,9 @@ rclone copyto sha256 "$REMOTE/$name.sha256"
 say "$name: uploaded, and read back as it was"
 
 files=$(ours)
-oldest=$(echo "$files" | sed -n 's/\.sha256$//p' | tail -n "$KEEP" | head -n 1)
-for old in $(echo "$files" | sed "/^$oldest/,\$d"); do # also what a failed upload left
+oldest=$(echo "$files" | sed -n 's/\.sha256$//p' | head -n "$KEEP" | tail -n 1)
+# Also what failed uploads left. The checksum goes first: without it a dump is no backup.
+for old in $(echo "$files" | sed "1,/^$oldest\.dump\$/d"); do
 	rclone deletefile "$REMOTE/$old"
 	say "$old: deleted, older than the last $KEEP backups"
 done
