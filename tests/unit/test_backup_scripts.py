@@ -52,7 +52,7 @@ class World:
     def run(
         self, script: str, *arguments: str, keep: int = 2, **told: str
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a script as the pod does. FAIL: a command that fails; TAMPER: uploads are changed."""
+        """Runs a script as the pod does. FAIL: a command that fails; TAMPER: of uploads."""
         environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
             "WORK": str(self.root),
