@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from sandbox import object_storage
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.pair import Pair, patiently
+from tests.cluster.pair import Pair
 from tests.cluster.reliability import record
+from tests.cluster.writing import DEADLINE, patiently
 
 BUCKET, PREFIX, KEEP = "ado-dev-backups", "some/postgresql", 2
 ROOM = {"backup": {"bucket": BUCKET, "prefix": PREFIX, "retention": KEEP, "schedule": "0 0 1 1 *"}}
@@ -76,6 +78,10 @@ def _refused(pair: Pair, *arguments: str) -> str:
     done = pair.ops("restore", *arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def _is_empty(pair: Pair) -> None:
+    assert pair.ask_as_ado(RELATIONS) == "0"
 
 
 def _damage(dump: Path) -> None:
@@ -159,6 +165,23 @@ def test_status_tells_how_old_the_last_good_one_is(pair: Pair, backup: str) -> N
         assert not [line for line in done.stdout.splitlines() if line.startswith("- ")]
 
     patiently(check)
+
+
+def test_both_volumes_lost_a_backup_brings_everything_back(pair: Pair, backup: str) -> None:
+    content = pair.ask_as_ado(CONTENT)
+    for ordinal in (0, 1):
+        pair.did("fence", f"postgresql-{ordinal}")
+        for path in pair.volume(ordinal).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for ordinal in (0, 1):
+        pair.did("unfence", f"postgresql-{ordinal}")
+    pair.says(0, "waiting: the primary's volume is empty")
+    pair.record(initialised=None)  # and on, as docs/data.md has it
+    patiently(lambda: _is_empty(pair), 2 * DEADLINE)
+    pair.record(initialised="true")
+    pair.did("restore", backup)
+    assert pair.ask_as_ado(CONTENT) == content
+    pair.healthy()
 
 
 def test_no_secret_shows_in_an_argument_list_or_a_log(pair: Pair) -> None:
