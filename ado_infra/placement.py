@@ -14,6 +14,7 @@ from ado_infra.settings import ImageSettings, ImageVersion
 APPLICATION: Final = "ado"
 KUBERNETES: Final = ImageVersion(tag="v1.37.2")
 """Version of the Kubernetes project's own images; any of the last few releases would do."""
+RCLONE: Final = ImageVersion(tag="1.76.0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,3 +67,7 @@ class Placement:
     def kubernetes_image(self, name: str) -> str:
         """Reference of one of the Kubernetes project's images."""
         return KUBERNETES.reference(f"{self.images.kubernetes}/{name}")
+
+    def rclone_image(self) -> str:
+        """Reference of rclone's image."""
+        return RCLONE.reference(f"{self.images.rclone}/rclone")

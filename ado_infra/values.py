@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
+from ado_infra.cron import Schedule
+
 MAX_MILLICORES: Final = 1_024_000
 MAX_BYTES: Final = 24 * 2**40
 """No node sold today has more than 1024 cores or 24 TiB: beyond it is a slip of the finger."""
@@ -80,10 +82,10 @@ def _bounded(number: Decimal, maximum: int, shown: str) -> int:
     return int(number)
 
 
-def _checked(measure: Callable[[str], int]) -> AfterValidator:
-    def keep(quantity: str) -> str:
-        measure(quantity)
-        return quantity
+def _checked(measure: Callable[[str], object]) -> AfterValidator:
+    def keep(text: str) -> str:
+        measure(text)
+        return text
 
     return AfterValidator(keep)
 
@@ -193,6 +195,13 @@ BucketName = Annotated[str, AfterValidator(_bucket_name)]
 """A bucket's name, by the rules of S3's general purpose buckets."""
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ObjectPrefix = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*$", max_length=200),
+]
+"""Where in a bucket objects lie, without a slash at either end."""
+CronSchedule = Annotated[str, _checked(Schedule.parse)]
+"""When something is due, as five fields in UTC: `0 3 * * *`."""
 HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 """Where a server answers: `redis-0.example.com:6379`."""
 DnsName = Annotated[str, AfterValidator(_dns_name)]

@@ -2,8 +2,8 @@
 
 Cached steps, each under the hash of its recipe: a Debian base (see `debian`), the pause image
 taken out of it, the platform's images, thin layers over it (a second), and images of one program
-of the sandbox's own tools, as the official ones are. A node is told
-the very references that a stack names, so the kubelet finds every image and pulls none.
+of the sandbox's own tools, as the official ones are. A node is told the very references that a
+stack names, so the kubelet finds every image and pulls none.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ DATABASE_CONFIG: dict[str, Any] = {
 }
 """No user, as in the official images: a pod must say that it does not run as root."""
 
-PROGRAMS = {"kubectl": tools.KUBERNETES}
+PROGRAMS = {"kubectl": tools.KUBERNETES, "rclone": tools.RCLONE}
 """The official image's name → the module that its one program is built from."""
+WITH_SHELL = {"rclone"}
+"""Official images that have a shell and its tools beside the program."""
 
 
 def pause_archive(report: Report) -> Path:
@@ -108,20 +110,22 @@ def platform_archive(report: Report) -> Path:
 
 
 def program_archive(name: str, module: tools.GoModule, report: Report) -> Path:
-    """The archive of an image with one of the sandbox's own tools, and nothing else.
+    """The archive of an image with one of the sandbox's own tools, and Debian's or nothing else.
 
-    Raises SandboxError when the program cannot be built.
+    Raises SandboxError when the program or the Debian base cannot be built.
     """
-    config = {"Entrypoint": [f"/bin/{name}"], "Env": ["PATH=/bin"]}
+    config = {"Entrypoint": [f"/usr/bin/{name}"], "Env": ["PATH=/usr/bin"]}
+    recipe = [module.build, json.dumps(config), *(debian.recipe() if name in WITH_SHELL else [])]
 
     def build(target: Path, scratch: Path) -> None:
         program = tools.ensure([module], report)[name]
+        below = [debian.layer(report)] if name in WITH_SHELL else []
         layer = scratch / "layer.tar"
-        oci.write_layer(layer, {f"bin/{name}": (program.read_bytes(), 0o755)})
+        oci.write_layer(layer, {f"usr/bin/{name}": (program.read_bytes(), 0o755)})
         image = f"localhost/ado-sandbox/{name}:{module.version}"
-        oci.write_archive(target, [oci.Image(image, config, [layer])])
+        oci.write_archive(target, [oci.Image(image, config, [*below, layer])])
 
-    return recipes.made(name, [module.version, json.dumps(config)], build)
+    return recipes.made(name, recipe, build)
 
 
 def archive_for(reference: str, report: Report) -> Path:

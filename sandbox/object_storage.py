@@ -28,7 +28,7 @@ PORT: Final = 9000
 ENDPOINT: Final = f"http://{SERVICE}.kube-system:{PORT}"
 """Where pods reach it."""
 REGION: Final = "us-east-1"
-BUCKET_VARIABLES: Final = ("S3_BUCKET_CHECKPOINTS", "S3_BUCKET_ARTIFACTS")
+BUCKET_VARIABLES: Final = ("S3_BUCKET_CHECKPOINTS", "S3_BUCKET_ARTIFACTS", "S3_BUCKET_BACKUPS")
 """By which pods are told the names of their buckets."""
 
 
@@ -80,7 +80,12 @@ def make_buckets(sandbox: Sandbox, planned: Iterable[Mapping[str, Any]]) -> None
     for name in sorted({name for inputs in planned for name in _bucket_names(inputs)}):
         if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", name):
             raise SandboxError(f"{name!r} cannot name a bucket of object storage.")
-        (_buckets(sandbox) / name).mkdir(parents=True, exist_ok=True)
+        bucket(sandbox, name).mkdir(parents=True, exist_ok=True)
+
+
+def bucket(sandbox: Sandbox, name: str) -> Path:
+    """The directory that is a bucket, with a file for each object."""
+    return _buckets(sandbox) / name
 
 
 def _bucket_names(inputs: Mapping[str, Any]) -> list[str]:

@@ -81,13 +81,17 @@ def platform(namespace: str, seen: Objects) -> Platform:
 
 
 def tiers(seen: Objects) -> list[Tier]:
-    """Deployments, StatefulSets and Jobs."""
+    """Deployments, StatefulSets and Jobs; not the runs of a CronJob, which come and go."""
     owned = connections.owners(seen)
     warned = trouble.warnings(seen.warnings)
     return [
         *(_workload("Deployment", found, seen, owned, warned) for found in seen.deployments),
         *(_workload("StatefulSet", found, seen, owned, warned) for found in seen.stateful_sets),
-        *(_job(found, seen, owned, warned) for found in seen.jobs),
+        *(
+            _job(found, seen, owned, warned)
+            for found in seen.jobs
+            if not found.metadata.owner_references
+        ),
     ]
 
 

@@ -8,6 +8,7 @@ minutes the first time and is never repeated for the same version.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import re
@@ -45,6 +46,12 @@ class GoModule:
     """Packages to link into the one program, when the module's own would link far more. The
     package of the program is then no main package: its function `Main` starts it."""
 
+    @property
+    def build(self) -> str:
+        """What tells its programs from those of another version, or of other parts."""
+        parts = hashlib.sha256(" ".join(self.parts).encode()).hexdigest()[:8]
+        return f"{self.version}-{parts}" if self.parts else self.version
+
     def package(self, program: str) -> str:
         """The import path of a program's package."""
         return self.path_of(self.programs[program])
@@ -80,7 +87,11 @@ RCLONE = GoModule(  # the whole would link the libraries of dozens of storage pr
     "github.com/rclone/rclone",
     "v1.76.0",
     {"rclone": "cmd"},
-    parts=("backend/local", "cmd/serve/s3"),
+    parts=(
+        "backend/local",
+        "backend/s3",
+        *(f"cmd/{name}" for name in ("copyto", "deletefile", "hashsum", "lsf", "serve/s3")),
+    ),
 )
 PULUMI = GoModule(
     "github.com/pulumi/pulumi/pkg/v3",
@@ -144,7 +155,7 @@ def _find(module: GoModule, program: str) -> Path | None:
 
 
 def _cached(module: GoModule, program: str) -> Path:
-    return cache_dir() / "tools" / f"{program}-{module.version}" / program
+    return cache_dir() / "tools" / f"{program}-{module.build}" / program
 
 
 @functools.cache

@@ -11,7 +11,12 @@ from ado_infra.data import postgres
 from ado_infra.data.connections import Connections, ConnectionsArgs
 from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.data.object_storage import ObjectStorage, ObjectStorageArgs
-from ado_infra.data.postgres import Postgres, PostgresArgs
+from ado_infra.data.postgres import (
+    Postgres,
+    PostgresArgs,
+    PostgresBackup,
+    PostgresBackupArgs,
+)
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.placement import Placement
 from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, password
@@ -42,9 +47,9 @@ class StoresArgs:
 class Stores(pulumi.ComponentResource):
     """PostgreSQL, Redis and the way to object storage.
 
-    Produces: Postgres, Redis, ObjectStorage, Connections, and a RandomPassword for each of the
-    three passwords (a given one takes its place). Of a store whose mode is external nothing but
-    its URL. Raises pulumi.RunError when that is not given.
+    Produces: Postgres, Redis, ObjectStorage, Connections, PostgresBackup where the settings ask for
+    it, and a RandomPassword for each of the three passwords (a given one takes its place). Of a
+    store whose mode is external nothing but its URL. Raises pulumi.RunError when that is not given.
     """
 
     database: DatabaseEndpoint
@@ -61,9 +66,7 @@ class Stores(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Stores", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        database_url, self.database_settings = self._database(name, args)
-        redis_url, redis_nodes = self._redis(name, args)
-        object_storage = ObjectStorage(
+        self.object_storage = ObjectStorage(
             f"{name}-object-storage",
             ObjectStorageArgs(
                 placement=args.placement,
@@ -72,7 +75,9 @@ class Stores(pulumi.ComponentResource):
                 digest_key=args.digest_key,
             ),
             child,
-        )
+        ).endpoint
+        database_url, self.database_settings = self._database(name, args)
+        redis_url, redis_nodes = self._redis(name, args)
         connections = Connections(
             f"{name}-connections",
             ConnectionsArgs(
@@ -85,7 +90,6 @@ class Stores(pulumi.ComponentResource):
             child,
         )
         self.database, self.redis = connections.database, connections.redis
-        self.object_storage = object_storage.endpoint
         self.register_outputs({"objectStorage": args.object_storage.endpoint})
 
     def _database(self, name: str, args: StoresArgs) -> tuple[Secret, Mapping[str, str]]:
@@ -108,6 +112,18 @@ class Stores(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
+        if backup := args.postgres.backup:
+            PostgresBackup(
+                f"{name}-postgres-backup",
+                PostgresBackupArgs(
+                    placement=args.placement,
+                    settings=backup,
+                    image=args.postgres.image,
+                    passwords=database.passwords,
+                    object_storage=self.object_storage,
+                ),
+                pulumi.ResourceOptions(parent=self),
+            )
         return database.url, postgres.IDENTITY
 
     def _redis(self, name: str, args: StoresArgs) -> tuple[Secret, pulumi.Input[str] | None]:

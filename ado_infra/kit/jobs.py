@@ -1,22 +1,79 @@
-"""Jobs: pods that run once, under no workload's selector."""
+"""Jobs: pods that run to their end, once or on a schedule, under no workload's selector."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import pulumi
-from pulumi_kubernetes.batch.v1 import Job, JobSpecArgs
+from pulumi_kubernetes.batch.v1 import (
+    CronJob,
+    CronJobSpecArgs,
+    Job,
+    JobSpecArgs,
+    JobTemplateSpecArgs,
+)
 from pulumi_kubernetes.core.v1 import ContainerArgs, PodSpecArgs, PodTemplateSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.pods import DEFAULT_USER
+from ado_infra.kit.pods import DEFAULT_USER, Scratch
 from ado_infra.kit.sources import Files, SecretKey, Variable, variable
 from ado_infra.settings import Resources
+
+_LATE: Final = 3600
+"""Seconds after which a run that could not begin is left out; the next one comes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A container of a Job's pod, which runs to its end.
+
+    Attributes:
+        name: Name of the container.
+        image: Reference of its image.
+        command: What runs.
+        resources: Its requests and limits.
+        variables: Environment variables that are no secrets.
+        secrets: Environment variables read from Secrets.
+        scratch: Volume name → an empty directory; of that name it is one for all steps.
+        files: Volume name → what is read from a ConfigMap or Secret.
+    """
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    resources: Resources
+    variables: Mapping[str, Variable] = field(default_factory=dict)
+    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    scratch: Mapping[str, Scratch] = field(default_factory=dict)
+    files: Mapping[str, Files] = field(default_factory=dict)
+
+    @property
+    def mounted(self) -> dict[str, Scratch | Files]:
+        """All that is mounted into it, by volume name."""
+        return pods.directories(self.scratch, self.files)
+
+    def container(self) -> ContainerArgs:
+        """The container."""
+        return ContainerArgs(
+            name=self.name,
+            image=self.image,
+            command=list(self.command),
+            env=[
+                *(variable(name, value) for name, value in self.variables.items()),
+                *(secret.variable(name) for name, secret in self.secrets.items()),
+            ],
+            resources=pods.resource_requirements(self.resources),
+            security_context=pods.container_security(),
+            # So that whoever waits for the Job is told why it failed.
+            termination_message_policy="FallbackToLogsOnError",
+            volume_mounts=[directory.mount(name) for name, directory in self.mounted.items()],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +115,63 @@ class JobArgs:
     files: Mapping[str, Files] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CronArgs:
+    """What tells one Job that comes again from another.
+
+    Attributes:
+        identity: What it belongs to.
+        name: Name of the CronJob.
+        namespace: Where it is created.
+        schedule: Five fields of cron, in UTC.
+        steps: What runs, one after the other; the next only when the one before succeeded.
+        timeout: Seconds after which a run counts as failed.
+        retries: How often a run is tried again when it fails.
+        user: uid, gid and fsGroup.
+        pull_secret: Name of an existing image pull Secret.
+    """
+
+    identity: Identity
+    name: str
+    namespace: pulumi.Input[str]
+    schedule: str
+    steps: Sequence[Step]
+    timeout: int
+    retries: int = 2
+    user: int = DEFAULT_USER
+    pull_secret: str | None = None
+
+
+def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJob:
+    """A Job on a schedule; while a run goes on no other begins."""
+    labels = args.identity.labels
+    return CronJob(
+        name,
+        metadata=ObjectMetaArgs(name=args.name, namespace=args.namespace, labels=labels),
+        spec=CronJobSpecArgs(
+            schedule=args.schedule,
+            time_zone="Etc/UTC",
+            concurrency_policy="Forbid",
+            # Without one, a hundred runs that were missed would end the schedule for ever.
+            starting_deadline_seconds=_LATE,
+            successful_jobs_history_limit=3,
+            failed_jobs_history_limit=3,
+            job_template=JobTemplateSpecArgs(
+                metadata=ObjectMetaArgs(labels=labels),
+                spec=JobSpecArgs(
+                    active_deadline_seconds=args.timeout,
+                    backoff_limit=args.retries,
+                    template=PodTemplateSpecArgs(
+                        metadata=ObjectMetaArgs(labels=labels),
+                        spec=_pod_spec(args.steps, args.user, args.pull_secret),
+                    ),
+                ),
+            ),
+        ),
+        opts=opts,
+    )
+
+
 def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
     """A Job named by what it does: another image, command or decisive input is another Job.
 
@@ -80,7 +194,10 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
             active_deadline_seconds=args.timeout,
             backoff_limit=args.retries,
             template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(labels=labels), spec=_pod_spec(args)
+                metadata=ObjectMetaArgs(labels=labels),
+                spec=_pod_spec(
+                    [_only_step(args)], args.user, args.pull_secret, args.service_account
+                ),
             ),
         ),
         # A Job's pods cannot be changed: what is not in its name never changes it either.
@@ -101,27 +218,31 @@ def job_digest(args: JobArgs) -> str:
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _pod_spec(args: JobArgs) -> PodSpecArgs:
-    mounted = pods.directories({}, args.files)
-    container = ContainerArgs(
+def _only_step(args: JobArgs) -> Step:
+    return Step(
         name=args.name,
         image=args.image,
-        command=list(args.command),
-        env=[
-            *(variable(name, value) for name, value in args.variables.items()),
-            *(secret.variable(name) for name, secret in args.secrets.items()),
-        ],
-        resources=pods.resource_requirements(args.resources),
-        security_context=pods.container_security(),
-        # So that whoever waits for the Job is told why it failed.
-        termination_message_policy="FallbackToLogsOnError",
-        volume_mounts=[directory.mount(name) for name, directory in mounted.items()],
+        command=args.command,
+        resources=args.resources,
+        variables=args.variables,
+        secrets=args.secrets,
+        files=args.files,
     )
+
+
+def _pod_spec(
+    steps: Sequence[Step],
+    user: int,
+    pull_secret: str | None,
+    service_account: pulumi.Input[str] | None = None,
+) -> PodSpecArgs:
+    *before, last = [step.container() for step in steps]
     return pods.pod_spec(
-        container,
-        mounted,
-        user=args.user,
-        pull_secret=args.pull_secret,
+        last,
+        {name: directory for step in steps for name, directory in step.mounted.items()},
+        before=before,
+        user=user,
+        pull_secret=pull_secret,
         restart_policy="Never",  # each try leaves its logs
-        service_account=args.service_account,
+        service_account=service_account,
     )

@@ -6,7 +6,7 @@ service-account token unless asked, no service environment variables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,6 +82,7 @@ def pod_spec(
     container: ContainerArgs,
     mounted: Mapping[str, Scratch | Files],
     *,
+    before: Sequence[ContainerArgs] = (),
     user: int = DEFAULT_USER,
     pull_secret: str | None = None,
     affinity: AffinityArgs | None = None,
@@ -91,8 +92,9 @@ def pod_spec(
 ) -> PodSpecArgs:
     """The hardened pod around a container, with the volumes of what is mounted into it.
 
-    `grace_period`: seconds. `service_account`: who the pod is to the API server; without one it
-    gets no token. What is None is left to Kubernetes.
+    `before`: what runs to its end first, one after the other. `grace_period`: seconds.
+    `service_account`: who the pod is to the API server; without one it gets no token. What is None
+    is left to Kubernetes.
     """
     return PodSpecArgs(
         affinity=affinity,
@@ -100,6 +102,7 @@ def pod_spec(
         containers=[container],
         enable_service_links=False,
         image_pull_secrets=_pull_secrets(pull_secret),
+        init_containers=list(before) or None,
         restart_policy=restart_policy,
         security_context=pod_security(user),
         service_account_name=service_account,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,7 +14,15 @@ from urllib3.exceptions import HTTPError
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Context, DryRun, In, Stack, show
 from ado_infra.ops.pods import Namespace
-from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
+from ado_infra.ops.postgres import (
+    backups,
+    fencing,
+    pair,
+    promotion,
+    rejoining,
+    report,
+    rotation,
+)
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.target import NAMESPACE, Target
 
@@ -23,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 postgres = typer.Typer(
-    help="PostgreSQL: who is the primary, and how the other one becomes it.",
+    help="PostgreSQL: who is the primary, how the other one becomes it; backup and restore.",
     no_args_is_help=True,
 )
 app.add_typer(postgres, name="postgres")
@@ -58,7 +67,12 @@ def status(
     wrong = list(report.findings(record, members, services))
     if refused := report.mismatch(record, target.settings(), stack):
         wrong.append(refused)
-    show(report.table(record, members), wrong)
+    table = report.table(record, members)
+    if backup := backups.seen(here):
+        now = datetime.now(UTC)
+        table.caption = backups.described(backup, now)
+        wrong += backups.findings(backup, now)
+    show(table, wrong)
 
 
 @postgres.command()
@@ -176,6 +190,51 @@ def rotate(
         f"  kubectl {where} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
         f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
     )
+
+
+@postgres.command(name="backup")
+def back_up(
+    stack: Stack,
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Make a backup now, beside those of the schedule."""
+    here = Target(stack=stack, context=context, namespace=namespace).reach()
+    if dry_run:
+        backups.required(here)
+        _say(f"1. make a Job from CronJob {backups.CRON}, and wait until it has ended")
+        return
+    _say(backups.back_up(here, _say))
+
+
+@postgres.command()
+def restore(
+    stack: Stack,
+    name: Annotated[str | None, typer.Argument(help="Which backup; --list shows them.")] = None,
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+    listed: Annotated[bool, typer.Option("--list", help="Show which there are.")] = False,
+    into_non_empty: Annotated[
+        bool,
+        typer.Option("--into-non-empty", help="Replace what the backup has too; leave the rest."),
+    ] = False,
+) -> None:
+    """Restore a backup into the empty database ado of the primary."""
+    here = Target(stack=stack, context=context, namespace=namespace).reach()
+    if listed:
+        _say("\n".join(backups.names(here, _say)) or "There is no backup.")
+    elif name is None:
+        raise OpsError("Name a backup: `restore --list` shows those that there are.")
+    elif dry_run:
+        backups.required(here)
+        for number, step in enumerate(backups.steps(name, into_non_empty=into_non_empty), 1):
+            _say(f"{number}. {step}")
+    else:
+        _say(backups.restore(here, name, _say, into_non_empty=into_non_empty))
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ class Namespace:
         self.name = name
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
+        self._batch = client.BatchV1Api(api)
 
     def pod(self, name: str) -> Model | None:
         """A pod, or None when there is none of that name."""
@@ -138,6 +139,45 @@ class Namespace:
         self._apps.patch_namespaced_deployment(
             deployment, self.name, {"spec": {"template": template}}, field_manager=FIELD_MANAGER
         )
+
+    def cron_job(self, name: str) -> Model | None:
+        """A CronJob, or None when there is none of that name."""
+        return _unless_missing(lambda: self._batch.read_namespaced_cron_job(name, self.name))
+
+    def jobs(self) -> list[Model]:
+        """Every Job."""
+        found: list[Model] = self._batch.list_namespaced_job(self.name).items
+        return found
+
+    def create_job(self, manifest: Model) -> None:
+        """Makes a Job."""
+        self._batch.create_namespaced_job(self.name, manifest, field_manager=FIELD_MANAGER)
+
+    def delete_job(self, name: str) -> None:
+        """Deletes a Job with its pods."""
+        _unless_missing(
+            lambda: self._batch.delete_namespaced_job(
+                name, self.name, propagation_policy="Background"
+            )
+        )
+
+    def pods_of(self, job: Model) -> list[Model]:
+        """The pods of this very Job, oldest first."""
+        found: list[Model] = self._core.list_namespaced_pod(
+            self.name, label_selector=f"batch.kubernetes.io/controller-uid={job.metadata.uid}"
+        ).items
+        return sorted(found, key=lambda pod: pod.metadata.creation_timestamp)
+
+    def log(self, pod: str, container: str) -> str:
+        """What a container has said; nothing when nobody knows any more."""
+        said = _unless_missing(
+            lambda: self._core.read_namespaced_pod_log(pod, self.name, container=container)
+        )
+        return said or ""
+
+    def plain(self, model: Model) -> Model:
+        """A model as the mapping that a manifest has."""
+        return self._core.api_client.sanitize_for_serialization(model)
 
     def run(
         self,

@@ -17,6 +17,7 @@ from ado_infra.settings.common import (
 )
 from ado_infra.settings.data import (
     AppendFsync,
+    BackupSettings,
     Mode,
     ObjectStorageSettings,
     PostgresSettings,
@@ -45,6 +46,7 @@ __all__ = [
     "AntiAffinity",
     "AppendFsync",
     "ApplicationConfig",
+    "BackupSettings",
     "Controller",
     "DashboardSettings",
     "Disruption",

@@ -9,7 +9,15 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from ado_infra.settings.common import AntiAffinity, ImageVersion, Resources, Room
-from ado_infra.values import BucketName, DnsName, HostAndPort, HttpUrl, Memory
+from ado_infra.values import (
+    BucketName,
+    CronSchedule,
+    DnsName,
+    HostAndPort,
+    HttpUrl,
+    Memory,
+    ObjectPrefix,
+)
 
 
 class Volume(Room):
@@ -69,6 +77,19 @@ class PostgresVolume(Volume):
     size: Memory = "20Gi"
 
 
+class BackupSettings(Room):
+    """When PostgreSQL is dumped, and where the dumps go."""
+
+    bucket: BucketName
+    """Of the stack's object storage; it must exist."""
+    prefix: ObjectPrefix = "postgresql"
+    schedule: CronSchedule = "0 3 * * *"
+    retention: Annotated[int, Field(ge=1, le=1000)] = 7
+    """The number of backups that are kept: days would delete the last one when no new one comes."""
+    volume: Memory = "10Gi"
+    """The most that a dump may take."""
+
+
 class PostgresSettings(StoreSettings):
     """PostgreSQL: a primary and a streaming replica."""
 
@@ -80,6 +101,7 @@ class PostgresSettings(StoreSettings):
     max_connections: Annotated[int, Field(ge=20, le=10_000)] = 400
     primary_ordinal: Annotated[int, Field(ge=0, le=1)] = 0
     """Which of the two pods is the primary."""
+    backup: BackupSettings | None = None
 
 
 @unique

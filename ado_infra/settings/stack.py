@@ -42,6 +42,8 @@ class ImageSettings(Room):
     """Prefix of the official images `postgres` and `redis`."""
     kubernetes: Registry = "registry.k8s.io"
     """Prefix of the Kubernetes project's image `kubectl`."""
+    rclone: Registry = "docker.io/rclone"
+    """Prefix of rclone's image `rclone`."""
     pull_secret: DnsName | None = None
     """Name of an existing image pull Secret in the platform's namespace."""
 

@@ -16,6 +16,7 @@ SCENARIOS = {
     "PostgreSQL: promotion under a writer": TEST,
     "PostgreSQL: standby away past the slot's limit": TEST,
     "PostgreSQL: password rotated under a writer": TEST,
+    "PostgreSQL: backup and restore": TEST,
     "Drain of a node with PostgreSQL": TEST,
     "Redis gets replicas": TEST,
     "Redis loses a node of three": TEST,

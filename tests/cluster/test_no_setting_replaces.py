@@ -57,6 +57,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "antiAffinity": "required",
         "maxConnections": 120,
         "primaryOrdinal": 1,
+        "backup": {"bucket": "other-backups"},
     },
     "redis": {
         "image": {"tag": "8.0.4-bookworm"},
@@ -80,6 +81,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 ELSEWHERE = {
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
+    "images.rclone": "is read by the backup alone; see tests/unit/test_backup.py",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
     "postgres.mode": "makes or takes away the whole store; see tests/unit/test_external_stores.py",

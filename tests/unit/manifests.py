@@ -42,10 +42,15 @@ def checksums(recording: Recording, workload: str) -> dict[str, str]:
 
 def environment(recording: Recording, workload: str) -> dict[str, str]:
     """Variable → its value, or `Secret NAME/KEY`, or `Pod FIELD`."""
-    given = container(recording, workload).get("env", [])
-    told = {variable["name"]: _value(variable) for variable in given}
-    assert len(told) == len(given), "a variable is given twice"
-    return told
+    return told(container(recording, workload))
+
+
+def told(one: Mapping[str, Any]) -> dict[str, str]:
+    """The same of a container, whichever it is."""
+    given = one.get("env", [])
+    found = {variable["name"]: _value(variable) for variable in given}
+    assert len(found) == len(given), "a variable is given twice"
+    return found
 
 
 def _value(variable: Mapping[str, Any]) -> str:

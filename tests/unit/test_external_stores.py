@@ -184,6 +184,13 @@ class TestRefusals:
             "volume; remove what is not read"
         )
 
+    def test_an_external_database_is_backed_up_by_nobody_here(self) -> None:
+        room = '{"mode": "external", "backup": {"bucket": "backups"}}'
+        refusal = _refusal({"ado:postgres": room}, DATABASE_URL)
+        assert refusal[1] == (
+            "  ado:postgres: with mode external nobody reads backup; remove what is not read"
+        )
+
     def test_the_connections_of_an_external_database_are_counted_too(self) -> None:
         room = '{"mode": "external", "maxConnections": 30}'
         refusal = _refusal({"ado:postgres": room}, DATABASE_URL)

@@ -12,9 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.manifests import environment, job
-from tests.unit.recording import ROOT, Recording
+from tests.unit.manifests import environment, job, told
+from tests.unit.recording import ROOT, Recording, record_stack
 
+OF_BACKUP = {
+    "backup.sh": "dump",
+    "dump.sh": "dump",
+    "restore.sh": "dump",
+    "upload.sh": "upload",
+    "list.sh": "upload",
+    "download.sh": "upload",
+}
+"""Script of PostgreSQL's backup → the container whose variables it gets."""
 PACKAGES = {
     "ado_infra.data.postgres": {
         "common.sh",
@@ -25,6 +34,7 @@ PACKAGES = {
         "roles.sql",
         "pg_hba.conf",
         "postgresql.conf",
+        *OF_BACKUP,
     },
     "ado_infra.data.redis": {"start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf"},
 }
@@ -67,12 +77,21 @@ def test_the_build_packs_them(package: str) -> None:
     assert any(fnmatch.fnmatch(package, pattern) for pattern in included)
 
 
+@pytest.fixture(scope="module")
+def whole() -> Recording:
+    """The dev stack with everything that has scripts."""
+    return record_stack("dev", changes={"ado:postgres": {"backup": {"bucket": "backups"}}})
+
+
 @pytest.mark.parametrize("package", PACKAGES)
-def test_every_file_reaches_the_pods(package: str, stack: Recording) -> None:
-    store = {"ado_infra.data.postgres": "postgresql", "ado_infra.data.redis": "redis"}[package]
-    data = stack.get("ConfigMap", f"{store}-config")["data"]
-    assert data.keys() == PACKAGES[package]
-    for name, text in data.items():
+def test_every_file_reaches_the_pods(package: str, whole: Recording) -> None:
+    maps = {
+        "ado_infra.data.postgres": ("postgresql-config", "postgresql-backup"),
+        "ado_infra.data.redis": ("redis-config",),
+    }
+    data = [item for m in maps[package] for item in whole.get("ConfigMap", m)["data"].items()]
+    assert sorted(name for name, _ in data) == sorted(PACKAGES[package])
+    for name, text in data:
         assert text.startswith(_text(package, name))
 
 
@@ -93,12 +112,17 @@ def test_a_script_passes_shellcheck(package: str, name: str) -> None:
 
 @pytest.mark.parametrize(("package", "name"), SCRIPTS)
 def test_a_script_is_told_of_every_variable_it_reads(
-    package: str, name: str, stack: Recording
+    package: str, name: str, whole: Recording
 ) -> None:
     jobs = {"create.sh": "redis-cluster-create", "check.sh": "postgresql-check"}
     store = {"ado_infra.data.postgres": "postgresql", "ado_infra.data.redis": "redis"}[package]
-    told = environment(stack, job(stack, jobs[name]) if name in jobs else store)
+    if name in OF_BACKUP:
+        template = whole.only("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        containers = [*template["initContainers"], *template["containers"]]
+        (given,) = [told(one) for one in containers if one["name"] == OF_BACKUP[name]]
+    else:
+        given = environment(whole, job(whole, jobs[name]) if name in jobs else store)
     text = _text(package, name)
     read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
-    assert read - set(re.findall(r"\b([A-Z][A-Z_]+)=", text)) <= told.keys()
-    assert read & told.keys()
+    assert read - set(re.findall(r"\b([A-Z][A-Z_]+)=", text)) <= given.keys()
+    assert read & given.keys()

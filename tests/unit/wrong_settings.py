@@ -176,6 +176,46 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {GATEWAY: {"poolSize": 35}, "ado:orchestrator": {"poolSize": 21}},
         r"ado:postgres.maxConnections = 100: too low for .* = 101; raise it, or lower a poolSize",
     ),
+    "backup without a bucket": (
+        {"ado:postgres": {"backup": {}}},
+        r"ado:postgres.backup.bucket is missing\n.*'ado:postgres.backup.bucket' VALUE",
+    ),
+    "backup of a schedule with four fields": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "schedule": "0 3 * *"}}},
+        r'ado:postgres.backup.schedule = "0 3 \* \*": is no schedule; write minute, hour, day',
+    ),
+    "backup at an hour that there is not": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "schedule": "0 24 * * *"}}},
+        "has no hour '24'; write 0 to 23",
+    ),
+    "backup on a day that there is not": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "schedule": "0 3 31 2 *"}}},
+        "names no day that there is",
+    ),
+    "backup that keeps none": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "retention": 0}}},
+        "ado:postgres.backup.retention = 0: must be greater than or equal to 1",
+    ),
+    "backup in a bucket in capitals": (
+        {"ado:postgres": {"backup": {"bucket": "Backups"}}},
+        'ado:postgres.backup.bucket = "Backups": is no bucket name',
+    ),
+    "backup below a slash": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "prefix": "/postgresql"}}},
+        'ado:postgres.backup.prefix = "/postgresql"',
+    ),
+    "backup without room for a dump": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "volume": "0Gi"}}},
+        'ado:postgres.backup.volume = "0Gi": is out of range',
+    ),
+    "unknown key of the backup": (
+        {"ado:postgres": {"backup": {"bucket": "backups", "retentoin": 7}}},
+        r"ado:postgres.backup.retentoin is unknown; did you mean retention\?",
+    ),
+    "registry of rclone with a scheme": (
+        {"ado:images": {"rclone": "https://registry.example.com/rclone"}},
+        "ado:images.rclone = .* is no image registry",
+    ),
     "third pod of PostgreSQL": (
         {"ado:postgres": {"primaryOrdinal": 2}},
         "ado:postgres.primaryOrdinal = 2: must be less than or equal to 1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from ado_infra.data.postgres.record import STATE, Record
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import POD_NAME, Files
+from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.placement import Placement
 from ado_infra.settings import PostgresSettings
@@ -77,6 +78,8 @@ class Postgres(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     """How the applications reach the primary, credentials included; secret."""
+    passwords: SecretDirectory
+    """The passwords of its roles, as files: `password` is that of role `ado`."""
 
     def __init__(
         self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None
@@ -84,7 +87,9 @@ class Postgres(pulumi.ComponentResource):
         super().__init__("ado:index:Postgres", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         record = Record(f"{name}-record", args.placement, child)
-        workload = _workload(args, {**_files(name, args, child), "state": record.directory})
+        config, self.passwords = _files(name, args, child)
+        directories = {"config": config, "passwords": self.passwords, "state": record.directory}
+        workload = _workload(args, directories)
         checked = one_shot(f"{name}-check", _check_job(args, workload), child)
         right = pulumi.ResourceOptions(parent=self, depends_on=[checked])
         pods = StatefulWorkload(f"{name}-workload", workload, right)
@@ -109,7 +114,9 @@ def _url(password: str) -> str:
     return f"postgresql://{DATABASE}:{quote(password, safe='')}@{NAME}:{PORT}/{DATABASE}"
 
 
-def _files(name: str, args: PostgresArgs, opts: pulumi.ResourceOptions) -> dict[str, Files]:
+def _files(
+    name: str, args: PostgresArgs, opts: pulumi.ResourceOptions
+) -> tuple[ConfigDirectory, SecretDirectory]:
     store = StoreFiles(
         placement=args.placement,
         store=NAME,
@@ -120,13 +127,13 @@ def _files(name: str, args: PostgresArgs, opts: pulumi.ResourceOptions) -> dict[
         },
         digest_key=args.digest_key,
     )
-    return {
-        "config": store.config_directory(f"{name}-config", opts),
-        "passwords": store.secret_directory(f"{name}-passwords", opts),
-    }
+    return (
+        store.config_directory(f"{name}-config", opts),
+        store.secret_directory(f"{name}-passwords", opts),
+    )
 
 
-def _workload(args: PostgresArgs, directories: dict[str, Files]) -> StatefulArgs:
+def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulArgs:
     settings = args.settings
     return StatefulArgs(
         identity=args.placement.identity(NAME),
@@ -176,7 +183,7 @@ def _check_job(args: PostgresArgs, workload: StatefulArgs) -> JobArgs:
         namespace=args.placement.namespace,
         image=workload.image,
         command=("/bin/sh", f"{CONFIG}/check.sh"),
-        decisive={"settings": settings.model_dump_json()},
+        decisive={"settings": settings.model_dump_json(exclude={"backup"})},
         timeout=300,
         retries=0,
         resources=JOB_RESOURCES,

@@ -15,7 +15,7 @@ LATE = 64 * 2**20
 
 def table(record: Record, members: Sequence[Member]) -> Table:
     """A row for each pod."""
-    shown = Table(title="PostgreSQL", title_justify="left")
+    shown = Table(title="PostgreSQL", title_justify="left", caption_justify="left")
     for column in ("pod", "node", "phase", "recorded", "server", "timeline", "behind", "slot"):
         shown.add_column(column)
     leader = members[record.primary]

@@ -113,6 +113,24 @@ def test_the_server_runs_as_uid_999_and_the_image_knows_its_name(name: str) -> N
 
 
 @pytest.mark.usefixtures("bootstrapped")
+@pytest.mark.parametrize(("name", "beside"), [("kubectl", False), ("rclone", True)])
+def test_an_image_of_one_program_has_a_shell_where_the_official_one_has(
+    name: str,
+    beside: bool,  # noqa: FBT001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / name).write_text("the program")
+    monkeypatch.setattr(images.tools, "ensure", lambda *_: {name: tmp_path / name})
+    archive = images.archive_for(f"registry.example.com/{name}/{name}:1", silent)
+    ((reference, config),) = configs(archive).items()
+    assert last_segment(reference) == name
+    assert config == {"Entrypoint": [f"/usr/bin/{name}"], "Env": ["PATH=/usr/bin"]}
+    layers = len([n for n in contents(archive) if n.startswith("blobs/")]) - 2
+    assert layers == 1 + beside
+
+
+@pytest.mark.usefixtures("bootstrapped")
 def test_the_pause_image_runs_as_nobody_in_particular() -> None:
     (config,) = configs(images.pause_archive(silent)).values()
     assert config["Entrypoint"][0] == "/pause"

@@ -83,6 +83,11 @@ def test_buckets_that_planned_pods_are_told_of_are_made(sandbox: Sandbox) -> Non
     assert buckets(sandbox) == ["artifacts", "checkpoints"]
 
 
+def test_the_bucket_of_a_cron_jobs_pods_is_made_too(sandbox: Sandbox) -> None:
+    make_buckets(sandbox, [{"spec": {"jobTemplate": workload(S3_BUCKET_BACKUPS="backups")}}])
+    assert buckets(sandbox) == ["backups"]
+
+
 def test_a_bucket_that_is_there_keeps_its_objects(sandbox: Sandbox) -> None:
     planned = [workload(S3_BUCKET_ARTIFACTS="artifacts")]
     make_buckets(sandbox, planned)

@@ -274,6 +274,13 @@ def test_a_job_is_settled_when_it_is_complete() -> None:
     )
 
 
+def test_a_run_of_a_cron_job_is_nothing_to_wait_for() -> None:
+    run = job("postgresql-backup-29", conditions=[{"type": "Failed", "status": "True"}])
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "postgresql-backup", "uid": "1"}
+    run.metadata.owner_references = [owner]
+    assert tiers.tiers(Objects(jobs=[run])) == []
+
+
 FAILED = job(
     "ado-migrations",
     conditions=[

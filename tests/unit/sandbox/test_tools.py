@@ -46,3 +46,12 @@ def test_of_a_module_with_parts_only_these_are_fetched_and_linked(
     assert 'import _ "example.org/m/a"' in source
     assert 'import _ "example.org/m/b/c"' in source
     assert go[-1][-1] == "."
+
+
+def test_another_choice_of_parts_is_another_build(go: list[tuple[str, ...]]) -> None:
+    built = [
+        tools.ensure([GoModule("m", "v1.2.3", {"no-such-program": "cmd"}, parts=parts)], print)
+        for parts in (("a",), ("a", "b"), ("a",))
+    ]
+    assert built[0] == built[2] != built[1]
+    assert [arguments[0] for arguments in go].count("build") == 2

@@ -1,0 +1,148 @@
+"""PostgreSQL's backup: a dump on a schedule, in a bucket of the stack's object storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+from pulumi_kubernetes.core.v1 import ConfigMap
+
+from ado_infra.data.endpoints import ObjectStorageEndpoint
+from ado_infra.data.files import CONFIG, SECRETS, packaged
+from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
+from ado_infra.kit.jobs import CronArgs, Step, recurring
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import ConfigDirectory, Files, SecretDirectory
+from ado_infra.placement import Placement
+from ado_infra.settings import BackupSettings, ImageVersion, Resources
+
+BACKUP: Final = f"{NAME}-backup"
+FILES: Final = ("backup.sh", "dump.sh", "upload.sh", "list.sh", "download.sh", "restore.sh")
+"""Of which the CronJob runs the dump and the upload; the others are for `ado_infra.ops`."""
+
+_DUMPS: Final = "/backup"
+_PASSFILE: Final = "/run/passfile"
+_TIMEOUT: Final = 6 * 3600
+"""Seconds for a dump, its upload and reading it back."""
+_RESOURCES: Final = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresBackupArgs:
+    """What the backup is made from.
+
+    Attributes:
+        placement: Where it is installed.
+        settings: The setting `ado:postgres.backup`.
+        image: Version of the server, whose own programs dump and restore.
+        passwords: The password of role `ado`, as the file `password`.
+        object_storage: Where the bucket is, and the keys to it.
+    """
+
+    placement: Placement
+    settings: BackupSettings
+    image: ImageVersion
+    passwords: SecretDirectory
+    object_storage: ObjectStorageEndpoint
+
+
+class PostgresBackup(pulumi.ComponentResource):
+    """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
+
+    Produces: ConfigMap and CronJob `postgresql-backup`. `python -m ado_infra.ops postgres restore`
+    makes its Job from the CronJob's. What was written since the last dump is not in it: there is no
+    archive of the WAL (docs/data.md).
+    """
+
+    def __init__(
+        self, name: str, args: PostgresBackupArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:PostgresBackup", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        placement, settings = args.placement, args.settings
+        made = ConfigMap(
+            f"{name}-scripts",
+            metadata=placement.metadata(BACKUP, BACKUP),
+            data=packaged(__package__ or "", FILES),
+            opts=child,
+        )
+        scripts = ConfigDirectory(config_map=made.metadata.name, path=CONFIG, digest=None)
+        recurring(
+            f"{name}-schedule",
+            CronArgs(
+                identity=placement.identity(BACKUP),
+                name=BACKUP,
+                namespace=placement.namespace,
+                schedule=settings.schedule,
+                steps=[_dump(args, scripts), _upload(args, scripts)],
+                timeout=_TIMEOUT,
+                user=USER,
+                pull_secret=placement.images.pull_secret,
+            ),
+            child,
+        )
+        self.register_outputs({"bucket": settings.bucket})
+
+
+def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
+    return Step(
+        name="dump",
+        image=args.placement.official_image("postgres", args.image),
+        command=("/bin/sh", f"{CONFIG}/dump.sh"),
+        resources=_RESOURCES,
+        variables={
+            "BACKUP": _DUMPS,
+            "CONFIG": CONFIG,
+            "SECRETS": SECRETS,
+            # Of libpq, so of all its programs.
+            "PGCONNECT_TIMEOUT": "10",
+            "PGDATABASE": DATABASE,
+            "PGHOST": NAME,
+            "PGPASSFILE": f"{_PASSFILE}/pgpass",
+            "PGPORT": str(PORT),
+            "PGUSER": DATABASE,
+        },
+        scratch={
+            **_dumps(args),
+            "passfile": Scratch(path=_PASSFILE, size_limit="1Mi", in_memory=True),
+        },
+        files={"config": scripts, "passwords": args.passwords},
+    )
+
+
+def _upload(args: PostgresBackupArgs, scripts: Files) -> Step:
+    settings, storage = args.settings, args.object_storage
+    return Step(
+        name="upload",
+        image=args.placement.rclone_image(),
+        command=("/bin/sh", f"{CONFIG}/upload.sh"),
+        resources=_RESOURCES,
+        variables={
+            "BACKUP": _DUMPS,
+            "CONFIG": CONFIG,
+            "KEEP": str(settings.retention),
+            "S3_BUCKET_BACKUPS": settings.bucket,
+            "REMOTE": f"backup:$(S3_BUCKET_BACKUPS)/{settings.prefix}",
+            "RCLONE_CONFIG": "/dev/null",  # all that it needs to know of `backup:` is here
+            "RCLONE_CONFIG_BACKUP_TYPE": "s3",
+            "RCLONE_CONFIG_BACKUP_PROVIDER": "Other",
+            "RCLONE_CONFIG_BACKUP_ENDPOINT": storage.endpoint,
+            "RCLONE_CONFIG_BACKUP_REGION": storage.region,
+            "RCLONE_CONFIG_BACKUP_ENV_AUTH": "true",  # as every SDK finds its keys
+            "RCLONE_CONFIG_BACKUP_NO_CHECK_BUCKET": "true",  # nor make it
+            # Silence for half an hour would tell nobody that a service does not answer.
+            "RCLONE_CONTIMEOUT": "10s",
+            "RCLONE_LOW_LEVEL_RETRIES": "5",
+            "RCLONE_RETRIES": "1",
+        },
+        secrets=storage.secrets,
+        scratch=_dumps(args),
+        files={"config": scripts},
+    )
+
+
+def _dumps(args: PostgresBackupArgs) -> dict[str, Scratch]:
+    # On the node: it needs no StorageClass and ends with the pod; a dump that outgrows it fails the
+    # run instead of the node.
+    return {"backup": Scratch(path=_DUMPS, size_limit=args.settings.volume)}

@@ -1,0 +1,290 @@
+"""Backups of PostgreSQL: made now, listed, restored; and when the last good one was made.
+
+Everything is a Job made from the CronJob's own, with its images, variables and volumes: only what
+its containers run differs. Cut off, a Job goes on by itself, and the same command waits for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from ado_infra.cron import Schedule
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, wait_until
+from ado_infra.ops.postgres.fencing import Say
+
+CRON: Final = "postgresql-backup"
+RESTORE: Final = "postgresql-restore"
+"""There is one restore at a time, under this name."""
+LIST: Final = "postgresql-backups"
+_REPLACE: Final = ("--clean", "--if-exists")
+_ASKED: Final = "ado.ops/asked"
+_NAME: Final = re.compile(r"\d{8}T\d{6}Z")
+_MARGIN: Final = 60.0
+"""Seconds for the Job's controller, beyond what a run is given."""
+_QUICK: Final = 300
+"""Seconds for what only asks the bucket."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backups:
+    """What the cluster knows of the backups.
+
+    Attributes:
+        schedule: Five fields of cron, in UTC.
+        last: When the last good one was finished; None when there was none.
+    """
+
+    schedule: str
+    last: datetime | None
+
+
+def seen(namespace: Namespace) -> Backups | None:
+    """What there is; None when the platform has no backup."""
+    cron = namespace.cron_job(CRON)
+    if cron is None:
+        return None
+    last = cron.status.last_successful_time if cron.status else None
+    return Backups(schedule=cron.spec.schedule, last=last)
+
+
+def described(backups: Backups, now: datetime) -> str:
+    """A line for people."""
+    if backups.last is None:
+        return f"Last good backup: none yet; schedule {backups.schedule} UTC"
+    age = int((now - backups.last).total_seconds() / 60)
+    made = f"{backups.last.astimezone(UTC):%F %H:%M} UTC, {age // 60} h {age % 60} min ago"
+    return f"Last good backup: {made}; schedule {backups.schedule} UTC"
+
+
+def findings(backups: Backups, now: datetime) -> Iterator[str]:
+    """What is wrong, with what to do."""
+    if backups.last is None:
+        yield "There is no good backup yet: `backup` makes one now."
+        return
+    due = list(islice(Schedule.parse(backups.schedule).before(now), 2))
+    if len(due) == 2 and backups.last < due[1]:
+        yield (
+            "Two backups were due since the last good one: `kubectl logs --all-containers --prefix "
+            f"-l app.kubernetes.io/component={CRON}` says why, `backup` makes one now."
+        )
+
+
+def back_up(namespace: Namespace, say: Say) -> str:
+    """Makes a backup now, or waits for the one that is under way; returns what it said.
+
+    Raises OpsError with what it said when it fails.
+    """
+    cron = required(namespace)
+    own = (job for job in namespace.jobs() if _is_of(cron, job))
+    under_way = [job.metadata.name for job in own if not _over(job)]
+    if under_way:
+        name = under_way[0]
+        say(f"{name} is under way")
+    else:
+        name = f"{CRON}-{datetime.now(UTC):%Y%m%d%H%M%S}"
+        # As the CronJob's own: it counts, and is cleared away with the others.
+        job = _job(namespace, cron, name, asked="backup")
+        job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"] = "manual"
+        job["metadata"]["ownerReferences"][0]["controller"] = True
+        namespace.create_job(job)
+        say(f"{name} begins")
+    return _outcome(namespace, name, say)
+
+
+def names(namespace: Namespace, say: Say) -> list[str]:
+    """The backups that are whole, newest first.
+
+    Raises OpsError when the bucket cannot be asked.
+    """
+    cron = required(namespace)
+    job = _job(namespace, cron, LIST, asked="list")
+    job["spec"]["activeDeadlineSeconds"] = _QUICK
+    pod = job["spec"]["template"]["spec"]
+    del pod["initContainers"]
+    pod["containers"] = [_running(pod["containers"][0], "list")]
+    _make(namespace, job)
+    said = _outcome(namespace, LIST, say)
+    namespace.delete_job(LIST)
+    return [line for line in said.splitlines() if _NAME.fullmatch(line)]
+
+
+def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool = False) -> str:
+    """Restores a backup into database `ado` of the primary; returns what was said.
+
+    `into_non_empty`: what the backup has too is replaced, the rest is left.
+
+    Raises OpsError with what was said when it fails: then nothing is changed.
+    """
+    cron = required(namespace)
+    name = checked(name)
+    options = _REPLACE if into_non_empty else ()
+    job = _job(namespace, cron, RESTORE, asked=" ".join(["restore", name, *options]))
+    job["spec"]["backoffLimit"] = 0
+    pod = job["spec"]["template"]["spec"]
+    (dump,), (upload,) = pod["initContainers"], pod["containers"]
+    pod["initContainers"] = [_running(upload, "download", name)]
+    pod["containers"] = [_running(dump, "restore", name, *options)]
+    _make(namespace, job)
+    say(f"{RESTORE} fetches and restores {name}")
+    return _outcome(namespace, RESTORE, say)
+
+
+def steps(name: str, *, into_non_empty: bool) -> list[str]:
+    """What `restore` does, for people."""
+    target = "replace what it has too" if into_non_empty else "refuse a database that has tables"
+    return [
+        f"fetch backup {checked(name)}",
+        "compare its checksum, and see that it can be read",
+        target,
+        "restore it into database ado of the primary, in one transaction",
+    ]
+
+
+def checked(name: str) -> str:
+    """The name of a backup, also where the operator named its file.
+
+    Raises OpsError for what is no name of a backup.
+    """
+    name = name.removesuffix(".dump")
+    if not _NAME.fullmatch(name):
+        raise OpsError(f"{name} is no name of a backup, such as 20260102T030000Z; see --list.")
+    return name
+
+
+def required(namespace: Namespace) -> Model:
+    """The CronJob.
+
+    Raises OpsError when the platform has no backup.
+    """
+    cron = namespace.cron_job(CRON)
+    if cron is None:
+        raise OpsError(
+            f"There is no CronJob {CRON} in namespace {namespace.name}: set it up with `pulumi "
+            "config set --path postgres.backup.bucket NAME`, then `pulumi up`."
+        )
+    return cron
+
+
+def _job(namespace: Namespace, cron: Model, name: str, *, asked: str) -> dict[str, Any]:
+    template = namespace.plain(cron.spec.job_template)
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "name": cron.metadata.name,
+        "uid": cron.metadata.uid,
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "labels": {
+                **template["metadata"]["labels"],
+                "app.kubernetes.io/managed-by": FIELD_MANAGER,
+            },
+            "annotations": {_ASKED: asked},
+            "ownerReferences": [owner],
+        },
+        "spec": template["spec"],
+    }
+
+
+def _running(container: dict[str, Any], what: str, *arguments: str) -> dict[str, Any]:
+    """A container of the CronJob with another script."""
+    shell, script = container["command"]
+    other = str(PurePosixPath(script).with_name(f"{what}.sh"))
+    return {**container, "name": what, "command": [shell, other, *arguments]}
+
+
+def _make(namespace: Namespace, job: dict[str, Any]) -> None:
+    """Makes a Job anew, unless the same is under way.
+
+    Raises OpsError when another one is under way under its name.
+    """
+    name, asked = job["metadata"]["name"], job["metadata"]["annotations"][_ASKED]
+    before = _find(namespace, name)
+    if before is not None and not _over(before):
+        other = (before.metadata.annotations or {}).get(_ASKED)
+        if other != asked:
+            raise OpsError(f"Job {name} is under way ({other}); wait until it has ended.")
+        return
+    if before is not None:
+        namespace.delete_job(name)
+        if not wait_until(lambda: _find(namespace, name) is None, _MARGIN):
+            raise OpsError(f"Job {name} was deleted and is still there; try again.")
+    namespace.create_job(job)
+
+
+def _find(namespace: Namespace, name: str) -> Model | None:
+    return next((job for job in namespace.jobs() if job.metadata.name == name), None)
+
+
+def _is_of(cron: Model, job: Model) -> bool:
+    owners = job.metadata.owner_references or ()
+    return any(owner.controller and owner.uid == cron.metadata.uid for owner in owners)
+
+
+def _over(job: Model) -> str | None:
+    """How a Job has ended: `Complete` or `Failed`; None while it has not."""
+    ends = (c.type for c in job.status.conditions or () if c.status == "True")
+    return next((end for end in ends if end in {"Complete", "Failed"}), None)
+
+
+def _outcome(namespace: Namespace, name: str, say: Say) -> str:
+    """What a Job's last pod said, once it has succeeded; says what a pod waits for until then.
+
+    Raises OpsError with what was said when it has failed.
+    """
+    job = _find(namespace, name)
+    if job is None:
+        raise OpsError(f"Job {name} is gone: somebody has deleted it.")
+    told = ""
+
+    def ended() -> str | None:
+        nonlocal told
+        if (waits := _waits_for(namespace.pods_of(job)[-1:])) and waits != told:
+            told = waits
+            say(f"{name} waits: {told}")
+        found = _find(namespace, name)
+        return _over(found) if found else "gone"
+
+    how = wait_until(ended, job.spec.active_deadline_seconds + _MARGIN)
+    said = "\n".join(_said(namespace, namespace.pods_of(job)[-1:]))
+    if how != "Complete":
+        raise OpsError(f"Job {name}: {how or 'not ended'}.\n{said}".rstrip())
+    return said
+
+
+def _containers(pod: Model) -> list[Model]:
+    status = pod.status
+    return [*(status.init_container_statuses or ()), *(status.container_statuses or ())]
+
+
+def _waits_for(pods: Sequence[Model]) -> str:
+    """Why pods have not begun, where that is more than a matter of seconds."""
+    unscheduled = [
+        c.message
+        for pod in pods
+        for c in pod.status.conditions or ()
+        if (c.type, c.status) == ("PodScheduled", "False")
+    ]
+    waiting = [one.state.waiting for pod in pods for one in _containers(pod) if one.state.waiting]
+    reasons = {w.reason for w in waiting} - {None, "PodInitializing", "ContainerCreating"}
+    return "; ".join([*unscheduled, *sorted(reasons)])
+
+
+def _said(namespace: Namespace, pods: Sequence[Model]) -> Iterator[str]:
+    """The logs of pods, container by container; and why one was evicted."""
+    for pod in pods:
+        for one in _containers(pod):
+            if one.state.terminated:
+                yield from namespace.log(pod.metadata.name, one.name).splitlines()
+        if pod.status.message:
+            yield pod.status.message

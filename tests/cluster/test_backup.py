@@ -1,0 +1,219 @@
+"""PostgreSQL's backup and restore as a pair, with the real servers, rclone and a bucket."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox import object_storage
+from sandbox.paths import Sandbox
+from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.pair import Pair
+from tests.cluster.reliability import record
+from tests.cluster.writing import DEADLINE, patiently
+
+BUCKET, PREFIX, KEEP = "ado-dev-backups", "some/postgresql", 2
+ROOM = {"backup": {"bucket": BUCKET, "prefix": PREFIX, "retention": KEEP, "schedule": "0 0 1 1 *"}}
+"""So rare that no run but the tests' own comes in between."""
+ROWS = 20_000
+FILL = """
+CREATE TABLE runs AS SELECT n, md5(n::text) AS v, chr(200 + n % 9000) AS sign
+FROM generate_series(1, 20000) AS n;
+CREATE TABLE tasks (run bigint, about text DEFAULT 'it''s a \\, a tab and a % sign');
+INSERT INTO tasks SELECT n FROM runs;
+CREATE INDEX ON tasks (run);
+CREATE VIEW late AS SELECT * FROM runs WHERE n > 10"""
+CONTENT = """
+SELECT (SELECT md5(string_agg(r::text, ',' ORDER BY n)) FROM runs r) || ' '
+|| (SELECT md5(string_agg(t::text, ',' ORDER BY run)) FROM tasks t) || ' '
+|| (SELECT count(*) FROM late) || ' '
+|| (SELECT count(*) FROM pg_indexes WHERE tablename = 'tasks')"""
+RELATIONS = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+EMPTY = "DROP OWNED BY ado"
+JOBS = "app.kubernetes.io/component=postgresql-backup"
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The dev stack with a backup."""
+    deployment = Deployment(cluster, tmp_path_factory.mktemp("backup"))
+    deployment.up({"ado:postgres": ROOM})
+    return deployment
+
+
+@pytest.fixture
+def pair(deployed: Deployment) -> Iterator[Pair]:
+    """A database with tables of known content, and nothing else; afterwards an empty one."""
+    found = Pair(deployed)
+    found.ask_as_ado(EMPTY)
+    assert found.ask_as_ado(FILL) == ""
+    yield found
+    found.ask_as_ado(EMPTY)
+
+
+@pytest.fixture
+def backup(pair: Pair) -> str:
+    """Name of a backup of that content."""
+    pair.did("backup")
+    return _names(pair)[0]
+
+
+def _names(pair: Pair) -> list[str]:
+    """The backups, newest first, as the operator's command lists them."""
+    return pair.did("restore", "--list").split()
+
+
+def _objects(pair: Pair) -> Path:
+    """The directory that is the prefix in the bucket."""
+    return object_storage.bucket(pair.deployment.sandbox, BUCKET) / PREFIX
+
+
+def _refused(pair: Pair, *arguments: str) -> str:
+    """What a restore said that had to fail."""
+    done = pair.ops("restore", *arguments)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def _is_empty(pair: Pair) -> None:
+    assert pair.ask_as_ado(RELATIONS) == "0"
+
+
+def _damage(dump: Path) -> None:
+    """Other bytes in the middle of a file; its size stays."""
+    content = bytearray(dump.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 16] = bytes(255 - byte for byte in content[middle : middle + 16])
+    dump.write_bytes(content)
+
+
+def test_a_restored_backup_has_every_row(pair: Pair) -> None:
+    content = pair.ask_as_ado(CONTENT)
+    assert content.endswith(f" {ROWS - 10} 1"), content
+    began = time.monotonic()
+    pair.did("backup")
+    backed_up = time.monotonic()
+    pair.ask_as_ado(EMPTY)
+    assert pair.ask_as_ado(RELATIONS) == "0"
+    name = _names(pair)[0]
+    restoring = time.monotonic()
+    said = pair.did("restore", name)
+    record(
+        "PostgreSQL: backup and restore",
+        rows=2 * ROWS,
+        backup_seconds=backed_up - began,
+        restore_seconds=time.monotonic() - restoring,
+    )
+    assert f"backup {name} is restored" in said
+    assert pair.ask_as_ado(CONTENT) == content
+
+
+def test_a_damaged_backup_is_refused_and_nothing_is_changed(pair: Pair, backup: str) -> None:
+    content = pair.ask_as_ado(CONTENT)
+    _damage(_objects(pair) / f"{backup}.dump")
+    assert "is damaged" in _refused(pair, backup, "--into-non-empty")
+    assert pair.ask_as_ado(CONTENT) == content
+    pair.ask_as_ado(EMPTY)
+    assert "is damaged" in _refused(pair, backup)
+    assert pair.ask_as_ado(RELATIONS) == "0"
+
+
+def test_a_backup_that_is_not_there_is_refused(pair: Pair) -> None:
+    content = pair.ask_as_ado(CONTENT)
+    assert "there is no backup 20200101T000000Z" in _refused(
+        pair, "20200101T000000Z", "--into-non-empty"
+    )
+    assert pair.ask_as_ado(CONTENT) == content
+
+
+def test_a_database_that_is_not_empty_is_refused_unless_told(pair: Pair, backup: str) -> None:
+    content = pair.ask_as_ado(CONTENT)
+    pair.ask_as_ado("UPDATE runs SET v = 'newer'")
+    newer = pair.ask_as_ado(CONTENT)
+    pair.ask_as_ado("CREATE TABLE beside AS SELECT 1 AS one")
+    said = _refused(pair, backup)
+    assert "database ado is not empty (beside, late, runs, tasks): nothing is changed" in said
+    assert pair.ask_as_ado(CONTENT) == newer != content
+    pair.did("restore", backup, "--into-non-empty")
+    assert pair.ask_as_ado(CONTENT) == content
+    assert pair.ask_as_ado("SELECT one FROM beside") == "1"
+
+
+def test_only_the_last_ones_are_kept(pair: Pair) -> None:
+    foreign = _objects(pair) / "readme"
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.write_text("not ours")
+    for _ in range(KEEP + 1):
+        pair.did("backup")
+    kept = _names(pair)
+    assert len(kept) == KEEP
+    files = {f"{name}.{kind}" for name in kept for kind in ("dump", "sha256")}
+    assert {path.name for path in _objects(pair).iterdir()} == {*files, "readme"}
+
+
+def test_status_tells_how_old_the_last_good_one_is(pair: Pair, backup: str) -> None:
+    assert backup
+
+    def check() -> None:  # the CronJob's controller notes it a moment later
+        done = pair.ops("status")
+        assert "Last good backup: 20" in done.stdout, done.stdout
+        assert not [line for line in done.stdout.splitlines() if line.startswith("- ")]
+
+    patiently(check)
+
+
+def test_both_volumes_lost_a_backup_brings_everything_back(pair: Pair, backup: str) -> None:
+    content = pair.ask_as_ado(CONTENT)
+    for ordinal in (0, 1):
+        pair.did("fence", f"postgresql-{ordinal}")
+        for path in pair.volume(ordinal).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for ordinal in (0, 1):
+        pair.did("unfence", f"postgresql-{ordinal}")
+    pair.says(0, "waiting: the primary's volume is empty")
+    pair.record(initialised=None)  # and on, as docs/data.md has it
+    patiently(lambda: _is_empty(pair), 2 * DEADLINE)
+    pair.record(initialised="true")
+    pair.did("restore", backup)
+    assert pair.ask_as_ado(CONTENT) == content
+    pair.healthy()
+
+
+def test_no_secret_shows_in_an_argument_list_or_a_log(pair: Pair) -> None:
+    keys = pair.deployment.objects()["Secret", "ado-object-storage"]["data"]
+    hidden = [pair.password, *(base64.b64decode(key).decode() for key in keys.values())]
+    with pair.deployment.watched_arguments() as seen:
+        pair.did("backup")
+        pair.ask_as_ado(EMPTY)
+        pair.did("restore", _names(pair)[0])
+    for script in (b"dump.sh", b"upload.sh", b"download.sh", b"restore.sh"):
+        assert any(script in arguments for arguments in seen)
+    logs = pair.deployment.kubectl(
+        *("logs", "-n", NAMESPACE, "-l", JOBS, "--all-containers", "--tail=-1", "--ignore-errors")
+    )
+    assert "uploaded, and read back as it was" in logs
+    assert "is restored" in logs
+    for secret in hidden:
+        assert not [arguments for arguments in seen if secret.encode() in arguments]
+        assert secret not in logs
+
+
+def test_what_cannot_be_uploaded_is_no_backup_and_says_why(pair: Pair, backup: str) -> None:
+    before = _names(pair)
+    bucket = object_storage.bucket(pair.deployment.sandbox, BUCKET)
+    aside = bucket.with_name(f"{BUCKET}-aside")
+    bucket.rename(aside)
+    try:
+        done = pair.ops("backup")
+    finally:
+        aside.rename(bucket)
+    assert done.returncode == 1, done.stdout
+    assert "NoSuchBucket" in done.stderr
+    assert _names(pair) == before
+    assert before[0] == backup
+    pair.deployment.wait_until_ready()  # a failed run is nothing that a deployment waits for

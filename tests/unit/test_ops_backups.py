@@ -1,0 +1,313 @@
+"""The operator's commands on backups, with a cluster played by a small class."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from kubernetes import client
+from typer.testing import CliRunner
+
+from ado_infra.ops import cli
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.postgres import backups
+from ado_infra.ops.postgres.backups import Backups
+from ado_infra.ops.target import Target
+from tests.unit.recording import record_stack
+
+NAME = "20260102T030000Z"
+NOW = datetime(2026, 1, 8, 12, 30, tzinfo=UTC)
+API = client.ApiClient()
+
+
+def model(kind: str, document: dict[str, Any]) -> Any:
+    """An object as the client gives it."""
+    return API.deserialize(json.dumps(document), kind, "application/json")
+
+
+class Cluster:
+    """The CronJob of a stack, and Jobs that end as soon as they are looked at twice.
+
+    `outcome`: how they end. `says`: what each of their containers has said.
+    """
+
+    name = "ado-system"
+
+    def __init__(self, cron: dict[str, Any] | None) -> None:
+        self.cron = cron
+        self.made: list[dict[str, Any]] = []
+        self.deleted: list[str] = []
+        self.outcome = "Complete"
+        self.says = {"upload": "kept", "list": f"{NAME}\n20260101T030000Z\n", "restore": "restored"}
+        self._there: dict[str, dict[str, Any]] = {}
+
+    def cron_job(self, name: str) -> Any:
+        assert name == "postgresql-backup"
+        return model("V1CronJob", self.cron) if self.cron else None
+
+    def create_job(self, manifest: dict[str, Any]) -> None:
+        kubernetes_validate.validate(manifest, "1.37", strict=True)
+        name = manifest["metadata"]["name"]
+        assert name not in self._there
+        self.made.append(manifest)
+        self._there[name] = json.loads(json.dumps(manifest))
+
+    def has(self, name: str, asked: str, *, over: bool = False, controller: bool = False) -> None:
+        """A Job that was made before."""
+        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "postgresql-backup"}
+        self._there[name] = {
+            "metadata": {
+                "name": name,
+                "annotations": {"ado.ops/asked": asked},
+                "ownerReferences": [owner | {"uid": "cron-uid", "controller": controller}],
+            },
+            "spec": {"activeDeadlineSeconds": 1, "template": {"spec": {"containers": []}}},
+            "status": {"conditions": [{"type": "Failed", "status": "True"}]} if over else {},
+        }
+
+    def jobs(self) -> list[Any]:
+        found = [model("V1Job", {"status": {}, **job}) for job in self._there.values()]
+        for job in self._there.values():
+            job.setdefault("status", {"conditions": [{"type": self.outcome, "status": "True"}]})
+            job["status"] = job["status"] or {
+                "conditions": [{"type": self.outcome, "status": "True"}]
+            }
+        return found
+
+    def delete_job(self, name: str) -> None:
+        self.deleted.append(name)
+        del self._there[name]
+
+    def pods_of(self, job: Any) -> list[Any]:
+        pod = self._there[job.metadata.name]["spec"]["template"]["spec"]
+        ended = {"terminated": {"exitCode": 0}}
+        state = {"image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": ended}
+        status = {
+            f"{kind}Statuses": [state | {"name": c["name"]} for c in pod.get(f"{kind}s", [])]
+            for kind in ("initContainer", "container")
+        }
+        return [model("V1Pod", {"metadata": {"name": "pod"}, "status": status})]
+
+    def log(self, pod: str, container: str) -> str:
+        assert pod == "pod"
+        return self.says.get(container, "")
+
+    def plain(self, found: Any) -> Any:
+        return API.sanitize_for_serialization(found)
+
+
+@pytest.fixture(scope="module")
+def cron() -> dict[str, Any]:
+    """The CronJob as the stack makes it, with what the API server adds."""
+    stack = record_stack("dev", changes={"ado:postgres": {"backup": {"bucket": "backups"}}})
+    # The mocks answer with floats.
+    numbers = json.dumps(stack.only("CronJob"))
+    found = json.loads(numbers, parse_float=lambda text: int(float(text)))
+    found["metadata"]["uid"] = "cron-uid"
+    return {**found, "status": {}}
+
+
+@pytest.fixture
+def cluster(cron: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr("ado_infra.ops.pods.POLL", 0)
+    return Cluster(cron)
+
+
+def _silent(_: str) -> None:
+    """Nobody listens."""
+
+
+def _back_up(cluster: Cluster) -> str:
+    return backups.back_up(cluster, _silent)  # pyright: ignore[reportArgumentType]
+
+
+def _restore(cluster: Cluster, name: str = NAME, *, over: bool = False) -> str:
+    return backups.restore(cluster, name, _silent, into_non_empty=over)  # pyright: ignore[reportArgumentType]
+
+
+def _names(cluster: Cluster) -> list[str]:
+    return backups.names(cluster, _silent)  # pyright: ignore[reportArgumentType]
+
+
+def _pod(job: dict[str, Any]) -> dict[str, Any]:
+    return dict(job["spec"]["template"]["spec"])
+
+
+class TestBackup:
+    def test_it_is_a_run_of_the_cron_job(self, cluster: Cluster, cron: dict[str, Any]) -> None:
+        assert _back_up(cluster) == "kept"
+        (job,) = cluster.made
+        assert job["spec"] == cron["spec"]["jobTemplate"]["spec"]
+        (owner,) = job["metadata"]["ownerReferences"]
+        # So the CronJob knows its runs: it notes their success, and clears them away.
+        assert owner == {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "name": "postgresql-backup",
+            "uid": "cron-uid",
+            "controller": True,
+        }
+
+    def test_one_that_is_under_way_is_waited_for(self, cluster: Cluster) -> None:
+        cluster.has("postgresql-backup-29", "", controller=True)
+        cluster.has("postgresql-restore", "restore")  # no backup
+        cluster.has("postgresql-backup-28", "", controller=True, over=True)
+        _back_up(cluster)
+        assert cluster.made == []
+
+    def test_a_failure_comes_with_what_was_said(self, cluster: Cluster) -> None:
+        cluster.outcome = "Failed"
+        cluster.says["dump"] = "connection refused"
+        with pytest.raises(
+            OpsError, match=r"Job postgresql-backup-.*: Failed\.\nconnection refused"
+        ):
+            _back_up(cluster)
+
+    def test_a_platform_without_one_is_told_how_to_have_it(self, cluster: Cluster) -> None:
+        cluster.cron = None
+        for command in (_back_up, _restore, _names):
+            with pytest.raises(OpsError, match=r"pulumi config set --path postgres.backup.bucket"):
+                command(cluster)
+
+
+class TestRestore:
+    @pytest.mark.parametrize(
+        ("over", "arguments"), [(False, []), (True, ["--clean", "--if-exists"])]
+    )
+    def test_it_downloads_with_the_one_image_and_restores_with_the_other(
+        self,
+        cluster: Cluster,
+        cron: dict[str, Any],
+        over: bool,  # noqa: FBT001
+        arguments: list[str],
+    ) -> None:
+        assert _restore(cluster, over=over) == "restored"
+        (job,) = cluster.made
+        made, own = _pod(job), cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        (dump,), (upload,) = own["initContainers"], own["containers"]
+        script = "/etc/ado/config/{}.sh"
+        download = {"name": "download", "command": ["/bin/sh", script.format("download"), NAME]}
+        restore = ["/bin/sh", script.format("restore"), NAME, *arguments]
+        assert made["initContainers"] == [{**upload, **download}]
+        assert made["containers"] == [{**dump, "name": "restore", "command": restore}]
+        assert {k: made[k] for k in made if "ontainers" not in k} == {
+            k: own[k] for k in own if "ontainers" not in k
+        }
+
+    def test_it_is_tried_once_and_is_no_run_of_the_cron_job(self, cluster: Cluster) -> None:
+        _restore(cluster)
+        (job,) = cluster.made
+        assert job["spec"]["backoffLimit"] == 0
+        assert "controller" not in job["metadata"]["ownerReferences"][0]
+
+    def test_the_same_one_under_way_is_waited_for(self, cluster: Cluster) -> None:
+        cluster.has("postgresql-restore", f"restore {NAME}")
+        _restore(cluster)
+        assert (cluster.made, cluster.deleted) == ([], [])
+
+    @pytest.mark.parametrize("asked", [f"restore {NAME} --clean --if-exists", "restore other"])
+    def test_another_one_under_way_is_left_alone(self, cluster: Cluster, asked: str) -> None:
+        cluster.has("postgresql-restore", asked)
+        with pytest.raises(OpsError, match=r"is under way .*; wait until it has ended"):
+            _restore(cluster)
+        assert (cluster.made, cluster.deleted) == ([], [])
+
+    def test_one_that_has_ended_makes_room(self, cluster: Cluster) -> None:
+        cluster.has("postgresql-restore", f"restore {NAME}", over=True)
+        _restore(cluster)
+        assert cluster.deleted == ["postgresql-restore"]
+        assert len(cluster.made) == 1
+
+    @pytest.mark.parametrize("name", ["latest", "../x", f"{NAME}; x", "", "20260102"])
+    def test_what_is_no_name_is_refused(self, cluster: Cluster, name: str) -> None:
+        with pytest.raises(OpsError, match="is no name of a backup"):
+            _restore(cluster, name)
+        assert cluster.made == []
+
+    def test_the_backups_are_listed_by_a_job_that_goes_again(self, cluster: Cluster) -> None:
+        cluster.says["list"] = f"some notice\n{cluster.says['list']}"
+        assert _names(cluster) == [NAME, "20260101T030000Z"]
+        (job,) = cluster.made
+        assert "initContainers" not in _pod(job)
+        (container,) = _pod(job)["containers"]
+        assert container["command"][1:] == ["/etc/ado/config/list.sh"]
+        assert cluster.deleted == ["postgresql-backups"]
+
+
+class TestStatus:
+    def _found(self, last: datetime | None, schedule: str = "0 3 * * *") -> list[str]:
+        return list(backups.findings(Backups(schedule=schedule, last=last), NOW))
+
+    def test_what_the_cluster_knows_is_taken_over(self, cluster: Cluster) -> None:
+        assert cluster.cron
+        status = {"lastSuccessfulTime": "2026-01-08T03:00:41Z"}
+        known: Callable[..., Backups | None] = backups.seen
+        assert known(cluster) == Backups(schedule="0 3 * * *", last=None)
+        cluster.cron = {**cluster.cron, "status": status}
+        last = datetime(2026, 1, 8, 3, 0, 41, tzinfo=UTC)
+        assert known(cluster) == Backups(schedule="0 3 * * *", last=last)
+        cluster.cron = None
+        assert known(cluster) is None
+
+    def test_its_age_is_said(self) -> None:
+        found = Backups(schedule="0 3 * * *", last=NOW - timedelta(hours=30, minutes=5))
+        assert backups.described(found, NOW) == (
+            "Last good backup: 2026-01-07 06:25 UTC, 30 h 5 min ago; schedule 0 3 * * * UTC"
+        )
+        none = Backups(schedule="0 3 * * *", last=None)
+        assert "none yet" in backups.described(none, NOW)
+
+    def test_none_is_a_finding(self) -> None:
+        assert self._found(None) == ["There is no good backup yet: `backup` makes one now."]
+
+    @pytest.mark.parametrize(
+        ("hours", "schedule", "old"),
+        [
+            (9, "0 3 * * *", False),
+            (32, "0 3 * * *", False),  # this morning's is missing
+            (34, "0 3 * * *", True),  # and yesterday's
+            (1, "0 * * * *", False),
+            (2, "0 * * * *", True),
+            (24 * 300, "0 0 1 1 *", False),
+        ],
+    )
+    def test_one_that_two_should_have_followed_is_a_finding(
+        self,
+        hours: int,
+        schedule: str,
+        old: bool,  # noqa: FBT001
+    ) -> None:
+        found = self._found(NOW - timedelta(hours=hours), schedule)
+        assert bool(found) == old
+        assert all("Two backups were due since" in line for line in found)
+
+
+class TestCommandLine:
+    def _run(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+        monkeypatch.setattr(Target, "reach", lambda _: cluster)
+        return CliRunner().invoke(cli.app, ["postgres", *arguments, "--stack", "dev"])
+
+    def test_a_dry_run_makes_nothing(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for arguments in (("backup",), ("restore", NAME), ("restore", NAME, "--into-non-empty")):
+            done = self._run(cluster, monkeypatch, *arguments, "--dry-run")
+            assert done.exit_code == 0
+            assert done.stdout.startswith("1. ")
+        assert cluster.made == []
+
+    def test_a_restore_wants_a_name(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done = self._run(cluster, monkeypatch, "restore")
+        assert "restore --list" in str(done.exception)
+
+    def test_the_names_are_printed(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        done = self._run(cluster, monkeypatch, "restore", "--list")
+        assert done.stdout.split() == [NAME, "20260101T030000Z"]
+        cluster.says["list"] = ""
+        assert "no backup" in self._run(cluster, monkeypatch, "restore", "--list").stdout
