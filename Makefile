@@ -33,7 +33,7 @@ unit: $(READY) ## the fast tests: no cluster, seconds
 	@$(RUN) -m pytest tests/unit
 
 test: $(READY) ## every test: the fast ones, then those on a cluster of their own
-	@$(RUN) -m pytest tests/unit tests/cluster --durations=10
+	@$(RUN) -m pytest tests/unit tests/cluster --durations=10 --maxfail=5
 
 soak: $(READY) ## the long runs: the design's own scaling, up to fifty workers and back (an hour)
 	@$(RUN) -m pytest tests/soak -s

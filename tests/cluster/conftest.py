@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,19 @@ from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import Deployment
 from tests.cluster.engine import Engine
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Prints a failure when it happens: of an hour's run nobody waits for the end to know it."""
+    report = yield
+    terminal = item.config.pluginmanager.get_plugin("terminalreporter")
+    if report.failed and terminal:
+        terminal.ensure_newline()
+        terminal.write_line(f"{report.nodeid}, {report.when}:\n{report.longreprtext}")
+    return report
 
 
 @pytest.fixture(scope="session")

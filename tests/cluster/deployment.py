@@ -97,8 +97,8 @@ class Deployment:
     def objects(self) -> dict[tuple[str, str], Mapping[str, Any]]:
         """Every live object of the platform, by (kind, name)."""
         kinds = (
-            "namespaces,configmaps,secrets,deployments,statefulsets,jobs,services,ingresses,hpa,pdb,"
-            "servicemonitors,pods,replicasets"
+            "namespaces,configmaps,secrets,deployments,statefulsets,jobs,cronjobs,services,ingresses,hpa,pdb,"
+            "servicemonitors,serviceaccounts,roles,rolebindings,pods,replicasets"
         )
         listed = json.loads(self.kubectl("get", kinds, "-A", "-l", rollout.PART_OF, "-o", "json"))
         return {(item["kind"], item["metadata"]["name"]): item for item in listed["items"]}

@@ -75,8 +75,15 @@ class Pair:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def healthy(self, primary: int = 0) -> None:
-        """Waits until `primary` is the primary, the other one follows, and nothing is wrong."""
+    @property
+    def primary(self) -> int:
+        """The ordinal of the pod that the record calls the primary."""
+        path = "jsonpath={.data.primary}"
+        return int(self.deployment.kubectl("get", "cm", STATE, "-n", NAMESPACE, "-o", path) or 0)
+
+    def healthy(self) -> None:
+        """Waits until the recorded primary is one, the other pod follows, and nothing is wrong."""
+        primary = self.primary
 
         def check() -> None:
             found = self.ops("status")
@@ -90,15 +97,23 @@ class Pair:
         patiently(check)
         self.deployment.wait_until_ready()
 
-    def restore(self) -> None:
-        """Makes pod 0 the primary again, and pod 1 its standby, whatever has been done to them."""
+    def mend(self) -> None:
+        """Makes the recorded primary and its standby of whatever a test has left."""
         self.record(fenced=None, initialised="true")
-        state = self.deployment.objects()["ConfigMap", STATE]
-        if state["data"].get("primary") == "1":
-            self.ops("rejoin", "postgresql-0")  # fails when there is none to follow
-            self.did("promote", "postgresql-0", "--accept-loss")
-        self.did("rejoin", "postgresql-1")
+        self.did("rejoin", f"postgresql-{1 - self.primary}")
         self.healthy()
+
+    def fail_over(self) -> None:
+        """The standby becomes the primary, and the primary its standby."""
+        former = self.primary
+        self.did("promote", f"postgresql-{1 - former}")
+        self.did("rejoin", f"postgresql-{former}")
+        self.healthy()
+
+    def led_by(self, ordinal: int) -> None:
+        """Fails over unless this pod is the primary."""
+        if self.primary != ordinal:
+            self.fail_over()
 
     def roles(self) -> dict[str, str]:
         """Pod → whether it is in recovery, as psql prints that, or why it does not say."""
@@ -116,7 +131,7 @@ class Pair:
         """Gives role `ado` the password that the Secrets have, and their readers with it."""
         statement = f"ALTER ROLE ado PASSWORD '{password}'"
         psql = 'psql --no-psqlrc -q --host "$SOCKET" --username postgres postgres'
-        assert self.deployment.shell(psql, "postgresql-0", given=statement) == ""
+        assert self.deployment.shell(psql, f"postgresql-{self.primary}", given=statement) == ""
         readers = ("deployment/ado-api-gateway", "deployment/ado-orchestrator")
         self.deployment.kubectl("rollout", "restart", "-n", NAMESPACE, *readers)
         self.deployment.wait_until_ready()

@@ -17,7 +17,7 @@ SCENARIOS = {
     "PostgreSQL: standby away past the slot's limit": TEST,
     "PostgreSQL: password rotated under a writer": TEST,
     "PostgreSQL: backup and restore": TEST,
-    "Drain of a node with PostgreSQL": TEST,
+    "Nodes drained one after the other": TEST,
     "Redis gets replicas": TEST,
     "Redis loses a node of three": TEST,
     "Redis has half a command at the end of its log": TEST,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.data import database_password, query, redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
 
 DEADLINE = 120.0
@@ -178,3 +180,19 @@ def test_a_node_lost_and_brought_back_brings_back_its_pods_and_data(
     clusters.up(cluster, None, Console())
     deployment.wait_until_ready()
     _assert_kept(deployment, row)
+
+
+def test_every_node_drained_ends_its_pods_and_gets_them_back(
+    deployment: Deployment, row: str
+) -> None:
+    took = []
+    nodes = json.loads(deployment.kubectl("get", "nodes", "-o", "json"))["items"]
+    for name in (each["metadata"]["name"] for each in nodes):
+        began = time.monotonic()
+        flags = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=300s")
+        deployment.kubectl("drain", name, *flags)
+        took.append(time.monotonic() - began)
+        deployment.kubectl("uncordon", name)
+        deployment.wait_until_ready()
+        _assert_kept(deployment, row)
+    record("Nodes drained one after the other", nodes=len(took), longest_seconds=max(took))

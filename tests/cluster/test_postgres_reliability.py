@@ -1,7 +1,7 @@
 """PostgreSQL when something dies, is lost, or comes back at the wrong moment.
 
-Named after the scenario. One deployment for all: each test leaves pod 0 the primary again and pod 1
-following. What was measured goes to build/reliability.json.
+Named after the scenario. One deployment for all: each test leaves one pod the primary and the other
+one following, whichever. What was measured goes to build/reliability.json.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 
 from sandbox.paths import Sandbox
 from tests.cluster.data import database_password, query
-from tests.cluster.deployment import Deployment
+from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import Pair
 from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
@@ -29,20 +29,22 @@ WAL_RECEIVER = r"^postgres: walreceiver"
 WAL_SENDER = r"^postgres: walsender"
 STEPS = (
     "is fenced from its next start on",
-    "stopping postgresql-0",
-    "postgresql-1 lacks",
-    "says now that postgresql-1 is the primary",
-    "postgresql-1 is promoted",
+    "stopping {former}",
+    "{new} lacks",
+    "says now that {new} is the primary",
+    "{new} is promoted",
     "Service postgresql leads to",
 )
 """What `promote` says once it has taken a step."""
 
 
 @pytest.fixture(scope="module")
-def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The dev stack as committed; so it is left too: pod 0 is the primary."""
     deployment = Deployment(cluster, tmp_path_factory.mktemp("pair"))
     deployment.reset()
-    return deployment
+    yield deployment
+    Pair(deployment).led_by(0)
 
 
 @pytest.fixture
@@ -52,13 +54,11 @@ def pair(deployed: Deployment) -> Iterator[Pair]:
     found.ask_as_ado("DROP TABLE IF EXISTS kept")
     found.ask_as_ado("CREATE TABLE kept AS SELECT 'kept-row' AS value")
     yield found
-    found.restore()
+    found.mend()
 
 
-def _fail_over(pair: Pair) -> None:
-    pair.did("promote", "postgresql-1")
-    pair.did("rejoin", "postgresql-0")
-    pair.healthy(primary=1)
+def _name(ordinal: int) -> str:
+    return f"postgresql-{ordinal}"
 
 
 def _kept(pair: Pair) -> bool:
@@ -73,8 +73,9 @@ def test_a_fresh_pair_has_a_record_and_no_finding(pair: Pair) -> None:
     assert pair.ask(0, SYSTEM) == pair.ask(1, SYSTEM)
 
 
-@pytest.mark.parametrize("ordinal", [0, 1], ids=["primary", "standby"])
-def test_a_killed_server_comes_back_as_what_it_was(pair: Pair, ordinal: int) -> None:
+@pytest.mark.parametrize("role", ["primary", "standby"])
+def test_a_killed_server_comes_back_as_what_it_was(pair: Pair, role: str) -> None:
+    ordinal = pair.primary if role == "primary" else 1 - pair.primary
     system = pair.ask(0, SYSTEM)
     pair.kill(ordinal)
     pair.says(ordinal, "database system was interrupted")
@@ -85,17 +86,18 @@ def test_a_killed_server_comes_back_as_what_it_was(pair: Pair, ordinal: int) -> 
 
 
 def test_while_the_primary_is_away_the_standby_stays_read_only(pair: Pair) -> None:
-    pair.did("fence", "postgresql-0")
-    assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
+    primary = pair.primary
+    pair.did("fence", _name(primary))
+    assert pair.ask(1 - primary, "SELECT pg_is_in_recovery()") == "t"
     refused = query(pair.deployment, pair.password, "DELETE FROM kept", host="postgresql-ro")
     assert "read-only transaction" in refused
-    pair.did("unfence", "postgresql-0")
+    pair.did("unfence", _name(primary))
     pair.healthy()
 
 
 def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
     with pair.writer() as told:
-        done = pair.did("promote", "postgresql-1")
+        done = pair.did("promote", _name(1 - pair.primary))
         told.goes_on()
     lost = pair.lost(told)
     record(
@@ -109,43 +111,46 @@ def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
 
 
 def test_a_former_primary_refuses_to_serve_until_it_rejoins(pair: Pair) -> None:
-    pair.did("promote", "postgresql-1")
-    pair.did("unfence", "postgresql-0")
-    pair.says(0, "waiting: this was the primary, and now postgresql-1 is")
-    assert "Is the server running locally" in pair.ask(0, "SELECT 1")
-    pair.did("rejoin", "postgresql-0")
-    pair.healthy(primary=1)
+    former, new = pair.primary, 1 - pair.primary
+    pair.did("promote", _name(new))
+    pair.did("unfence", _name(former))
+    pair.says(former, f"waiting: this was the primary, and now {_name(new)} is")
+    assert "Is the server running locally" in pair.ask(former, "SELECT 1")
+    pair.did("rejoin", _name(former))
+    pair.healthy()
 
 
 def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
-    pair.did("promote", "postgresql-1")
+    former, new = pair.primary, 1 - pair.primary
+    pair.did("promote", _name(new))
     pair.ask_as_ado("INSERT INTO kept VALUES ('newer')")
-    pair.did("unfence", "postgresql-0")
-    pair.did("fence", "postgresql-1")
-    pair.delete_pods(0)
-    pair.says(0, "waiting: this was the primary")
-    pair.did("unfence", "postgresql-1")
+    pair.did("unfence", _name(former))
+    pair.did("fence", _name(new))
+    pair.delete_pods(former)
+    pair.says(former, "waiting: this was the primary")
+    pair.did("unfence", _name(new))
     patiently(lambda: _reads(pair, "newer"))
-    pair.did("rejoin", "postgresql-0")
-    pair.healthy(primary=1)
+    pair.did("rejoin", _name(former))
+    pair.healthy()
     assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
 
 
 def test_an_empty_volume_of_pod_0_is_filled_from_the_primary(pair: Pair) -> None:
-    _fail_over(pair)
+    pair.led_by(1)
     _lose_volume(pair, 0)
     pair.says(0, "copying postgresql-1")
-    pair.healthy(primary=1)
+    pair.healthy()
     assert "making an empty database" not in pair.log(0)
     assert _kept(pair)
 
 
 def test_an_empty_volume_of_the_primary_is_never_made_a_database(pair: Pair) -> None:
+    pair.led_by(0)  # pod 1 would never do so anyway
     _lose_volume(pair, 0)
     pair.says(0, "waiting: the primary's volume is empty")
     pair.did("promote", "postgresql-1", "--accept-loss")
     pair.did("rejoin", "postgresql-0")
-    pair.healthy(primary=1)
+    pair.healthy()
     assert _kept(pair)
 
 
@@ -165,57 +170,62 @@ def test_a_lost_record_is_refused_and_said_how_to_mend(pair: Pair) -> None:
 def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rewound(
     pair: Pair,
 ) -> None:
-    pair.record(fenced="0")
-    patiently(lambda: _is_told(pair, 0, "fenced", "0"))
+    former, new = pair.primary, 1 - pair.primary
+    pair.record(fenced=str(former))
+    pair.deployment.kubectl("annotate", "pod", "-n", NAMESPACE, _name(former), "test/told=now")
+    patiently(lambda: _is_told(pair, former, "fenced", str(former)))
     # Neither sends, nor connects anew when it has heard nothing for ten seconds.
-    with pair.frozen(0, WAL_SENDER), pair.frozen(1, WAL_RECEIVER):
+    with pair.frozen(former, WAL_SENDER), pair.frozen(new, WAL_RECEIVER):
         assert pair.ask_as_ado("INSERT INTO kept SELECT 'not received'") == ""
-        written = pair.ask(0, "SELECT pg_current_wal_flush_lsn()")
-        assert written != pair.ask(1, "SELECT pg_last_wal_receive_lsn()")
-        pair.kill(0)
+        written = pair.ask(former, "SELECT pg_current_wal_flush_lsn()")
+        assert written != pair.ask(new, "SELECT pg_last_wal_receive_lsn()")
+        pair.kill(former)
         # Thawed before it has died with the others, the sender would send after all.
-        pair.says(0, "waiting: postgresql-0 is fenced")
-    refused = pair.ops("promote", "postgresql-1")
+        pair.says(former, f"waiting: {_name(former)} is fenced")
+    refused = pair.ops("promote", _name(new))
     assert refused.returncode == 1, f"written up to {written}: {refused.stdout}"
-    assert "never reached postgresql-1" in refused.stderr
-    assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
-    pair.did("promote", "postgresql-1", "--accept-loss")
-    pair.did("rejoin", "postgresql-0")
-    pair.healthy(primary=1)
+    assert f"never reached {_name(new)}" in refused.stderr
+    assert pair.ask(new, "SELECT pg_is_in_recovery()") == "t"
+    pair.did("promote", _name(new), "--accept-loss")
+    pair.did("rejoin", _name(former))
+    pair.healthy()
     assert _kept(pair)  # and nothing else
 
 
 def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(pair: Pair) -> None:
-    pair.did("fence", "postgresql-1")
+    primary, standby = pair.primary, 1 - pair.primary
+    pair.did("fence", _name(standby))
     for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
-        pair.ask(0, "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')")
-    pair.ask(0, "CHECKPOINT")
+        fill = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
+        pair.ask(primary, fill)
+    pair.ask(primary, "CHECKPOINT")
     slot = "SELECT wal_status FROM pg_replication_slots"
-    assert pair.ask(0, slot) == "lost"
-    held = pair.ask(0, "SELECT sum(size) FROM pg_ls_waldir()")
+    assert pair.ask(primary, slot) == "lost"
+    held = pair.ask(primary, "SELECT sum(size) FROM pg_ls_waldir()")
     record("PostgreSQL: standby away past the slot's limit", wal_held_bytes=int(held))
     assert int(held) < 512 * 2**20
-    pair.did("unfence", "postgresql-1")
-    pair.says(1, "the primary has given up the WAL that is missing here")
+    pair.did("unfence", _name(standby))
+    pair.says(standby, "the primary has given up the WAL that is missing here")
     pair.healthy()
-    assert pair.ask(0, slot) == "reserved"
+    assert pair.ask(primary, slot) == "reserved"
 
 
 def test_a_standby_killed_while_it_copies_begins_anew(pair: Pair) -> None:
     pair.ask_as_ado(
         "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)"
     )
-    pair.did("fence", "postgresql-1")
-    volume = pair.volume(1)
+    standby = 1 - pair.primary
+    pair.did("fence", _name(standby))
+    volume = pair.volume(standby)
     shutil.rmtree(volume / "pgdata")
-    pair.did("unfence", "postgresql-1")
+    pair.did("unfence", _name(standby))
     half = volume / "pgdata.new" / "PG_VERSION"
     patiently(lambda: _exists(half))
-    pid = pair.process(1, r"^/bin/sh /etc/ado/config/start.sh")
+    pid = pair.process(standby, r"^/bin/sh /etc/ado/config/start.sh")
     subprocess.run(["kill", "-KILL", str(pid)], check=True)
     pair.healthy()
     assert not half.exists()
-    assert pair.ask(1, "SELECT count(*) FROM pg_stat_wal_receiver") == "1"
+    assert pair.ask(standby, "SELECT count(*) FROM pg_stat_wal_receiver") == "1"
     pair.ask_as_ado("DROP TABLE large")
 
 
@@ -245,6 +255,7 @@ def test_no_password_is_below_the_data(pair: Pair) -> None:
 
 
 def test_a_password_rotated_under_load_is_refused_no_longer_than_the_rollout(pair: Pair) -> None:
+    pair.led_by(0)  # as the stack has it, which is deployed below
     former = pair.password
     with pair.writer() as told:  # its connection stays open, and goes on
         began = time.monotonic()
@@ -271,9 +282,10 @@ def test_a_password_rotated_under_load_is_refused_no_longer_than_the_rollout(pai
 
 
 def test_a_wrong_mode_of_the_directory_is_mended(pair: Pair) -> None:
-    data = pair.volume(0) / "pgdata"
+    ordinal = pair.primary
+    data = pair.volume(ordinal) / "pgdata"
     data.chmod(0o770)
-    pair.delete_pods(0)
+    pair.delete_pods(ordinal)
     pair.healthy()
     assert data.stat().st_mode & 0o777 == 0o700
 
@@ -282,23 +294,24 @@ def test_a_wrong_mode_of_the_directory_is_mended(pair: Pair) -> None:
 def test_a_promotion_cut_off_after_a_step_is_finished_by_the_same_command(
     pair: Pair, step: int
 ) -> None:
-    with pair.started_ops("promote", "postgresql-1") as command:
+    former, new = pair.primary, 1 - pair.primary
+    told = STEPS[step].format(former=_name(former), new=_name(new))
+    with pair.started_ops("promote", _name(new)) as command:
         assert command.stdout
-        for line in command.stdout:
-            if STEPS[step] in line:
-                command.send_signal(signal.SIGKILL)
-                break
+        assert any(told in line for line in command.stdout)
+        command.send_signal(signal.SIGKILL)
     assert list(pair.roles().values()).count("f") <= 1
-    pair.did("promote", "postgresql-1")
-    pair.did("rejoin", "postgresql-0")
-    pair.healthy(primary=1)
+    pair.did("promote", _name(new))
+    pair.did("rejoin", _name(former))
+    pair.healthy()
+    assert pair.primary == new
     assert _kept(pair)
 
 
 def test_a_stack_that_names_another_primary_is_refused_before_anything_is_changed(
     pair: Pair,
 ) -> None:
-    _fail_over(pair)
+    pair.led_by(1)
     refused = pair.deployment.command("up")
     assert refused.returncode == 1
     assert "primaryOrdinal is 0" in refused.stderr
@@ -311,29 +324,17 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
     assert pair.ask(1, "SHOW max_connections") == "100"
     pair.deployment.up({"ado:postgres": {"primaryOrdinal": 1}})
     assert _kept(pair)
-    pair.did("promote", "postgresql-0")
-    pair.did("rejoin", "postgresql-1")
+    pair.fail_over()
     pair.deployment.reset()
-
-
-def test_a_node_drained_ends_its_pods_and_gets_them_back(pair: Pair) -> None:
-    for node in sorted(set(pair.deployment.nodes_of("postgresql").values())):
-        began = time.monotonic()
-        flags = ("--ignore-daemonsets", "--delete-emptydir-data", "--timeout=200s")
-        pair.deployment.kubectl("drain", node, *flags)
-        record("Drain of a node with PostgreSQL", seconds=round(time.monotonic() - began, 1))
-        pair.deployment.kubectl("uncordon", node)
-        pair.healthy()
-    assert _kept(pair)
 
 
 def _lose_volume(pair: Pair, ordinal: int) -> None:
     """A pod's volume is empty from its next start on, which is now."""
-    pair.did("fence", f"postgresql-{ordinal}")
+    pair.did("fence", _name(ordinal))
     volume = pair.volume(ordinal)
     for path in volume.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    pair.did("unfence", f"postgresql-{ordinal}")
+    pair.did("unfence", _name(ordinal))
 
 
 def _finds(pair: Pair, trouble: str) -> None:
