@@ -16,8 +16,7 @@ from typing import Any, Final
 
 from ado_infra.cron import Schedule
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say
+from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, Say, wait_until
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"

@@ -19,8 +19,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say
+from ado_infra.ops.pods import Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres.pair import NAME, look, pod_name, read_record
 
 URLS: Final = "ado-secrets"
