@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
+from getpass import getpass
 from typing import Annotated, NoReturn
 
 import typer
@@ -174,17 +175,24 @@ def rotate(
     namespace: In = NAMESPACE,
     *,
     dry_run: DryRun = False,
+    stdin: Annotated[
+        bool,
+        typer.Option("--stdin", help="Take the password from standard input: the stack's own."),
+    ] = False,
 ) -> None:
     """Give the applications' role a new password, and everybody who reads it."""
+    password = rotation.accepted(_standard_input()) if stdin else None
     target = Target(stack=stack, context=context, namespace=namespace)
     here = target.reach()
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
         _say(f"1. change role ado\n2. change its Secrets\n3. roll {rolled}, wait until Ready")
         return
-    seconds = rotation.rotate(here, _say)
+    seconds = rotation.rotate(here, _say, password)
     _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
-    _say("Keep it in the stack, or the next `pulumi up` brings the former one back:")
+    if stdin:
+        return  # the stack has it
+    _say("Tell the stack; until then a `pulumi up` that would undo it is refused:")
     where = f"-n {namespace}" + (f" --context {target.named}" if target.named else "")
     _say(
         f"  kubectl {where} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
@@ -262,6 +270,12 @@ def _check(here: Namespace, target: Target) -> None:
         return  # nothing is deployed yet
     if refused := report.mismatch(pair.read_record(here), target.settings(), target.stack):
         raise OpsError(refused)
+
+
+def _standard_input() -> str:
+    if sys.stdin.isatty():
+        return getpass("Password: ")
+    return sys.stdin.buffer.read().decode(errors="replace")
 
 
 def _say(line: str) -> None:
