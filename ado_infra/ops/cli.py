@@ -66,6 +66,7 @@ def status(
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
     wrong = list(report.findings(record, members, services))
+    wrong += rotation.findings(here, members[record.primary])
     if refused := report.mismatch(record, target.settings(), stack):
         wrong.append(refused)
     table = report.table(record, members)

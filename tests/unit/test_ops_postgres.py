@@ -311,7 +311,6 @@ class TestStatus:
                 "rejoin postgresql-1 --reclone",
             ),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
-            (BEGUN, (replace(PRIMARY, login=False), STANDBY), "Secret postgresql has a password"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
         ],
     )
@@ -342,6 +341,7 @@ class TestStatus:
         assert "pulumi config set --stack prod --path postgres.primaryOrdinal 1" in refusal
 
 
+REFUSED = 'psql: error: FATAL:  password authentication failed for user "ado"'
 GATEWAY = {
     "metadata": {"name": "ado-api-gateway", "generation": 1},
     "spec": {
@@ -385,10 +385,17 @@ class Rotated(Cluster):
         self.secrets.update(values)
 
     def run(
-        self, pod: str, command: tuple[str, ...], given: str | None = None, *, seconds: float = 1
+        self,
+        pod: str,
+        command: tuple[str, ...],
+        given: str | None = None,
+        *,
+        seconds: float = 0,  # noqa: ARG002
     ) -> str:
-        if given is None:
-            return super().run(pod, command, seconds=seconds)
+        assert given
+        assert given not in " ".join(command)
+        if "ALTER ROLE" not in command[-1]:
+            return "1 row" if self.lets_in(given) else REFUSED
         self._change(f"role ado in {pod}")
         self.secrets["verifier"] = given
         return ""
@@ -418,6 +425,10 @@ def _rotate(cluster: Rotated, password: str | None = None) -> str:
     return "\n".join(said)
 
 
+def _login(cluster: Rotated, leader: Member) -> list[str]:
+    return list(rotation.findings(cluster, leader))  # pyright: ignore[reportArgumentType]
+
+
 class TestRotate:
     def test_the_role_comes_first_then_its_secrets_then_their_readers(self) -> None:
         cluster = Rotated()
@@ -439,6 +450,26 @@ class TestRotate:
         assert made not in said
         _rotate(cluster)
         assert cluster.secrets["password"] != made
+
+    def test_a_password_that_the_secret_has_and_the_database_refuses_is_a_finding(self) -> None:
+        cluster = Rotated()
+        _rotate(cluster, "n@w")
+        assert _login(cluster, PRIMARY) == []
+        cluster.secrets["password"] = "former"
+        (line,) = _login(cluster, PRIMARY)
+        assert line.startswith("Secret postgresql has a password that role ado is refused with")
+        assert _login(cluster, STANDBY) == []
+
+    def test_a_secret_that_cannot_be_read_is_a_finding(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def missing(*_: str) -> str:
+            raise OpsError("There is no key password in Secret postgresql")
+
+        cluster = Rotated()
+        monkeypatch.setattr(cluster, "secret", missing)
+        (line,) = _login(cluster, PRIMARY)
+        assert "There is no key password in Secret postgresql" in line
 
     def test_without_a_primary_nothing_is_changed(self) -> None:
         cluster = Rotated()

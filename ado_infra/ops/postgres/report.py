@@ -95,8 +95,6 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
             f"The primary {leader.name} runs no server ({why}). When it does not come back: "
             f"`promote {follower.name}`."
         )
-    elif not leader.login:
-        yield f"Secret {NAME} has a password that role ado is refused with: `rotate`, and keep it."
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:

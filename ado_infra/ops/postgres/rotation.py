@@ -23,7 +23,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Model, Namespace, Say, wait_until
-from ado_infra.ops.postgres.pair import NAME, look, pod_name, read_record
+from ado_infra.ops.postgres.pair import NAME, Member, look, pod_name, read_record
 
 URLS: Final = "ado-secrets"
 URL: Final = "database-url"
@@ -41,6 +41,10 @@ SET log_statement = 'none';
 ALTER ROLE ado PASSWORD '$verifier';
 SQL
 """
+
+# A file of the Secret would be up to a minute late.
+_LOGIN: Final = """IFS= read -r PGPASSWORD && export PGPASSWORD && psql --no-psqlrc --no-password \
+--host 127.0.0.1 --username ado --dbname ado --command 'SELECT 1' 2>&1 || true"""
 
 
 def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float:
@@ -69,6 +73,20 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
         waiting = ", ".join(d.metadata.name for d in _unsettled(namespace))
         raise OpsError(f"Not Ready with the new password: {waiting}. The same command goes on.")
     return time.monotonic() - began
+
+
+def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
+    """Whether who reads the Secret now is let in; nothing when all is well."""
+    if leader.server != "primary":
+        return
+    try:
+        password = namespace.secret(NAME, PASSWORD)
+        said = namespace.run(leader.name, ("/bin/sh", "-c", _LOGIN), given=password)
+    except OpsError as unknown:
+        yield f"Nobody can tell whether role ado is let in: {unknown}"
+        return
+    if "password authentication failed" in said:
+        yield f"Secret {NAME} has a password that role ado is refused with: `rotate`."
 
 
 def accepted(text: str) -> str:

@@ -34,9 +34,6 @@ if server_runs; then
 			THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
 		UNION ALL SELECT 'slot=' || wal_status FROM pg_replication_slots WHERE slot_name = 'postgresql_$peer'"
-	# Whether whoever reads the Secret now gets in.
-	PGPASSWORD=$(cat "$SECRETS/password") psql --no-psqlrc --host 127.0.0.1 --username ado \
-		--dbname ado --command 'SELECT 1' 2>&1 | sed -n 's/.*password authentication failed.*/login=refused/p'
 elif [ "$found" != empty ]; then
 	echo "system=$(control 'Database system identifier')"
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"
