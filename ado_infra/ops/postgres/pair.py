@@ -46,7 +46,7 @@ class Member:
         fenced: Whether the pod's script waits because of that.
         rejoining: Whether a `rejoin` is at work in the pod.
         system: Which database it is.
-        timeline: The timeline of its last checkpoint.
+        timeline: The timeline that it is on; of its last checkpoint where nothing more is known.
         end: Where its WAL ends, in bytes.
         streaming: Whether a standby receives WAL.
         slot: State of the slot that a primary keeps for its peer.
