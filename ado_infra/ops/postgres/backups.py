@@ -166,7 +166,8 @@ def required(namespace: Namespace) -> Model:
     if cron is None:
         raise OpsError(
             f"There is no CronJob {CRON} in namespace {namespace.name}: set it up with `pulumi "
-            "config set --path postgres.backup.bucket NAME`, then `pulumi up`."
+            "config set --path postgres.backup.bucket NAME` or `backup: {bucket: NAME}` below "
+            "`ado:postgres` in the stack file, then `pulumi up`."
         )
     return cron
 
