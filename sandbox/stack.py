@@ -123,6 +123,10 @@ def status(
         typer.echo(shown.as_json(platform, missing, links))
     else:
         shown.show(console, platform, missing, links)
+        if platform.postgresql:
+            ask = f"-m ado_infra.ops postgres status --stack {stack}"
+            python = f"KUBECONFIG={sandbox.kubeconfig} .venv/bin/python"
+            console.print(f"PostgreSQL: {platform.postgresql}: {python} {ask}")
     raise typer.Exit(0 if platform.settled and not missing else NOT_READY)
 
 
