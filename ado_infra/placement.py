@@ -38,22 +38,13 @@ class Placement:
         return Identity(application=APPLICATION, instance=self.instance, component=component)
 
     def metadata(
-        self,
-        component: str,
-        name: str,
-        labels: dict[str, str] | None = None,
-        *,
-        shared: bool = False,
+        self, component: str, name: str, labels: dict[str, str] | None = None
     ) -> ObjectMetaArgs:
-        """Name, namespace and labels of an object of a component.
-
-        `shared`: `ado_infra.ops` changes it too; what a stack says takes it over again.
-        """
+        """Name, namespace and labels of an object of a component."""
         return ObjectMetaArgs(
             name=name,
             namespace=self.namespace,
             labels={**self.identity(component).labels, **(labels or {})},
-            annotations={"pulumi.com/patchForce": "true"} if shared else None,
         )
 
     def own_image(self, name: str, version: ImageVersion) -> str:

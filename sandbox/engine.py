@@ -195,7 +195,17 @@ class Engine:
         return {stack.name for stack in stacks if stack.resource_count} - {self._name}
 
     def set_secret(self, path: str, value: str) -> None:
-        """Puts an encrypted value into the stack's copy; never onto an argument list."""
+        """Keeps an encrypted value in the stack's copy, also when that is made anew."""
+        with self._alone():
+            self._set_secret(path, value)
+
+    def forget_secret(self, path: str) -> None:
+        """Takes it out of the stack's copy."""
+        with self._alone():
+            self._pulumi_command(["config", "rm", "--path", path])
+
+    def _set_secret(self, path: str, value: str) -> None:
+        # Never onto an argument list.
         self._pulumi_command(["config", "set", "--secret", "--path", path], value)
 
     def _alone(self) -> AbstractContextManager[Path]:
@@ -265,7 +275,7 @@ class Engine:
         missing = sorted(self._demanded)
         for path in missing:
             stand_in = f"sandbox-{path.split(':')[-1]}-{secrets.token_hex(8)}"
-            self.set_secret(path, opening.get(path, stand_in))
+            self._set_secret(path, opening.get(path, stand_in))
         self.stand_in_secrets = [path for path in missing if path not in opening]
         self.given_object_storage = len(self.stand_in_secrets) < len(missing)
 

@@ -24,6 +24,8 @@ class Objects:
     services: Sequence[Model] = ()
     claims: Sequence[Model] = ()
     ingresses: Sequence[Model] = ()
+    config_maps: Sequence[Model] = ()
+    """The record of PostgreSQL's roles alone."""
     monitors: Sequence[Mapping[str, Any]] = ()
     """ServiceMonitors, as plain mappings."""
 

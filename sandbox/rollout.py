@@ -34,12 +34,13 @@ REQUEST_TIMEOUT: Final = 30.0
 """Seconds that the API server may take to answer."""
 
 _FOR_TIERS: Final = ("deployments", "stateful_sets", "jobs", "autoscalers", "pods", "warnings")
-_FOR_PLATFORM: Final = (*_FOR_TIERS, "services", "claims", "ingresses")
+_FOR_PLATFORM: Final = (*_FOR_TIERS, "services", "claims", "ingresses", "config_maps")
 _FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
     # What the controllers make need not have the platform's labels.
     "pods": {},
     "claims": {},
     "warnings": {"field_selector": "type=Warning"},
+    "config_maps": {"field_selector": "metadata.name=postgresql-state"},
 }
 _ASK_FOR_VERSION: Final = {
     "postgresql": ("postgres", "--version"),
@@ -145,6 +146,7 @@ def _read(connection: client.ApiClient, namespace: str, kinds: Iterable[str]) ->
         "services": core.list_namespaced_service,
         "claims": core.list_namespaced_persistent_volume_claim,
         "ingresses": client.NetworkingV1Api(connection).list_namespaced_ingress,
+        "config_maps": core.list_namespaced_config_map,
     }
     with _answering():
         return Objects(

@@ -1,7 +1,8 @@
 """`python -m sandbox.stack COMMAND`: a stack of this checkout, in a sandbox.
 
-What the `make` targets call: up, preview, status, picture, destroy. Knows the program only as a
-user does: by its stack files, by what the engine plans, and by what runs in the cluster afterwards.
+What the `make` targets call: up, preview, status, picture, destroy; and secret, which has none.
+Knows the program only as a user does: by its stack files, by what the engine plans, and by what
+runs in the cluster afterwards.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,6 +123,10 @@ def status(
         typer.echo(shown.as_json(platform, missing, links))
     else:
         shown.show(console, platform, missing, links)
+        if platform.postgresql:
+            ask = f"-m ado_infra.ops postgres status --stack {stack}"
+            python = f"KUBECONFIG={sandbox.kubeconfig} .venv/bin/python"
+            console.print(f"PostgreSQL: {platform.postgresql}: {python} {ask}")
     raise typer.Exit(0 if platform.settled and not missing else NOT_READY)
 
 
@@ -158,6 +164,27 @@ def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHE
     console.print(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
 
 
+@app.command()
+def secret(
+    key: Annotated[str, typer.Argument(help="As in the stack's config: databasePassword.")],
+    stack: Stack = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    forget: Annotated[bool, typer.Option("--forget", help="Keep it no longer.")] = False,
+) -> None:
+    """Keep a secret for the stack in this sandbox; its value comes from standard input."""
+    path, console, sandbox = stack_files.secret_path(key), _console(), _running(name)
+    value = "" if forget else _given(key)
+    with _engine(sandbox, stack, project, console) as engine:
+        if forget:
+            engine.forget_secret(path)
+        else:
+            engine.set_secret(path, value)
+    done = "no longer kept" if forget else "kept in this sandbox"
+    console.print(f"{key} of stack {stack} is {done}; `make up STACK={stack}` makes use of that.")
+
+
 def main() -> None:
     """Run the command line."""
     errors.run(lambda: app(prog_name="python -m sandbox.stack"))
@@ -175,6 +202,14 @@ def _running(name: str) -> Sandbox:
     if not cluster.status(sandbox).running:
         raise SandboxError(f"Sandbox {name} does not run; `make up` starts it.")
     return sandbox
+
+
+def _given(key: str) -> str:
+    """A value that is piped in, or typed and not shown."""
+    value = getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+    if not value:
+        raise SandboxError(f"Standard input is empty; it should be the value of {key}.")
+    return value
 
 
 @contextmanager
@@ -240,8 +275,9 @@ def _refusal(errors: Sequence[str], stack: str) -> SandboxError:
     told = [*errors, f"Stack {stack}: nothing was changed."]
     if any("pulumi " in error for error in errors):
         told.append(
-            f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml; instead of "
-            "`pulumi up`, run the same command again."
+            f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml, or for a secret see "
+            "`.venv/bin/python -m sandbox.stack secret --help`; instead of `pulumi up`, run the "
+            "same command again."
         )
     return SandboxError("\n".join(told))
 

@@ -20,6 +20,14 @@ from sandbox.errors import SandboxError
 
 STAND_IN_SECRETS: Final = ("ado:anthropicApiKey", "ado:googleApiKey")
 """Secrets that a stack demands and that only its owner has: the sandbox puts in marked values."""
+SECRETS: Final = (
+    *STAND_IN_SECRETS,
+    "ado:databasePassword",
+    "ado:databaseUrl",
+    "ado:redisPassword",
+    "ado:redisUrl",
+)
+"""Secrets that a user may keep in a sandbox for a stack; those of object storage are its own."""
 OBJECT_STORAGE: Final = "ado:objectStorage"
 ACCESS_KEY, SECRET_KEY = "ado:objectStorageAccessKey", "ado:objectStorageSecretKey"
 """A stack with object storage is given the sandbox's, with keys that open it."""
@@ -40,6 +48,18 @@ def find(checkout: Path, stack: str) -> Path:
         raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
     _load(file)
     return file
+
+
+def secret_path(key: str) -> str:
+    """Where the secret of that key is in a stack's config.
+
+    Raises SandboxError when there is none that a user may give.
+    """
+    path = f"ado:{key.removeprefix('ado:')}"
+    if path not in SECRETS:
+        known = ", ".join(known.removeprefix("ado:") for known in SECRETS)
+        raise SandboxError(f"There is no secret {key} to keep here; there are {known}.")
+    return path
 
 
 def copy_project(checkout: Path, directory: Path, *, runs_in_place: bool) -> None:

@@ -62,6 +62,8 @@ class Platform:
     tiers: Sequence[Tier]
     routes: Sequence[Route]
     monitors: Sequence[Monitor]
+    postgresql: str = ""
+    """What is unusual about its pods and their roles; empty when nothing is."""
 
     @property
     def settled(self) -> bool:
@@ -71,12 +73,13 @@ class Platform:
 
 def platform(namespace: str, seen: Objects) -> Platform:
     """All that was seen of a platform."""
-    owned = connections.owners(seen)
+    owned, found = connections.owners(seen), tiers(seen)
     return Platform(
         namespace=namespace,
-        tiers=tiers(seen),
+        tiers=found,
         routes=connections.routes(seen, owned),
         monitors=connections.monitors(seen, owned),
+        postgresql=_postgresql(found, seen),
     )
 
 
@@ -93,6 +96,16 @@ def tiers(seen: Objects) -> list[Tier]:
             if not found.metadata.owner_references
         ),
     ]
+
+
+def _postgresql(found: Sequence[Tier], seen: Objects) -> str:
+    record: Mapping[str, str] = next((made.data or {} for made in seen.config_maps), {})
+    said = [f"postgresql-{ordinal} is fenced" for ordinal in record.get("fenced", "").split()]
+    if (primary := record.get("primary", "0")) != "0":
+        said.append(f"postgresql-{primary} is the primary")
+    if any(tier.name == "postgresql" and not tier.settled for tier in found):
+        said.append("not every pod is Ready")
+    return ", ".join(said)
 
 
 def _workload(

@@ -51,7 +51,7 @@ class Connections(pulumi.ComponentResource):
         data = {"database-url": args.database_url, "redis-url": args.redis_url}
         secret = Secret(
             f"{name}-urls",
-            metadata=args.placement.metadata("connections", "ado-secrets", shared=True),
+            metadata=args.placement.metadata("connections", "ado-secrets"),
             type="Opaque",
             data=base64_data(data),
             opts=pulumi.ResourceOptions(parent=self),

@@ -54,7 +54,7 @@ class StoreFiles:
         """The Secret, as a directory of the pods."""
         made = Secret(
             name,
-            metadata=self.placement.metadata(self.store, self.store, shared=True),
+            metadata=self.placement.metadata(self.store, self.store),
             type="Opaque",
             data=base64_data(self.passwords),
             opts=opts,

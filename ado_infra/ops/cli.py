@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import UTC, datetime
+from getpass import getpass
 from typing import Annotated, NoReturn
 
 import typer
@@ -13,7 +15,6 @@ from urllib3.exceptions import HTTPError
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Context, DryRun, In, Stack, show
-from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import (
     backups,
     fencing,
@@ -56,15 +57,16 @@ def status(
 ) -> None:
     """Show both pods and what to do about them; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
-    here = target.reach()
     if check:
-        _check(here, target)
+        _check(target)
         return
+    here = target.reach()
     record = pair.read_record(here)
     members = [pair.look(here, ordinal) for ordinal in (0, 1)]
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
     wrong = list(report.findings(record, members, services))
+    wrong += rotation.findings(here, members[record.primary])
     if refused := report.mismatch(record, target.settings(), stack):
         wrong.append(refused)
     table = report.table(record, members)
@@ -102,7 +104,7 @@ def promote(
         return
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
     _say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
-    _say(f"{report.commit_line(target, stack)}; until then the stack is refused.")
+    _say(f"{report.commit_line(target, stack)}. Until then the stack is refused.")
     _say(f"The other one follows after `rejoin {pair.pod_name(1 - target)}`.")
 
 
@@ -174,20 +176,27 @@ def rotate(
     namespace: In = NAMESPACE,
     *,
     dry_run: DryRun = False,
+    stdin: Annotated[
+        bool,
+        typer.Option("--stdin", help="Take the password from standard input: the stack's own."),
+    ] = False,
 ) -> None:
     """Give the applications' role a new password, and everybody who reads it."""
+    password = rotation.accepted(_standard_input()) if stdin else None
     target = Target(stack=stack, context=context, namespace=namespace)
     here = target.reach()
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
         _say(f"1. change role ado\n2. change its Secrets\n3. roll {rolled}, wait until Ready")
         return
-    seconds = rotation.rotate(here, _say)
+    seconds = rotation.rotate(here, _say, password)
     _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
-    _say("Keep it in the stack, or the next `pulumi up` brings the former one back:")
-    where = f"-n {namespace}" + (f" --context {target.named}" if target.named else "")
+    if stdin:
+        return  # the stack has it
+    _say("Tell the stack; until then a `pulumi up` that would undo it is refused:")
+    kubectl = f"kubectl --context {shlex.quote(target.cluster)} -n {namespace}"
     _say(
-        f"  kubectl {where} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
+        f"  {kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
         f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
     )
 
@@ -257,11 +266,19 @@ def _refuse(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _check(here: Namespace, target: Target) -> None:
+def _check(target: Target) -> None:
+    here = target.reach(announced=False)
     if here.config_map(pair.RECORD) is None:
         return  # nothing is deployed yet
     if refused := report.mismatch(pair.read_record(here), target.settings(), target.stack):
+        target.announce()
         raise OpsError(refused)
+
+
+def _standard_input() -> str:
+    if sys.stdin.isatty():
+        return getpass("Password: ")
+    return sys.stdin.buffer.read().decode(errors="replace")
 
 
 def _say(line: str) -> None:

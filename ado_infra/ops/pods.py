@@ -16,6 +16,8 @@ from ado_infra.ops.errors import OpsError
 Model: TypeAlias = Any
 """What the untyped client returns."""
 Found = TypeVar("Found")
+Say: TypeAlias = Callable[[str], None]
+"""Where a command tells what it does."""
 FIELD_MANAGER: Final = "ado-ops"
 POLL: Final = 0.5
 """Seconds between two looks at something that is awaited."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,19 +46,28 @@ class Target:
         found: dict[str, Any] = loaded.get("config") or {}
         return found
 
-    @property
-    def named(self) -> str | None:
-        """The context that is named, by the command or by the stack."""
-        return self.context or self.settings().get("kubernetes:context")
+    @cached_property
+    def cluster(self) -> str:
+        """The context of the command, else the stack's, else the current one."""
+        named: str | None = self.context or self.settings().get("kubernetes:context")
+        return named or config.list_kube_config_contexts()[1]["name"]
 
-    def reach(self) -> Namespace:
-        """The namespace, on the API server of `context`, else of the stack's, else the current one.
+    def announce(self) -> None:
+        """Says which cluster that is, beside what a command prints."""
+        place = f"context {self.cluster} · namespace {self.namespace}"
+        print(f"Stack {self.stack} · {place}", file=sys.stderr, flush=True)
 
-        Raises OpsError when the kubeconfig has none of that.
+    def reach(self, *, announced: bool = True) -> Namespace:
+        """The namespace, on the API server of `cluster`.
+
+        Raises OpsError when the kubeconfig has no such context.
         """
         try:
-            return Namespace(config.new_client_from_config(context=self.named), self.namespace)
+            found = Namespace(config.new_client_from_config(context=self.cluster), self.namespace)
         except ConfigException as missing:
             raise OpsError(
                 f"No cluster to talk to: {missing} Set KUBECONFIG, or name a context: --context."
             ) from None
+        if announced:
+            self.announce()
+        return found

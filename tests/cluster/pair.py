@@ -48,10 +48,10 @@ class Pair:
         self.deployment = deployment
         self.password = database_password(deployment)
 
-    def ops(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs `python -m ado_infra.ops postgres …` as an operator does."""
+    def ops(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs `python -m ado_infra.ops postgres …` as an operator does, who pipes `given` in."""
         with self.started_ops(*arguments) as command:
-            out, errors = command.communicate(timeout=400)
+            out, errors = command.communicate(given, timeout=400)
         return subprocess.CompletedProcess(arguments, command.returncode, out, errors)
 
     @contextmanager
@@ -63,15 +63,16 @@ class Pair:
             [sys.executable, "-m", "ado_infra.ops", "postgres", *arguments, "--stack", stack],
             cwd=self.deployment.directory,
             env=os.environ | kubeconfig | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         ) as command:
             yield command
 
-    def did(self, *arguments: str) -> str:
+    def did(self, *arguments: str, given: str = "") -> str:
         """What such a command printed; it must succeed."""
-        done = self.ops(*arguments)
+        done = self.ops(*arguments, given=given)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -126,16 +127,6 @@ class Pair:
         )
         database = "ado" if "written" in sql else "postgres"
         return self.deployment.shell(psql.format(database, sql), f"postgresql-{ordinal}").strip()
-
-    def set_password(self, password: str) -> None:
-        """Gives role `ado` the password that the Secrets have, and their readers with it."""
-        statement = f"ALTER ROLE ado PASSWORD '{password}'"
-        psql = 'psql --no-psqlrc -q --host "$SOCKET" --username postgres postgres'
-        assert self.deployment.shell(psql, f"postgresql-{self.primary}", given=statement) == ""
-        readers = ("deployment/ado-api-gateway", "deployment/ado-orchestrator")
-        self.deployment.kubectl("rollout", "restart", "-n", NAMESPACE, *readers)
-        self.deployment.wait_until_ready()
-        self.password = password
 
     def record(self, **changes: str | None) -> None:
         """Changes the record behind the commands' back."""

@@ -8,13 +8,19 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from kubernetes import client
+from typer.testing import CliRunner
 
+from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.postgres.pair import Member, Record
+from ado_infra.ops.target import Target
 
+JSON = "application/json"
 BEGUN = Record(initialised=True, primary=0, fenced=frozenset())
 PRIMARY = Member(
     ordinal=0,
@@ -161,7 +167,7 @@ class Cluster:
 @pytest.fixture(autouse=True)
 def looked_at_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pods' own script would tell."""
-    for module in (fencing, promotion, rejoining):
+    for module in (fencing, promotion, rejoining, rotation):
         monkeypatch.setattr(module, "look", lambda cluster, ordinal: cluster.look(ordinal))
     monkeypatch.setattr(fencing, "_RESTART", 0)
 
@@ -305,7 +311,6 @@ class TestStatus:
                 "rejoin postgresql-1 --reclone",
             ),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
-            (BEGUN, (replace(PRIMARY, login=False), STANDBY), "Secret postgresql has a password"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
         ],
     )
@@ -336,7 +341,167 @@ class TestStatus:
         assert "pulumi config set --stack prod --path postgres.primaryOrdinal 1" in refusal
 
 
+REFUSED = 'psql: error: FATAL:  password authentication failed for user "ado"'
+GATEWAY = {
+    "metadata": {"name": "ado-api-gateway", "generation": 1},
+    "spec": {
+        "replicas": 0,
+        "selector": {},
+        "template": {
+            "spec": {
+                "containers": [
+                    {
+                        "name": "gateway",
+                        "env": [
+                            {
+                                "name": "DATABASE_URL",
+                                "valueFrom": {
+                                    "secretKeyRef": {"name": "ado-secrets", "key": "database-url"}
+                                },
+                            }
+                        ],
+                    }
+                ]
+            }
+        },
+    },
+    "status": {"observedGeneration": 1},
+}
+
+
+class Rotated(Cluster):
+    """The pair with its Secrets and one reader of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets = {"password": "former", "database-url": _url("former")}
+
+    def secret(self, name: str, key: str) -> str:
+        assert name in {"postgresql", "ado-secrets"}
+        return self.secrets[key]
+
+    def patch_secret(self, name: str, values: dict[str, str]) -> None:
+        self._change(f"Secret {name}: {', '.join(values)}")
+        self.secrets.update(values)
+
+    def run(
+        self,
+        pod: str,
+        command: tuple[str, ...],
+        given: str | None = None,
+        *,
+        seconds: float = 0,  # noqa: ARG002
+    ) -> str:
+        assert given
+        assert given not in " ".join(command)
+        if "ALTER ROLE" not in command[-1]:
+            return "1 row" if self.lets_in(given) else REFUSED
+        self._change(f"role ado in {pod}")
+        self.secrets["verifier"] = given
+        return ""
+
+    def deployments(self) -> list[Any]:
+        return [client.ApiClient().deserialize(json.dumps(GATEWAY), "V1Deployment", JSON)]
+
+    def restart(self, deployment: str, annotation: str) -> None:
+        assert annotation
+        self._change(f"restart {deployment}")
+
+    def lets_in(self, password: str) -> bool:
+        """Whether the database, and everybody who has read the Secrets, has this password."""
+        salt = self.secrets["verifier"].split(":")[1].partition("$")[0]
+        verifier = rotation.scram(password, base64.b64decode(salt))
+        wanted = {"password": password, "database-url": _url(password), "verifier": verifier}
+        return self.secrets == wanted
+
+
+def _url(password: str) -> str:
+    return f"postgresql://ado:{quote(password)}@postgresql:5432/ado"
+
+
+def _rotate(cluster: Rotated, password: str | None = None) -> str:
+    said: list[str] = []
+    rotation.rotate(cluster, said.append, password)  # pyright: ignore[reportArgumentType]
+    return "\n".join(said)
+
+
+def _login(cluster: Rotated, leader: Member) -> list[str]:
+    return list(rotation.findings(cluster, leader))  # pyright: ignore[reportArgumentType]
+
+
 class TestRotate:
+    def test_the_role_comes_first_then_its_secrets_then_their_readers(self) -> None:
+        cluster = Rotated()
+        assert "n@w" not in _rotate(cluster, "n@w")
+        assert cluster.changes == [
+            "role ado in postgresql-0",
+            "Secret postgresql: password",
+            "Secret ado-secrets: database-url",
+            "restart ado-api-gateway",
+        ]
+        assert cluster.lets_in("n@w")
+
+    def test_a_password_that_is_not_given_is_made_and_never_said(self) -> None:
+        cluster = Rotated()
+        said = _rotate(cluster)
+        made = cluster.secrets["password"]
+        assert cluster.lets_in(made)
+        assert len(made) == 32
+        assert made not in said
+        _rotate(cluster)
+        assert cluster.secrets["password"] != made
+
+    def test_a_password_that_the_secret_has_and_the_database_refuses_is_a_finding(self) -> None:
+        cluster = Rotated()
+        _rotate(cluster, "n@w")
+        assert _login(cluster, PRIMARY) == []
+        cluster.secrets["password"] = "former"
+        (line,) = _login(cluster, PRIMARY)
+        assert line.startswith("Secret postgresql has a password that role ado is refused with")
+        assert _login(cluster, STANDBY) == []
+
+    def test_a_secret_that_cannot_be_read_is_a_finding(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def missing(*_: str) -> str:
+            raise OpsError("There is no key password in Secret postgresql")
+
+        cluster = Rotated()
+        monkeypatch.setattr(cluster, "secret", missing)
+        (line,) = _login(cluster, PRIMARY)
+        assert "There is no key password in Secret postgresql" in line
+
+    def test_without_a_primary_nothing_is_changed(self) -> None:
+        cluster = Rotated()
+        cluster.members[0] = replace(PRIMARY, server=None)
+        with pytest.raises(OpsError, match="postgresql-0 does not run as the primary"):
+            _rotate(cluster, "n@w")
+        assert cluster.changes == []
+
+    @pytest.mark.parametrize("text", ["n@w", "n@w\n", " :/%'\" \n"])
+    def test_a_line_is_accepted_as_a_password(self, text: str) -> None:
+        assert rotation.accepted(text) == text.removesuffix("\n")
+
+    @pytest.mark.parametrize(
+        "text", ["", "\n", "canary\nline", "canary\r\n", "canary\n\n", "canarü", "canary\t"]
+    )
+    def test_anything_else_is_refused_and_not_shown(self, text: str) -> None:
+        with pytest.raises(OpsError, match="password") as refused:
+            rotation.accepted(text)
+        assert "canar" not in str(refused.value)
+
+    def test_the_stacks_own_password_is_piped_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        cluster = Rotated()
+        monkeypatch.setattr(Target, "reach", lambda _: cluster)
+        command = ["postgres", "rotate", "--stack", "dev", "--stdin"]
+        done = CliRunner().invoke(cli.app, command, input="n@w\n", catch_exceptions=False)
+        assert cluster.lets_in("n@w")
+        assert "n@w" not in done.output
+        assert "pulumi" not in done.output  # the stack needs not be told
+        refused = CliRunner().invoke(cli.app, command, input=b"\xff\xfe")
+        assert isinstance(refused.exception, OpsError)
+        assert cluster.lets_in("n@w")
+
     def test_a_verifier_is_what_postgresql_keeps(self) -> None:
         # RFC 7677, section 3: the server's key of that exchange, from its password and salt.
         salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")

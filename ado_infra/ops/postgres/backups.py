@@ -16,8 +16,7 @@ from typing import Any, Final
 
 from ado_infra.cron import Schedule
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say
+from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, Say, wait_until
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"
@@ -167,7 +166,8 @@ def required(namespace: Namespace) -> Model:
     if cron is None:
         raise OpsError(
             f"There is no CronJob {CRON} in namespace {namespace.name}: set it up with `pulumi "
-            "config set --path postgres.backup.bucket NAME`, then `pulumi up`."
+            "config set --path postgres.backup.bucket NAME` or `backup: {bucket: NAME}` below "
+            "`ado:postgres` in the stack file, then `pulumi up`."
         )
     return cron
 

@@ -6,14 +6,12 @@ set, each time, and counts as stopped when its kubelet says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, wait_until
+from ado_infra.ops.pods import Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres.pair import RECORD, Member, Record, look, pod_name, read_record
 
-Say = Callable[[str], None]
 _MARGIN: Final = 30.0
 """Seconds for the kubelet to report, beyond what the pod is given to end."""
 _RESTART: Final = 300.0

@@ -46,11 +46,10 @@ class Member:
         fenced: Whether the pod's script waits because of that.
         rejoining: Whether a `rejoin` is at work in the pod.
         system: Which database it is.
-        timeline: The timeline of its last checkpoint.
+        timeline: The timeline that it is on; of its last checkpoint where nothing more is known.
         end: Where its WAL ends, in bytes.
         streaming: Whether a standby receives WAL.
         slot: State of the slot that a primary keeps for its peer.
-        login: Whether role `ado` is let in with the password that the Secret has.
         trouble: Why nothing can be told.
     """
 
@@ -68,7 +67,6 @@ class Member:
     end: int | None = None
     streaming: bool = False
     slot: str | None = None
-    login: bool = True
     trouble: str | None = None
 
     @property
@@ -145,5 +143,4 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         end=position(told.get("end")),
         streaming="streaming" in told,
         slot=told.get("slot"),
-        login="login" not in told,
     )

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say, fence, unfence
+from ado_infra.ops.pods import Namespace, Say, wait_until
+from ado_infra.ops.postgres.fencing import fence, unfence
 from ado_infra.ops.postgres.pair import (
     NAME,
     POD_LABEL,

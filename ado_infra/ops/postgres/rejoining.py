@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say, fence, unfence
+from ado_infra.ops.pods import Namespace, Say, wait_until
+from ado_infra.ops.postgres.fencing import fence, unfence
 from ado_infra.ops.postgres.pair import look, pod_name, read_record
 
 FOLLOW: Final = 300.0

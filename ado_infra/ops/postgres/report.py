@@ -52,15 +52,17 @@ def mismatch(record: Record, settings: Mapping[str, Any], stack: str) -> str | N
         return None  # what is no ordinal at all is refused by the program, with all else
     return (
         f"ado:postgres.primaryOrdinal is {wanted}, and {RECORD} says that the primary is "
-        f"{pod_name(record.primary)}. {commit_line(record.primary, stack)}, or promote "
+        f"{pod_name(record.primary)}. {commit_line(record.primary, stack)}. Or promote "
         f"{pod_name(wanted)} first."
     )
 
 
 def commit_line(primary: int, stack: str) -> str:
     """How a stack says who the primary is."""
-    setting = f"--path postgres.primaryOrdinal {primary}"
-    return f"Set it: `pulumi config set --stack {stack} {setting}`"
+    return (
+        f"Set it: `pulumi config set --stack {stack} --path postgres.primaryOrdinal {primary}`, or "
+        f"`primaryOrdinal: {primary}` below `ado:postgres` in Pulumi.{stack}.yaml"
+    )
 
 
 def findings(
@@ -95,8 +97,6 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
             f"The primary {leader.name} runs no server ({why}). When it does not come back: "
             f"`promote {follower.name}`."
         )
-    elif not leader.login:
-        yield f"Secret {NAME} has a password that role ado is refused with: `rotate`, and keep it."
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:

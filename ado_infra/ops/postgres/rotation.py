@@ -2,7 +2,10 @@
 
 The role first, then the Secrets, then whoever read them when it started. From the first to the last
 of these, new connections with the former password are refused; those that are open go on. Cut off
-in between, the same command makes yet another password and finishes.
+in between, the same command finishes, with yet another password where none was given.
+
+The values in the Secrets belong to field manager `ado-ops` from then on: a stack that says another
+password is refused as a conflict, and does not undo the rotation.
 """
 
 from __future__ import annotations
@@ -19,9 +22,8 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, wait_until
-from ado_infra.ops.postgres.fencing import Say
-from ado_infra.ops.postgres.pair import NAME, look, pod_name, read_record
+from ado_infra.ops.pods import Model, Namespace, Say, wait_until
+from ado_infra.ops.postgres.pair import NAME, Member, look, pod_name, read_record
 
 URLS: Final = "ado-secrets"
 URL: Final = "database-url"
@@ -40,9 +42,13 @@ ALTER ROLE ado PASSWORD '$verifier';
 SQL
 """
 
+# A file of the Secret would be up to a minute late.
+_LOGIN: Final = """IFS= read -r PGPASSWORD && export PGPASSWORD && psql --no-psqlrc --no-password \
+--host 127.0.0.1 --username ado --dbname ado --command 'SELECT 1' 2>&1 || true"""
 
-def rotate(namespace: Namespace, say: Say) -> float:
-    """Gives role `ado` a new password, and everybody who reads it.
+
+def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float:
+    """Gives role `ado` a password, made anew unless it is given, and everybody who reads it.
 
     Returns for how many seconds some connection may have been refused.
 
@@ -52,7 +58,7 @@ def rotate(namespace: Namespace, say: Say) -> float:
     if look(namespace, primary).server != "primary":
         raise OpsError(f"{pod_name(primary)} does not run as the primary; see `status`.")
     url = namespace.secret(URLS, URL)
-    password = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
+    password = password or _made()
     began = time.monotonic()
     namespace.run(pod_name(primary), ("/bin/sh", "-c", _ALTER), given=scram(password))
     say("role ado has a new password")
@@ -67,6 +73,33 @@ def rotate(namespace: Namespace, say: Say) -> float:
         waiting = ", ".join(d.metadata.name for d in _unsettled(namespace))
         raise OpsError(f"Not Ready with the new password: {waiting}. The same command goes on.")
     return time.monotonic() - began
+
+
+def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
+    """Whether who reads the Secret now is let in; nothing when all is well."""
+    if leader.server != "primary":
+        return
+    try:
+        password = namespace.secret(NAME, PASSWORD)
+        said = namespace.run(leader.name, ("/bin/sh", "-c", _LOGIN), given=password)
+    except OpsError as unknown:
+        yield f"Nobody can tell whether role ado is let in: {unknown}"
+        return
+    if "password authentication failed" in said:
+        yield f"Secret {NAME} has a password that role ado is refused with: `rotate`."
+
+
+def accepted(text: str) -> str:
+    """The password in what somebody has piped in or typed.
+
+    Raises OpsError, without what that was, unless it is one line of printable ASCII characters.
+    """
+    password = text.removesuffix("\n")
+    if not password:
+        raise OpsError("Standard input is empty; it should be the password.")
+    if not (password.isascii() and password.isprintable()):
+        raise OpsError("The password must be one line of printable ASCII characters.")
+    return password
 
 
 def scram(password: str, salt: bytes | None = None) -> str:
@@ -92,6 +125,10 @@ def with_password(url: str, password: str) -> str:
 def readers(deployments: list[Model]) -> list[str]:
     """The Deployments whose containers are given the URL."""
     return [d.metadata.name for d in deployments if (URLS, URL) in set(_given(d))]
+
+
+def _made() -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
 
 
 def _given(deployment: Model) -> Iterator[tuple[str, str]]:

@@ -77,7 +77,7 @@ def given(
     original = made.project.parent / "Pulumi.dev.yaml"
     original.write_text(f"config: {config}\n")
     made._demanded = stack_files.copy_stack(original, made.project)
-    monkeypatch.setattr(made, "set_secret", secrets.__setitem__)
+    monkeypatch.setattr(made, "_set_secret", secrets.__setitem__)
     made._give_secrets()
     return made, secrets
 

@@ -7,13 +7,16 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kubernetes import client
 from rich.console import Console
+from typer.testing import CliRunner
 
-from sandbox import kubectl, rollout, status, tiers
+from sandbox import kubectl, rollout, stack, status, tiers
 from sandbox.errors import SandboxError
 from sandbox.objects import Model, Objects
 from sandbox.paths import Sandbox
@@ -418,6 +421,52 @@ def test_endpoints_are_the_services_without_those_that_only_name_pods(
 def test_claims_are_counted_also_the_missing_ones(platform: tiers.Platform) -> None:
     claims = {tier.name: [str(claim) for claim in tier.claims] for tier in platform.tiers}
     assert claims["postgresql"] == [f"1 {TIMES} 20Gi Bound", f"1 {TIMES} 20Gi missing"]
+
+
+@pytest.mark.parametrize(
+    ("data", "ready", "said"),
+    [
+        ({"initialised": "true"}, 2, ""),
+        (None, 2, ""),
+        (
+            {"primary": "1", "fenced": "0"},
+            1,
+            "postgresql-0 is fenced, postgresql-1 is the primary, not every pod is Ready",
+        ),
+        ({"primary": "1"}, 2, "postgresql-1 is the primary"),
+    ],
+)
+def test_what_is_unusual_about_postgresql_is_said(
+    data: Fields | None, ready: int, said: str
+) -> None:
+    seen = Objects(
+        stateful_sets=[stateful_set("postgresql", 2, readyReplicas=ready)],
+        config_maps=[model("V1ConfigMap", metadata=metadata("postgresql-state"), data=data)],
+    )
+    assert tiers.platform("ado-system", seen).postgresql == said
+
+
+def test_without_a_postgresql_nothing_is_said_of_it() -> None:
+    assert tiers.platform("ado-system", Objects()).postgresql == ""
+
+
+def test_who_can_tell_more_of_postgresql_is_said_under_the_table(
+    platform: tiers.Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fenced = replace(platform, postgresql="postgresql-0 is fenced")
+    monkeypatch.setattr(stack, "_running", Sandbox)
+    monkeypatch.setattr(stack.cluster, "status", lambda _: SimpleNamespace(links={}))
+
+    def printed(seen: tiers.Platform, *options: str) -> str:
+        monkeypatch.setattr(stack, "_seen", lambda *_: (seen, set[str]()))
+        return CliRunner().invoke(stack.app, ["status", "--name", "unit", *options]).stdout
+
+    command = ".venv/bin/python -m ado_infra.ops postgres status --stack dev"
+    (line,) = (line for line in printed(fenced).splitlines() if command in line)
+    assert line.startswith("PostgreSQL: postgresql-0 is fenced: KUBECONFIG=")
+    assert str(Sandbox("unit").kubeconfig) in line
+    assert command not in printed(platform)
+    assert json.loads(printed(fenced, "--json"))["postgresql"] == "postgresql-0 is fenced"
 
 
 def test_who_talks_to_whom_is_what_the_pods_are_given(platform: tiers.Platform) -> None:

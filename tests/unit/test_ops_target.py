@@ -1,0 +1,114 @@
+"""Which cluster a command of the operator's talks to, and that it says so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from kubernetes.config import kube_config
+from typer.testing import CliRunner, Result
+
+from ado_infra.ops import cli
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace
+from ado_infra.ops.postgres import rotation
+from ado_infra.ops.target import Target
+
+CHECK = ["postgres", "status", "--check", "--stack", "dev"]
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a stack file, and a kubeconfig of two contexts."""
+    contexts = [
+        {"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("here", "far away")
+    ]
+    kubeconfig = {
+        "current-context": "here",
+        "contexts": contexts,
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
+    # The client has read KUBECONFIG when it was imported.
+    place = str(tmp_path / "kubeconfig")
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", place)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _run(*command: str) -> Result:
+    return CliRunner().invoke(cli.app, command)
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "cluster"),
+    [
+        (None, "{}", "here"),
+        (None, "{kubernetes:context: far away}", "far away"),
+        ("here", "{kubernetes:context: far away}", "here"),
+    ],
+)
+def test_a_command_says_which_cluster_it_talks_to(
+    asked: str | None,
+    settings: str,
+    cluster: str,
+    directory: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (directory / "Pulumi.dev.yaml").write_text(f"config: {settings}\n")
+    Target(stack="dev", context=asked).reach()
+    said = capsys.readouterr()
+    assert said.err == f"Stack dev · context {cluster} · namespace ado-system\n"
+    assert said.out == ""
+
+
+def test_a_context_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OpsError, match=r"No cluster to talk to: .*--context"):
+        Target(stack="dev", context="elsewhere").reach()
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("primary", ["0", "1"])
+def test_a_check_says_so_only_when_it_refuses(
+    primary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = SimpleNamespace(resource_version="1")
+    found = SimpleNamespace(data={"primary": primary}, metadata=metadata)
+    monkeypatch.setattr(Namespace, "config_map", lambda *_: found)
+    done = _run(*CHECK)
+    if primary == "0":
+        assert (done.output, done.exit_code) == ("", 0)
+        return
+    assert done.stderr.startswith("Stack dev · context here")
+    for way in ("--path postgres.primaryOrdinal 1", "`primaryOrdinal: 1` below `ado:postgres` in"):
+        assert way in str(done.exception)
+
+
+def test_what_rotate_prints_tells_the_stack(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "rotate", lambda *_: 1.0)
+    done = _run("postgres", "rotate", "--stack", "dev", "--context", "far away")
+    programs = {
+        "kubectl": """printf '%s\\n' "$@" >asked; printf bkB3 # n@w""",
+        "pulumi": """printf '%s\\n' "$@" >told; cat >value""",
+    }
+    for name, script in programs.items():
+        program = directory / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    path = f"{directory}{os.pathsep}{os.environ['PATH']}"
+    line = done.stdout.splitlines()[-1]
+    subprocess.run(["/bin/sh", "-c", line], env={"PATH": path}, cwd=directory, check=True)
+    asked, told, value = ((directory / name).read_text() for name in ("asked", "told", "value"))
+    where = ["--context", "far away", "-n", "ado-system"]
+    secret = ["get", "secret", "postgresql", "-o", "jsonpath={.data.password}"]
+    assert asked.splitlines() == [*where, *secret]
+    assert told.split() == ["config", "set", "--stack", "dev", "--secret", "databasePassword"]
+    assert value == "n@w"
