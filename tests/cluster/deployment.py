@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -93,6 +94,27 @@ class Deployment:
         return subprocess.run(
             [*command, *where], cwd=ROOT, capture_output=True, text=True, check=False, timeout=400
         )
+
+    def ops(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs `python -m ado_infra.ops …` as an operator does, who pipes `given` in."""
+        with self.started_ops(*arguments) as command:
+            out, errors = command.communicate(given, timeout=400)
+        return subprocess.CompletedProcess(arguments, command.returncode, out, errors)
+
+    @contextmanager
+    def started_ops(self, *arguments: str) -> Generator[subprocess.Popen[str]]:
+        """The same, while it runs."""
+        kubeconfig = {"KUBECONFIG": str(self.sandbox.kubeconfig)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "ado_infra.ops", *arguments, "--stack", self.stack],
+            cwd=self.directory,
+            env=os.environ | kubeconfig | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as command:
+            yield command
 
     def objects(self) -> dict[tuple[str, str], Mapping[str, Any]]:
         """Every live object of the platform, by (kind, name)."""

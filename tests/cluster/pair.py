@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ from sandbox import kubectl
 from tests.cluster.data import database_password
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.writing import Acknowledged, patiently, writing
-from tests.unit.recording import ROOT
 
 STATE = "postgresql-state"
 SERVER = r"^(/usr/lib/postgresql/\d+/bin/)?postgres -D"
@@ -50,25 +48,7 @@ class Pair:
 
     def ops(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Runs `python -m ado_infra.ops postgres …` as an operator does, who pipes `given` in."""
-        with self.started_ops(*arguments) as command:
-            out, errors = command.communicate(given, timeout=400)
-        return subprocess.CompletedProcess(arguments, command.returncode, out, errors)
-
-    @contextmanager
-    def started_ops(self, *arguments: str) -> Generator[subprocess.Popen[str]]:
-        """The same, while it runs."""
-        stack = self.deployment.stack
-        kubeconfig = {"KUBECONFIG": str(self.deployment.sandbox.kubeconfig)}
-        with subprocess.Popen(
-            [sys.executable, "-m", "ado_infra.ops", "postgres", *arguments, "--stack", stack],
-            cwd=self.deployment.directory,
-            env=os.environ | kubeconfig | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as command:
-            yield command
+        return self.deployment.ops("postgres", *arguments, given=given)
 
     def did(self, *arguments: str, given: str = "") -> str:
         """What such a command printed; it must succeed."""

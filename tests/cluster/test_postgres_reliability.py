@@ -306,7 +306,7 @@ def test_a_promotion_cut_off_after_a_step_is_finished_by_the_same_command(
 ) -> None:
     former, new = pair.primary, 1 - pair.primary
     told = STEPS[step].format(former=_name(former), new=_name(new))
-    with pair.started_ops("promote", _name(new)) as command:
+    with pair.deployment.started_ops("postgres", "promote", _name(new)) as command:
         assert command.stdout
         assert any(told in line for line in command.stdout)
         command.send_signal(signal.SIGKILL)

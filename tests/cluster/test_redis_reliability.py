@@ -17,6 +17,7 @@ from tests.cluster.redis_cluster import (
     KEYS,
     LONGEST_FAILOVER,
     SIX,
+    SLOTS,
     THREE,
     assert_whole,
     away,
@@ -86,6 +87,11 @@ def six(three: Deployment) -> Iterator[Deployment]:
 
 
 class TestCreate:
+    def test_the_operators_command_finds_it_whole(self, three: Deployment) -> None:
+        status = three.ops("redis", "status")
+        assert status.returncode == 0, status.stdout
+        assert f"Whole: state ok, {SLOTS} of {SLOTS} slots served" in status.stdout
+
     def test_run_again_it_changes_nothing(self, three: Deployment) -> None:
         before = nodes(three, THREE)
         assert create(three, 0) == NOTHING_TO_DO
@@ -126,6 +132,9 @@ class TestThreeMasters:
                     said = "unreachable" if slot_of(key) in lost else KEYS[key]
                     assert answer.said == said, f"{key}: {answer}"
                     assert answer.seconds < AT_ONCE, f"{key}: {answer}"
+            status = three.ops("redis", "status")
+            assert status.returncode == 3, status.stderr
+            assert "- redis-1" in status.stdout
             began = time.monotonic()
         seconds_until(lambda: assert_whole(three, THREE, KEYS))
         record("Redis loses a node of three", seconds=time.monotonic() - began, lost_keys=0)
