@@ -335,6 +335,7 @@ def fail_over(deployment: Deployment, pods: Sequence[str], round_: str = "") -> 
         seconds_until(begun)
         with away(deployment, lost):
             seen = writing.result()
+    assert seen["outage"], f"nobody has taken over from {lost}"
     survivor = next(pod for pod in pods if pod != lost)
     written = {f"{tag}{number}": str(number) for number in seen["acknowledged"]}
     kept = read(deployment, written, [survivor])[survivor]
