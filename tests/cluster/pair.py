@@ -102,11 +102,8 @@ class Pair:
 
     def ask(self, ordinal: int, sql: str) -> str:
         """What the server of a pod answers to its superuser; errors included."""
-        psql = (
-            'psql --no-psqlrc -qAt --host "$SOCKET" --username postgres --dbname {} --command "{}"'
-        )
-        database = "ado" if "written" in sql else "postgres"
-        return self.deployment.shell(psql.format(database, sql), f"postgresql-{ordinal}").strip()
+        psql = f'psql --no-psqlrc -qAt --host "$SOCKET" -U postgres postgres -c "{sql}"'
+        return self.deployment.shell(psql, f"postgresql-{ordinal}").strip()
 
     def record(self, **changes: str | None) -> None:
         """Changes the record behind the commands' back."""
