@@ -264,6 +264,15 @@ class TestPromote:
         assert cluster.changes == []
 
 
+    @pytest.mark.parametrize("slip", [{"primary": "postgresql-1"}, {"fenced": "0 2"}])
+    def test_a_record_that_names_no_pod_is_refused(self, slip: dict[str, str]) -> None:
+        cluster = Cluster()
+        cluster.data |= slip
+        with pytest.raises(OpsError, match=r"names no pod.*Lost record"):
+            _promote(cluster)
+        assert cluster.changes == []
+
+
 class TestRejoin:
     def test_a_former_primary_is_rewound_and_follows(self) -> None:
         cluster = Cluster()

@@ -11,6 +11,8 @@ from ado_infra.ops.pods import Namespace, phase_of
 NAME: Final = "postgresql"
 RECORD: Final = "postgresql-state"
 POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
+_ORDINALS: Final = {"0": 0, "1": 1}
+"""As the record has them."""
 _LOOK: Final = ("/bin/sh", "-c", 'exec /bin/sh "$CONFIG/look.sh"')
 
 
@@ -102,7 +104,8 @@ def position(text: str | None) -> int | None:
 def read_record(namespace: Namespace) -> Record:
     """The record as it is.
 
-    Raises OpsError when there is none: PostgreSQL is not deployed here, or lost it.
+    Raises OpsError when there is none: PostgreSQL is not deployed here, or lost it; and when it
+    names a pod that there is not.
     """
     config_map = namespace.config_map(RECORD)
     if config_map is None:
@@ -111,10 +114,16 @@ def read_record(namespace: Namespace) -> Record:
             "deployed there, or its record was deleted; `pulumi up` makes it."
         )
     data: dict[str, str] = config_map.data or {}
+    primary, fenced = data.get("primary", "0"), data.get("fenced", "").split()
+    if not {primary, *fenced} <= _ORDINALS.keys():
+        raise OpsError(
+            f"{RECORD} names no pod: `primary` is {primary!r}, `fenced` {' '.join(fenced)!r}. Pods "
+            "are written as 0 and 1 there; see docs/data.md, Lost record."
+        )
     return Record(
         initialised=data.get("initialised") == "true",
-        primary=int(data.get("primary", "0")),
-        fenced=frozenset(int(ordinal) for ordinal in data.get("fenced", "").split()),
+        primary=_ORDINALS[primary],
+        fenced=frozenset(_ORDINALS[ordinal] for ordinal in fenced),
         version=config_map.metadata.resource_version,
     )
 
@@ -135,7 +144,7 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         known,
         disk=told["disk"],
         server=told.get("server"),
-        sees=int(told["primary"]),
+        sees=_ORDINALS.get(told["primary"]),
         fenced="fenced" in told,
         rejoining="rejoining" in told,
         system=told.get("system"),
