@@ -263,6 +263,18 @@ class TestPromote:
             _promote(cluster)
         assert cluster.changes == []
 
+    def test_an_old_primary_that_was_unfenced_meanwhile_stays_the_only_one(self) -> None:
+        cluster = Cluster()
+
+        def say(line: str) -> None:
+            if "lacks 0 bytes" in line:  # what `unfence` by somebody else does
+                cluster.patch_config_map("postgresql-state", {"fenced": None})
+                cluster.poke("postgresql-0")
+
+        with pytest.raises(OpsError, match="unfenced postgresql-0 meanwhile"):
+            promotion.promote(cluster, 1, say)  # pyright: ignore[reportArgumentType]
+        assert cluster.primaries() == [0]
+        assert "primary" not in cluster.data
 
     @pytest.mark.parametrize("slip", [{"primary": "postgresql-1"}, {"fenced": "0 2"}])
     def test_a_record_that_names_no_pod_is_refused(self, slip: dict[str, str]) -> None:

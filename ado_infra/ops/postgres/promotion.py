@@ -72,8 +72,11 @@ def promote(
     old = fence(namespace, 1 - target, say, node_is_off=node_is_off)
     here = look(namespace, target)
     lost = _loss(old, here, say, accepted=accept_loss, excused=accept_loss or node_is_off)
-    if read_record(namespace).primary != target:
-        namespace.patch_config_map(RECORD, {"primary": str(target)})
+    record = read_record(namespace)
+    if record.primary != target:
+        if old.ordinal not in record.fenced:
+            raise OpsError(f"Somebody has unfenced {old.name} meanwhile; try again.")
+        namespace.patch_config_map(RECORD, {"primary": str(target)}, version=record.version)
         say(f"{RECORD} says now that {here.name} is the primary")
     _promote(namespace, target, say)
     _move_services(namespace, target, say)
