@@ -27,6 +27,8 @@ from ado_infra.settings import Resources
 
 _LATE: Final = 3600
 """Seconds after which a run that could not begin is left out; the next one comes."""
+_RETRIES: Final = 2
+"""How often a run on a schedule is tried again when it fails."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +128,6 @@ class CronArgs:
         schedule: Five fields of cron, in UTC.
         steps: What runs, one after the other; the next only when the one before succeeded.
         timeout: Seconds after which a run counts as failed.
-        retries: How often a run is tried again when it fails.
         user: uid, gid and fsGroup.
         pull_secret: Name of an existing image pull Secret.
     """
@@ -137,7 +138,6 @@ class CronArgs:
     schedule: str
     steps: Sequence[Step]
     timeout: int
-    retries: int = 2
     user: int = DEFAULT_USER
     pull_secret: str | None = None
 
@@ -160,7 +160,7 @@ def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJo
                 metadata=ObjectMetaArgs(labels=labels),
                 spec=JobSpecArgs(
                     active_deadline_seconds=args.timeout,
-                    backoff_limit=args.retries,
+                    backoff_limit=_RETRIES,
                     template=PodTemplateSpecArgs(
                         metadata=ObjectMetaArgs(labels=labels),
                         spec=_pod_spec(args.steps, args.user, args.pull_secret),
