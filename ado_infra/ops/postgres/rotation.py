@@ -148,7 +148,7 @@ def _unsettled(namespace: Namespace) -> list[Model]:
 def _settled(deployment: Model) -> bool:
     status, wanted = deployment.status, deployment.spec.replicas
     return (
-        status.observed_generation >= deployment.metadata.generation
+        (status.observed_generation or 0) >= deployment.metadata.generation
         and (status.updated_replicas or 0) == wanted
         and (status.replicas or 0) == wanted
         and (status.available_replicas or 0) == wanted
