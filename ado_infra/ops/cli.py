@@ -95,8 +95,7 @@ def promote(
     target = pair.ordinal_of(pod)
     if dry_run:
         promotion.candidate(here, target)
-        for number, step in enumerate(promotion.steps(target), 1):
-            _say(f"{number}. {step}")
+        _plan(*promotion.steps(target))
         return
     done = promotion.promote(here, target, _say, node_is_off=node_is_off, accept_loss=accept_loss)
     if not done.seconds:
@@ -125,7 +124,7 @@ def rejoin(
     ordinal = pair.ordinal_of(pod)
     if dry_run:
         way = "empty its volume, so that it copies everything" if reclone else "rewind its volume"
-        _say(f"1. fence {pair.pod_name(ordinal)} if a server runs there\n2. {way}\n3. unfence it")
+        _plan(f"fence {pair.pod_name(ordinal)}, which stops its server", way, "unfence it")
         return
     changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone)
     _say(f"{pair.pod_name(ordinal)} follows{'' if changed else ' already'}.")
@@ -145,7 +144,7 @@ def fence(
     here = Target(stack=stack, context=context, namespace=namespace).reach()
     ordinal = pair.ordinal_of(pod)
     if dry_run:
-        _say(f"1. set the flag in {pair.RECORD}\n2. delete {pair.pod_name(ordinal)}, see it end")
+        _plan(f"set the flag in {pair.RECORD}", f"delete {pair.pod_name(ordinal)}, see it end")
         return
     fencing.fence(here, ordinal, _say, node_is_off=node_is_off)
     _say(f"{pair.pod_name(ordinal)} is fenced; no server runs there.")
@@ -164,7 +163,7 @@ def unfence(
     here = Target(stack=stack, context=context, namespace=namespace).reach()
     ordinal = pair.ordinal_of(pod)
     if dry_run:
-        _say(f"1. take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
+        _plan(f"take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
         return
     fencing.unfence(here, ordinal, _say)
 
@@ -187,7 +186,7 @@ def rotate(
     here = target.reach()
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
-        _say(f"1. change role ado\n2. change its Secrets\n3. roll {rolled}, wait until Ready")
+        _plan("change role ado", "change its Secrets", f"roll {rolled}, wait until Ready")
         return
     seconds = rotation.rotate(here, _say, password)
     _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
@@ -213,7 +212,7 @@ def back_up(
     here = Target(stack=stack, context=context, namespace=namespace).reach()
     if dry_run:
         backups.required(here)
-        _say(f"1. make a Job from CronJob {backups.CRON}, and wait until it has ended")
+        _plan(f"make a Job from CronJob {backups.CRON}, and wait until it has ended")
         return
     _say(backups.back_up(here, _say))
 
@@ -240,8 +239,7 @@ def restore(
         raise OpsError("Name a backup: `restore --list` shows those that there are.")
     elif dry_run:
         backups.required(here)
-        for number, step in enumerate(backups.steps(name, into_non_empty=into_non_empty), 1):
-            _say(f"{number}. {step}")
+        _plan(*backups.steps(name, into_non_empty=into_non_empty))
     else:
         _say(backups.restore(here, name, _say, into_non_empty=into_non_empty))
 
@@ -279,6 +277,12 @@ def _standard_input() -> str:
     if sys.stdin.isatty():
         return getpass("Password: ")
     return sys.stdin.buffer.read().decode(errors="replace")
+
+
+def _plan(*steps: str) -> None:
+    """What `--dry-run` prints."""
+    for number, step in enumerate(steps, 1):
+        _say(f"{number}. {step}")
 
 
 def _say(line: str) -> None:
