@@ -61,6 +61,9 @@ def status(
         _check(target)
         return
     here = target.reach()
+    if target.is_external("postgres"):
+        _say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
+        return
     record = pair.read_record(here)
     members = [pair.look(here, ordinal) for ordinal in (0, 1)]
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
@@ -266,8 +269,8 @@ def _refuse(message: str) -> NoReturn:
 
 def _check(target: Target) -> None:
     here = target.reach(announced=False)
-    if here.config_map(pair.RECORD) is None:
-        return  # nothing is deployed yet
+    if target.is_external("postgres") or here.config_map(pair.RECORD) is None:
+        return  # or nothing is deployed yet
     if refused := report.mismatch(pair.read_record(here), target.settings(), target.stack):
         target.announce()
         raise OpsError(refused)

@@ -46,6 +46,11 @@ class Target:
         found: dict[str, Any] = loaded.get("config") or {}
         return found
 
+    def is_external(self, store: str) -> bool:
+        """Whether the stack has a store, `postgres` or `redis`, outside the platform."""
+        room = self.settings().get(f"ado:{store}")
+        return isinstance(room, dict) and room.get("mode") == "external"
+
     @cached_property
     def cluster(self) -> str:
         """The context of the command, else the stack's, else the current one."""

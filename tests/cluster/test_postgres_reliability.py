@@ -24,9 +24,13 @@ from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
 
 INITIALISED = {"initialised": "true"}
+SLOT = "SELECT wal_status FROM pg_replication_slots"
 SYSTEM = "SELECT system_identifier FROM pg_control_system()"
+LONGEST_OUTAGE = 60.0
+"""Seconds that a writer may wait for a promotion; about 4 where nothing else runs."""
 WAL_RECEIVER = r"^postgres: walreceiver"
 WAL_SENDER = r"^postgres: walsender"
+POSITION = r"[0-9A-F]+/[0-9A-F]+"
 STEPS = (
     "is fenced from its next start on",
     "stopping {former}",
@@ -108,6 +112,7 @@ def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
     )
     assert "Lost (RPO): 0 bytes" in done
     assert lost == set()
+    assert told.longest_gap < LONGEST_OUTAGE
 
 
 def test_a_former_primary_refuses_to_serve_until_it_rejoins(pair: Pair) -> None:
@@ -178,7 +183,10 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     with pair.frozen(former, WAL_SENDER), pair.frozen(new, WAL_RECEIVER):
         assert pair.ask_as_ado("INSERT INTO kept SELECT 'not received'") == ""
         written = pair.ask(former, "SELECT pg_current_wal_flush_lsn()")
-        assert written != pair.ask(new, "SELECT pg_last_wal_receive_lsn()")
+        assert re.fullmatch(POSITION, written)
+        received = pair.ask(new, "SELECT pg_last_wal_receive_lsn()")
+        assert re.fullmatch(POSITION, received)
+        assert received != written
         pair.kill(former)
         # Thawed before it has died with the others, the sender would send after all.
         pair.says(former, f"waiting: {_name(former)} is fenced")
@@ -192,32 +200,33 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     assert _kept(pair)  # and nothing else
 
 
-def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(pair: Pair) -> None:
+@pytest.mark.parametrize("command", [["unfence"], ["rejoin", "--reclone"]], ids=" ".join)
+def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(
+    pair: Pair, command: list[str]
+) -> None:
     primary, standby = pair.primary, 1 - pair.primary
     pair.did("fence", _name(standby))
-    for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
-        fill = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
-        pair.ask(primary, fill)
-    pair.ask(primary, "CHECKPOINT")
-    slot = "SELECT wal_status FROM pg_replication_slots"
-    assert pair.ask(primary, slot) == "lost"
+    _lose_wal(pair)
     held = pair.ask(primary, "SELECT sum(size) FROM pg_ls_waldir()")
     record("PostgreSQL: standby away past the slot's limit", wal_held_bytes=int(held))
     assert int(held) < 512 * 2**20
-    pair.did("unfence", _name(standby))
-    pair.says(standby, "the primary has given up the WAL that is missing here")
+    pair.did(*command, _name(standby))
+    pair.says(standby, f"copying {_name(primary)}")
     pair.healthy()
-    assert pair.ask(primary, slot) == "reserved"
+    assert pair.ask(primary, SLOT) == "reserved"
 
 
-def test_a_standby_killed_while_it_copies_begins_anew(pair: Pair) -> None:
-    pair.ask_as_ado(
-        "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)"
-    )
+@pytest.mark.parametrize("lost", ["data", "WAL"])
+def test_a_standby_killed_while_it_copies_begins_anew(pair: Pair, lost: str) -> None:
+    fill = "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)"
+    pair.ask_as_ado(fill)
     standby = 1 - pair.primary
     pair.did("fence", _name(standby))
     volume = pair.volume(standby)
-    shutil.rmtree(volume / "pgdata")
+    if lost == "WAL":
+        _lose_wal(pair)
+    else:
+        shutil.rmtree(volume / "pgdata")
     pair.did("unfence", _name(standby))
     half = volume / "pgdata.new" / "PG_VERSION"
     patiently(lambda: _exists(half))
@@ -338,6 +347,15 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
     assert _kept(pair)
     pair.fail_over()
     pair.deployment.reset()
+
+
+def _lose_wal(pair: Pair) -> None:
+    """The primary gives up WAL that its fenced standby has not got."""
+    for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
+        fill = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
+        pair.ask(pair.primary, fill)
+    pair.ask(pair.primary, "CHECKPOINT")
+    assert pair.ask(pair.primary, SLOT) == "lost"
 
 
 def _lose_volume(pair: Pair, ordinal: int) -> None:

@@ -66,6 +66,7 @@ class Cluster:
         self.services = {name: dict(selector) for name, selector in SERVICES.items()}
         self.nodes_off: set[str] = set()
         self.changes: list[str] = []
+        self.silent_scripts: set[int] = set()
         self.interrupt_after: int | None = None
         self._born = [0, 0]
 
@@ -128,7 +129,7 @@ class Cluster:
         if force:
             self._set(ordinal, server=None, trouble="no node", end=None)
         else:
-            fenced = self._fenced(ordinal)
+            fenced = self._fenced(ordinal) and ordinal not in self.silent_scripts
             self._set(ordinal, server=None, fenced=fenced, streaming=False)
 
     def run(self, pod: str, command: tuple[str, ...], *, seconds: float) -> str:
@@ -237,6 +238,20 @@ class TestPromote:
         assert "delete postgresql-0 by force" in cluster.changes
         assert done.lost is None
         assert cluster.data["primary"] == "1"
+
+    def test_a_pod_whose_script_does_not_say_that_it_waits_may_still_have_a_server(self) -> None:
+        cluster = Cluster()
+        cluster.silent_scripts = {0}  # it waits for a container that was deleted by force
+        for node_is_off in (False, True):
+            with pytest.raises(OpsError, match="does not say that it waits"):
+                _promote(cluster, node_is_off=node_is_off)
+        assert "promote postgresql-1" not in cluster.changes
+
+    def test_positions_on_different_timelines_are_not_compared(self) -> None:
+        cluster = Cluster(replace(PRIMARY, timeline=2, end=1200), replace(STANDBY, end=1500))
+        with pytest.raises(OpsError, match=r"timeline 2 never reached postgresql-1.*accept-loss"):
+            _promote(cluster)
+        assert _promote(cluster, accept_loss=True).lost is None
 
     def test_a_pod_without_a_server_cannot_become_the_primary(self) -> None:
         cluster = Cluster(PRIMARY, replace(STANDBY, server=None, disk="empty"))
@@ -349,9 +364,17 @@ class TestStatus:
     def test_a_stack_that_names_the_primary_is_right(self, room: object) -> None:
         assert report.mismatch(BEGUN, {"ado:postgres": room}, "prod") is None
 
-    def test_a_stack_whose_database_is_outside_names_no_primary(self) -> None:
-        promoted = replace(BEGUN, primary=1)
-        assert report.mismatch(promoted, {"ado:postgres": {"mode": "external"}}, "prod") is None
+    @pytest.mark.parametrize("options", [["--check"], []])
+    def test_a_stack_whose_database_is_outside_names_no_primary(
+        self, options: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cluster = Cluster()
+        cluster.data["primary"] = "1"
+        monkeypatch.setattr(Target, "reach", lambda *_, **__: cluster)
+        monkeypatch.setattr(Target, "settings", lambda _: {"ado:postgres": {"mode": "external"}})
+        done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev", *options])
+        assert done.exit_code == 0
+        assert ("ask who runs it" in done.stdout) == (options == [])
 
     def test_a_stack_that_names_another_primary_is_refused_with_both(self) -> None:
         promoted = replace(BEGUN, primary=1)

@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from ado_infra.ops.cli import app
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.redis import commands, report
+from ado_infra.ops.redis import report
 from ado_infra.ops.redis.cluster import Cluster, spans
 from ado_infra.ops.redis.nodes import Member, look, parse_info, parse_nodes
+from ado_infra.ops.target import Target
 
 SIX = """\
 eb52484fda76cb88eda29834b533dd8116872e0a 10.0.0.10:6379@16379,redis-0.redis-headless master - 0 1795600486000 0 connected 0-5460
@@ -306,12 +307,8 @@ def test_one_that_does_not_let_the_command_in_says_why() -> None:
 
 
 def _status(monkeypatch: pytest.MonkeyPatch, *names: str, **settings: object) -> Result:
-    target = SimpleNamespace(
-        reach=lambda: Pods(*names),
-        namespace="ado-system",
-        settings=lambda: {"ado:redis": settings},
-    )
-    monkeypatch.setattr(commands, "Target", lambda **_: target)
+    monkeypatch.setattr(Target, "reach", lambda _: Pods(*names))
+    monkeypatch.setattr(Target, "settings", lambda _: {"ado:redis": settings})
     return CliRunner().invoke(app, ["redis", "status", "--stack", "dev"])
 
 

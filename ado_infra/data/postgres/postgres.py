@@ -35,6 +35,7 @@ _PGDATA: Final = f"{_VOLUME}/pgdata"
 """Below the volume, whose own directory may hold a lost+found."""
 _MARK: Final = f"{_VOLUME}/recorded"
 _ASK: Final = f"pg_isready --quiet --host 127.0.0.1 --username {DATABASE} --dbname {DATABASE}"
+_STOP: Final = '. "$CONFIG/common.sh"; ! server_runs || exec pg_ctl stop --mode fast --timeout 100'
 _PROBES: Final = Probes(
     # 1 means alive and not accepting yet: it replays what it had written before a crash.
     started=("/bin/sh", "-c", f"{_ASK} || [ $? -eq 1 ]"),
@@ -146,7 +147,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         ports={"postgresql": PORT},
         probes=_PROBES,
         # SIGTERM would wait for the clients to go; this ends their sessions and writes all down.
-        pre_stop=("/bin/sh", "-c", "exec pg_ctl stop --mode fast --wait --timeout 100"),
+        pre_stop=("/bin/sh", "-c", _STOP),
         grace_period=120,
         resources=settings.resources,
         anti_affinity=settings.anti_affinity,

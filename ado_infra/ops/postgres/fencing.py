@@ -33,8 +33,14 @@ def fence(namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = F
     forced = pod is not None and _stop(namespace, pod, say, node_is_off=node_is_off)
     back = wait_until(lambda: _waiting(look(namespace, ordinal)), 0 if forced else _RESTART)
     here = back or look(namespace, ordinal)
-    if here.server or (pod is None and not back and not node_is_off):
-        raise _nobody_knows(name, here.trouble or "somebody else has started it")
+    if back or forced:
+        return here
+    if here.server:
+        raise _nobody_knows(name, "somebody else has started it")
+    if not here.trouble:
+        raise _nobody_knows(name, "its script does not say that it waits, see its log")
+    if pod is None and not node_is_off:
+        raise _nobody_knows(name, here.trouble)
     return here
 
 

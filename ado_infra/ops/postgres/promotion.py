@@ -153,6 +153,8 @@ def _incomparable(old: Member, new: Member) -> str | None:
         return f"{new.name} did not follow {old.name}"
     if old.system and old.system != new.system:
         return "they have different databases"
+    if old.timeline and new.timeline and old.timeline > new.timeline:
+        return f"timeline {old.timeline} never reached {new.name}"
     return None
 
 

@@ -46,9 +46,10 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
         raise OpsError(f"{here.name} does not see that {leader.name} is the primary; try again.")
     way = "reclone" if reclone else "rewind"
     namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way), seconds=COPY)
-    say(f"{here.name}'s volume is {'emptied' if reclone else 'that of a standby'} now")
+    empty = reclone or here.disk == "empty"
+    say(f"{here.name}'s volume is {'empty' if empty else 'that of a standby'} now")
     unfence(namespace, ordinal, say)
     say(f"waiting until {here.name} follows {leader.name}")
-    if not wait_until(lambda: look(namespace, ordinal).streaming, COPY if reclone else FOLLOW):
+    if not wait_until(lambda: look(namespace, ordinal).streaming, COPY if empty else FOLLOW):
         raise OpsError(f"{here.name} does not follow yet: `kubectl logs {here.name}` says why.")
     return True

@@ -43,11 +43,7 @@ def _behind(leader: Member, member: Member) -> str:
 def mismatch(record: Record, settings: Mapping[str, Any], stack: str) -> str | None:
     """Why the stack must not be deployed: it names another primary than there is."""
     room = settings.get("ado:postgres")
-    if not isinstance(room, Mapping):
-        room = {}
-    if room.get("mode") == "external":
-        return None
-    wanted = room.get("primaryOrdinal", 0)
+    wanted = room.get("primaryOrdinal", 0) if isinstance(room, Mapping) else 0
     if wanted == record.primary or wanted not in {0, 1}:
         return None  # what is no ordinal at all is refused by the program, with all else
     return (

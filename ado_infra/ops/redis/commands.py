@@ -39,8 +39,7 @@ def _instead(target: Target) -> str:
 
     Raises OpsError when there should be some.
     """
-    room = target.settings().get("ado:redis")
-    if isinstance(room, dict) and room.get("mode") == "external":
+    if target.is_external("redis"):
         return "Redis is outside the platform (ado:redis.mode is external): ask who runs it."
     raise OpsError(
         f"There is no StatefulSet {NAME} in namespace {target.namespace}: Redis is not deployed "

@@ -10,6 +10,7 @@ peer_host="postgresql-$peer.$HEADLESS_SERVICE"
 slot="postgresql_$ordinal"
 mark="${PGDATA%/*}/recorded" # on the volume: made by the readiness probe, once the record says so
 half="${PGDATA%/*}/rejoining"
+stale="${PGDATA%/*}/stale" # what is here lacks WAL that nobody has any more
 fenced="$SOCKET/fenced"
 busy="$SOCKET/rejoining"
 passfile="$SOCKET/pgpass"

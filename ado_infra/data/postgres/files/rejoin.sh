@@ -7,7 +7,7 @@ set -eu
 
 # Whoever asked may be gone, and this goes on.
 exec 9>"$busy"
-flock -n 9 || refuse "another rejoin is at work here; wait for its end"
+flock -w 2 9 || refuse "another rejoin is at work here; wait for its end"
 if server_runs; then
 	refuse "a server runs here; fence $POD_NAME first"
 fi
@@ -20,13 +20,14 @@ mark_half() {
 	sync "$half" "${half%/*}"
 }
 
+write_passfile
 if [ "$1" = reclone ]; then
+	[ "$(peer_role)" = primary ] || refuse "$peer_host does not answer as a primary, and this may be the last copy"
 	mark_half
 	rm -rf "$PGDATA"
 	rm "$half" # start.sh sees an empty volume, and copies
 	exit 0
 fi
-write_passfile
 case "$(disk)" in
 standby | empty) exit 0 ;; # was here before
 half) refuse "an earlier rejoin was cut off: --reclone" ;;
@@ -38,4 +39,4 @@ pg_rewind --target-pgdata "$PGDATA" --config-file "$CONFIG/postgresql.conf" \
 	--source-server "host=$peer_host user=replicator dbname=postgres passfile=$passfile"
 rm -rf "$PGDATA"/pg_replslot/* # they would keep WAL for nobody
 touch "$PGDATA/standby.signal"
-rm "$half"
+rm -f "$half" "$stale"

@@ -8,7 +8,7 @@ set -eu
 
 # While this script waits, or a server for itself alone runs, nobody else ends them for it.
 stop() {
-	pg_ctl stop --pgdata "$PGDATA" --mode fast >/dev/null 2>&1 || true
+	! server_runs || pg_ctl stop --pgdata "$PGDATA" --mode fast >/dev/null 2>&1 || true
 	exit 143
 }
 trap stop TERM INT
@@ -88,6 +88,7 @@ serve() {
 }
 
 be_primary() {
+	rm -f "$stale"
 	set_up_roles
 	say "starting as primary"
 	serve
@@ -114,7 +115,7 @@ be_standby() {
 				"\`ops postgres rejoin --reclone\` gives this one up"
 			return
 		fi
-		if ! have_slot; then
+		if [ -e "$stale" ] || ! have_slot; then
 			clone_anew "$timeline" "$now"
 			return
 		fi
@@ -144,14 +145,19 @@ clone_anew() {
 		return
 	fi
 	say "the primary has given up the WAL that is missing here"
-	ask_peer "DROP_REPLICATION_SLOT $slot" >/dev/null
+	: >"$stale" # a copy that is cut off is begun anew: its new slot brings nothing back
 	clone
 }
 
 # Whole or not at all; what was here before stays until then.
 clone() {
-	if [ "$(peer_role)" != primary ] || ! have_slot; then
+	if [ "$(peer_role)" != primary ]; then
 		wait_for "a primary at $peer_host to copy"
+		return
+	fi
+	have_slot || ask_peer "DROP_REPLICATION_SLOT $slot" >/dev/null # lost, and in the way of a new one
+	if ! have_slot; then
+		wait_for "a slot at $peer_host"
 		return
 	fi
 	say "copying $peer_host"
@@ -164,7 +170,7 @@ clone() {
 	touch "$PGDATA.new/standby.signal"
 	[ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.old"
 	mv "$PGDATA.new" "$PGDATA"
-	rm -rf "$PGDATA.old"
+	rm -rf "$PGDATA.old" "$stale"
 }
 
 # Not by disk(): a rejoin that was cut off may have left no version.
