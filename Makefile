@@ -52,6 +52,6 @@ $(READY): requirements.txt requirements-ops.txt requirements-dev.txt
 		|| { echo 'Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …' >&2; exit 1; }
 	@echo 'Installing the Python packages into .venv (once, about a minute)'
 	@$(PYTHON) -m venv .venv
-	@$(RUN) -m pip install --quiet --disable-pip-version-check \
+	@$(RUN) -m pip install --progress-bar off --disable-pip-version-check \
 		-r requirements.txt -r requirements-ops.txt -r requirements-dev.txt
 	@touch $@

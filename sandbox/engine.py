@@ -30,6 +30,9 @@ from sandbox.paths import Sandbox
 from sandbox.stack_files import ACCESS_KEY, SECRET_KEY
 from sandbox.tools import PULUMI, Report, ensure
 
+_STUMBLE: Final = "Exception calling application: invalid state"
+"""Follows an inline program's own error that came while others were being registered: the
+Automation API cancels those, and fails when the engine answers one of them all the same."""
 _UNTOUCHED: Final = (events.OpType.SAME, events.OpType.REFRESH, events.OpType.READ)
 
 OnEvent = Callable[[events.EngineEvent], None]
@@ -70,7 +73,8 @@ class Outcome:
         if diagnostic and diagnostic.severity == "error":
             message = _of_resource(diagnostic.urn) + plain(diagnostic.message)
             # The program's own words come once more, behind the host's.
-            if message and not any(known in message for known in self.errors):
+            said = any(known in message for known in self.errors)
+            if message not in {"", _STUMBLE} and not said:
                 self.errors.append(message)
         step = event.resource_pre_event
         if step and step.metadata.op not in _UNTOUCHED:

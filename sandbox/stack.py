@@ -49,6 +49,13 @@ With plain Pulumi the same in commands:
   2. pulumi config set ado:protectData false
   3. pulumi up
   4. pulumi destroy"""
+HERE = (
+    (("--secret",), "`.venv/bin/python -m sandbox.stack secret KEY`"),
+    (("pulumi config",), "edit Pulumi.{stack}.yaml"),
+    (("pulumi refresh", "pulumi up"), "`make up STACK={stack}`"),
+    (("kubectl",), "`.venv/bin/python -m sandbox kubectl`"),
+)
+"""Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
 
 app = typer.Typer(
     help="A stack of this checkout, in a sandbox.",
@@ -74,7 +81,7 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
             engine.mend()
             plan = _checked(engine.preview(), stack)
         provide(sandbox, plan, console)
-        _deploy(engine, console)
+        _deploy(engine, stack, console)
         outputs = engine.outputs()
     with rollout.api(sandbox) as connection:
         with step(console, "Waiting until every tier is Ready"):
@@ -272,13 +279,16 @@ def _checked(outcome: Outcome, stack: str) -> Outcome:
 
 
 def _refusal(errors: Sequence[str], stack: str) -> SandboxError:
-    told = [*errors, f"Stack {stack}: nothing was changed."]
-    if any("pulumi " in error for error in errors):
-        told.append(
-            f"Here, instead of `pulumi config …`, edit Pulumi.{stack}.yaml, or for a secret see "
-            "`.venv/bin/python -m sandbox.stack secret --help`; instead of `pulumi up`, run the "
-            "same command again."
-        )
+    return _told(errors, f"Stack {stack}: nothing was changed.", stack)
+
+
+def _told(errors: Sequence[str], end: str, stack: str) -> SandboxError:
+    """The errors, how they end, and what the commands that they advise are here."""
+    advice = []
+    for commands, here in HERE:
+        if named := [f"`{c}`" for c in commands if any(c in error for error in errors)]:
+            advice.append(f"instead of {' and '.join(named)}, {here.format(stack=stack)}")
+    told = [*errors, end, *([f"Here, {'; '.join(advice)}."] if advice else [])]
     return SandboxError("\n".join(told))
 
 
@@ -294,12 +304,12 @@ def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     object_storage.make_buckets(sandbox, planned)
 
 
-def _deploy(engine: Engine, console: Console) -> None:
+def _deploy(engine: Engine, stack: str, console: Console) -> None:
     # Also when nothing is to be changed in the cluster: what is protected may have changed.
     with Display(console) as display:
         outcome = engine.up(display.see)
     if not outcome.succeeded:
-        raise SandboxError("\n".join([*outcome.errors, "The deployment failed; see above."]))
+        raise _told(outcome.errors, "The deployment failed; see above.", stack)
     console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
 
 

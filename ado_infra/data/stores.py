@@ -18,6 +18,7 @@ from ado_infra.data.postgres import (
     PostgresBackupArgs,
 )
 from ado_infra.data.redis import Redis, RedisArgs
+from ado_infra.kit import volumes
 from ado_infra.placement import Placement
 from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, password
 from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
@@ -49,7 +50,8 @@ class Stores(pulumi.ComponentResource):
 
     Produces: Postgres, Redis, ObjectStorage, Connections, PostgresBackup where the settings ask for
     it, and a RandomPassword for each of the three passwords (a given one takes its place). Of a
-    store whose mode is external nothing but its URL. Raises pulumi.RunError when that is not given.
+    store whose mode is external nothing but its URL. Raises pulumi.RunError when that is not given,
+    or when a store of its own has other volumes than the settings say.
     """
 
     database: DatabaseEndpoint
@@ -76,8 +78,10 @@ class Stores(pulumi.ComponentResource):
             ),
             child,
         ).endpoint
-        database_url, self.database_settings = self._database(name, args)
-        redis_url, redis_nodes = self._redis(name, args)
+        problems: list[pulumi.Output[str]] = []
+        database_url, self.database_settings = self._database(name, args, problems.append)
+        redis_url, redis_nodes = self._redis(name, args, problems.append)
+        volumes.refuse(*problems)
         connections = Connections(
             f"{name}-connections",
             ConnectionsArgs(
@@ -92,7 +96,9 @@ class Stores(pulumi.ComponentResource):
         self.database, self.redis = connections.database, connections.redis
         self.register_outputs({"objectStorage": args.object_storage.endpoint})
 
-    def _database(self, name: str, args: StoresArgs) -> tuple[Secret, Mapping[str, str]]:
+    def _database(
+        self, name: str, args: StoresArgs, refuse: volumes.Refuse
+    ) -> tuple[Secret, Mapping[str, str]]:
         """URL of the database, and which one it is."""
         if args.postgres.mode is Mode.EXTERNAL:
             # Which one is in the URL alone, which is secret.
@@ -109,6 +115,7 @@ class Stores(pulumi.ComponentResource):
                 ),
                 replication_password=password(f"{name}-replication-password", None, kept),
                 digest_key=args.digest_key,
+                refuse_volume=refuse,
             ),
             pulumi.ResourceOptions(parent=self),
         )
@@ -126,7 +133,9 @@ class Stores(pulumi.ComponentResource):
             )
         return database.url, postgres.IDENTITY
 
-    def _redis(self, name: str, args: StoresArgs) -> tuple[Secret, pulumi.Input[str] | None]:
+    def _redis(
+        self, name: str, args: StoresArgs, refuse: volumes.Refuse
+    ) -> tuple[Secret, pulumi.Input[str] | None]:
         """URL of Redis, and every node of its cluster."""
         if args.redis.mode is Mode.EXTERNAL:
             url = _given(args.secrets.redis_url, ConfigSecret.REDIS_URL)
@@ -139,6 +148,7 @@ class Stores(pulumi.ComponentResource):
                 settings=args.redis,
                 password=password(f"{name}-redis-password", args.secrets.redis_password, kept),
                 digest_key=args.digest_key,
+                refuse_volume=refuse,
             ),
             pulumi.ResourceOptions(parent=self),
         )

@@ -84,6 +84,7 @@ class StatefulArgs:
         volume: The volume that each pod keeps.
         volume_path: Where it is mounted.
         volume_setting: The key that a stack sets it by, for messages.
+        refuse_volume: What ends the program when another volume is wanted than there is.
         pull_secret: Name of an existing image pull Secret.
         protect: Whether the StatefulSet refuses to be destroyed.
         variables: Environment variables that are no secrets.
@@ -108,6 +109,7 @@ class StatefulArgs:
     volume_path: str
     volume_setting: str
     protect: bool
+    refuse_volume: volumes.Refuse = volumes.refuse
     pre_stop: tuple[str, ...] | None = None
     pull_secret: str | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
@@ -153,8 +155,10 @@ class StatefulWorkload(pulumi.ComponentResource):
             spec=disruption_budget(args.name, Disruption(max_unavailable=1)),
             opts=child,
         )
-        kept = volumes.unchanged(stateful_set, args.name, args.volume, args.volume_setting)
-        self.register_outputs({"headlessService": self.headless_service, "volume": kept})
+        args.refuse_volume(
+            volumes.problem(stateful_set, args.name, args.volume, args.volume_setting)
+        )
+        self.register_outputs({"headlessService": self.headless_service})
 
 
 def _metadata(args: StatefulArgs, name: str) -> ObjectMetaArgs:

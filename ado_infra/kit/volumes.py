@@ -2,12 +2,14 @@
 
 A claim template cannot be changed in place; replacing its StatefulSet because somebody wrote
 another size would be the end of a good day. So the engine ignores such a change, and it is
-refused here with the steps that really grow a volume.
+refused here with the steps that really grow a volume. A program ends with its first error, so
+whoever makes several workloads refuses for them together.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import pulumi
@@ -26,6 +28,9 @@ from ado_infra.values import size_in_bytes
 Spec: TypeAlias = Any
 """A StatefulSet's spec: to its types every field may be missing, also those that never are."""
 
+Refuse: TypeAlias = Callable[[pulumi.Output[str]], None]
+"""Takes what is wrong with the volumes of one workload: `refuse`, or what gathers it for that."""
+
 IGNORED: Final = "spec.volumeClaimTemplates"
 """The property that the engine leaves as it was made."""
 
@@ -42,13 +47,12 @@ def claim_template(name: str, volume: Volume, identity: Identity) -> PersistentV
     )
 
 
-def unchanged(
+def problem(
     stateful_set: StatefulSet, name: str, volume: Volume, setting: str
 ) -> pulumi.Output[str]:
-    """The size of the volumes, once it is certain that the settings name what there is.
+    """What to do where the settings name another size or storage class than there is.
 
-    Raises pulumi.RunError, through the Output, when they name another size or storage class; it
-    names `setting`, the key they come from, and what to do. `name`: the StatefulSet's.
+    Empty where they do not. `name`: the StatefulSet's; `setting`: the key the volume comes from.
     """
 
     def check(spec: Spec, namespace: str) -> str:
@@ -58,14 +62,26 @@ def unchanged(
             storage_class=claim.spec.storage_class_name,
         )
         claims = [f"{claim.metadata.name}-{name}-{ordinal}" for ordinal in range(spec.replicas)]
-        if problem := _difference(kept, volume, namespace, name, claims):
-            raise pulumi.RunError(f"{setting}.{problem}")
-        return volume.size
+        difference = _difference(kept, volume, namespace, name, claims)
+        return f"{setting}.{difference}" if difference else ""
 
     # Not `Output.all`: it would make plain dicts of them.
     return stateful_set.metadata.apply(
         lambda metadata: stateful_set.spec.apply(lambda spec: check(spec, str(metadata.namespace)))
     )
+
+
+def refuse(*problems: pulumi.Output[str]) -> None:
+    """Ends the program with one pulumi.RunError that has every problem, if there is any."""
+
+    def check(found: Sequence[str]) -> None:
+        told = list(filter(None, found))
+        if len(told) > 1:  # an `up` in between would be refused for the rest
+            told.append("Grow all of them before the last two steps, which are the same.")
+        if told:
+            raise pulumi.RunError("\n".join(told))
+
+    pulumi.Output.all(*problems).apply(check)
 
 
 def _difference(

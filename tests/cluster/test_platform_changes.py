@@ -142,13 +142,17 @@ def test_a_changed_volume_size_is_refused_with_the_steps_that_grow_it(
     deployment: Deployment,
 ) -> None:
     before = deployment.objects()[("StatefulSet", "postgresql")]["metadata"]["uid"]
-    deployment.write({"ado:postgres": {"volume": {"size": "2Gi"}}})
+    larger = {"volume": {"size": "2Gi"}}
+    deployment.write({"ado:postgres": larger, "ado:redis": larger})
     refused = deployment.command("up")
     assert refused.returncode == 1
-    assert "ado:postgres.volume.size = 2Gi: the volumes of postgresql have 1Gi" in refused.stderr
-    for step in ("patch pvc data-postgresql-0", "--cascade=orphan", "pulumi refresh"):
-        assert step in refused.stderr
-    assert "Traceback" not in refused.stdout + refused.stderr
+    for room, store in (("postgres", "postgresql"), ("redis", "redis")):
+        assert f"ado:{room}.volume.size = 2Gi: the volumes of {store} have 1Gi" in refused.stderr
+        assert f"patch pvc data-{store}-0" in refused.stderr
+        assert f"delete statefulset {store} --cascade=orphan" in refused.stderr
+    assert "instead of `pulumi refresh` and `pulumi up`, `make up STACK=dev`" in refused.stderr
+    for stray in ("Traceback", "Exception"):
+        assert stray not in refused.stdout + refused.stderr
     assert deployment.objects()[("StatefulSet", "postgresql")]["metadata"]["uid"] == before
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pulumi
 import pytest
 
 from ado_infra.data.postgres.configuration import files as postgres_files
+from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.data.redis.redis import files as redis_files
 from ado_infra.kit.volumes import _difference
+from ado_infra.placement import Placement
 from ado_infra.settings import (
+    ImageSettings,
     PostgresSettings,
     PostgresVolume,
     RedisSettings,
+    RedisVolume,
     Resources,
     Volume,
 )
@@ -32,7 +36,7 @@ from tests.unit.manifests import (
     ports,
     service_ports,
 )
-from tests.unit.recording import Recording, record_stack
+from tests.unit.recording import Recording, record, record_stack
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 Recorded = Callable[[str], Recording]
@@ -282,6 +286,23 @@ def test_without_keys_object_storage_is_reached_without_them() -> None:
 
 
 CLAIMS = ["data-redis-0", "data-redis-1"]
+STORES = {"postgres": "postgresql", "redis": "redis"}
+
+
+class Smaller(Recording):
+    """A cluster whose volumes of these stores have 512Mi."""
+
+    def __init__(self, rooms: Iterable[str]) -> None:
+        super().__init__()
+        self._names = tuple(f"{room}-workload-statefulset" for room in rooms)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        name, state = super().new_resource(args)
+        if args.name.endswith(self._names):
+            state = copy.deepcopy(state)
+            (claim,) = state["spec"]["volumeClaimTemplates"]
+            claim["spec"]["resources"]["requests"]["storage"] = "512Mi"
+        return name, state
 
 
 def _refusal(kept: Volume, wanted: Volume) -> str | None:
@@ -323,24 +344,27 @@ class TestVolumes:
         assert message.startswith(f"storageClass = {wanted}: the volumes of redis are of class")
         assert "backup and restore" in message
 
-    @pytest.mark.parametrize(("room", "store"), [("postgres", "postgresql"), ("redis", "redis")])
-    def test_a_stack_whose_volumes_differ_is_refused(self, room: str, store: str) -> None:
-        class Kept(Recording):
-            def new_resource(
-                self, args: pulumi.runtime.MockResourceArgs
-            ) -> tuple[str, dict[str, Any]]:
-                name, state = super().new_resource(args)
-                if args.name.endswith(f"{room}-workload-statefulset"):
-                    state = copy.deepcopy(state)
-                    (claim,) = state["spec"]["volumeClaimTemplates"]
-                    claim["spec"]["resources"]["requests"]["storage"] = "512Mi"
-                return name, state
+    @pytest.mark.parametrize(
+        "kept", [{"postgres": "postgresql"}, {"redis": "redis"}, STORES], ids=" and ".join
+    )
+    def test_a_stack_whose_volumes_differ_is_refused_naming_each(
+        self, kept: dict[str, str]
+    ) -> None:
+        with pytest.raises(pulumi.RunError) as refused:
+            record_stack("dev", into=Smaller(kept))
+        told = [line for line in str(refused.value).splitlines() if line.startswith("ado:")]
+        assert [line.partition(" have ")[0] for line in told] == [
+            f"ado:{room}.volume.size = 1Gi: the volumes of {store}" for room, store in kept.items()
+        ]
+        assert str(refused.value).count("--cascade=orphan") == len(kept)
+        assert ("Grow all of them before" in str(refused.value)) == (len(kept) > 1)
 
-        refused = (
-            rf"ado:{room}.volume.size = 1Gi: .* {store} have [^\0]* kubectl -n ado-system patch"
-        )
-        with pytest.raises(pulumi.RunError, match=refused):
-            record_stack("dev", into=Kept())
+    def test_a_store_that_is_made_alone_refuses_by_itself(self) -> None:
+        place = Placement(namespace="shop", instance="shop", images=ImageSettings(), protect=True)
+        settings = RedisSettings(volume=RedisVolume(size="1Gi"))
+        args = RedisArgs(placement=place, settings=settings, password="p", digest_key="ab")
+        with pytest.raises(pulumi.RunError, match=r"ado:redis\.volume\.size = 1Gi"):
+            record(lambda: Redis("redis", args), into=Smaller({"redis"}))
 
     def test_a_storage_class_is_a_setting(self) -> None:
         changed = record_stack("dev", changes={"ado:redis": {"volume": {"storageClass": "fast"}}})

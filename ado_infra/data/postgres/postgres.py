@@ -13,6 +13,7 @@ from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, StoreFiles
 from ado_infra.data.postgres.configuration import files
 from ado_infra.data.postgres.record import STATE, Record
+from ado_infra.kit import volumes
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
@@ -56,6 +57,7 @@ class PostgresArgs:
         password: Of the applications' role `ado`.
         replication_password: Of the role `replicator`, which the standby uses.
         digest_key: See `kit.digests.secret_digest`.
+        refuse_volume: See `StatefulArgs`.
     """
 
     placement: Placement
@@ -63,6 +65,7 @@ class PostgresArgs:
     password: pulumi.Input[str]
     replication_password: pulumi.Input[str]
     digest_key: pulumi.Input[str]
+    refuse_volume: volumes.Refuse = volumes.refuse
 
 
 class Postgres(pulumi.ComponentResource):
@@ -155,6 +158,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         volume=settings.volume,
         volume_path=_VOLUME,
         volume_setting="ado:postgres.volume",
+        refuse_volume=args.refuse_volume,
         pull_secret=args.placement.images.pull_secret,
         protect=args.placement.protect,
         variables={

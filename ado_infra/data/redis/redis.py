@@ -10,6 +10,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
 from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, StoreFiles, packaged
+from ado_infra.kit import volumes
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
@@ -49,12 +50,14 @@ class RedisArgs:
         settings: The room `ado:redis`.
         password: Of every client and node.
         digest_key: See `kit.digests.secret_digest`.
+        refuse_volume: See `StatefulArgs`.
     """
 
     placement: Placement
     settings: RedisSettings
     password: pulumi.Input[str]
     digest_key: pulumi.Input[str]
+    refuse_volume: volumes.Refuse = volumes.refuse
 
 
 class Redis(pulumi.ComponentResource):
@@ -139,6 +142,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         volume=settings.volume,
         volume_path="/data",
         volume_setting="ado:redis.volume",
+        refuse_volume=args.refuse_volume,
         pull_secret=args.placement.images.pull_secret,
         protect=args.placement.protect,
         variables={

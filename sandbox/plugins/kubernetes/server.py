@@ -151,7 +151,10 @@ class KubernetesProvider(Provider):
         found = live_inputs(live, inputs) if inputs else imported_inputs(live)
         manager = field_manager(resource.urn, found, reveal(outputs))
         initial = str(reveal(outputs).get(INITIAL_API_VERSION, api_version))
-        return id_, found, state(live, found, manager, initial)
+        # What the program only reads has no inputs, also when it is refreshed: a diff would show
+        # them all as taken away.
+        own = found if inputs or not outputs else {}
+        return id_, own, state(live, found, manager, initial)
 
     def update(  # noqa: D102
         self,

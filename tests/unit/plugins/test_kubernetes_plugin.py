@@ -290,6 +290,14 @@ class TestReading:
         id_, inputs, _ = provider.read(CONFIG_MAP, "default/cm", {}, {})
         assert (id_, inputs) == ("default/cm", config_map(a="9"))
 
+    def test_what_is_only_read_is_refreshed_to_the_same_state_and_no_inputs(
+        self, provider: KubernetesProvider, cluster: FakeCluster
+    ) -> None:
+        cluster.objects[CM_PATH] = config_map(a="9")
+        _, _, outputs = provider.read(CONFIG_MAP, "default/cm", {}, {})
+        refreshed = provider.read(CONFIG_MAP, "default/cm", {}, outputs)
+        assert refreshed == ("default/cm", {}, outputs)
+
 
 class TestWaiting:
     def test_an_object_is_returned_when_it_is_ready(

@@ -66,6 +66,14 @@ def test_a_stack_without_object_storage_is_given_none(config: dict[str, Any]) ->
     assert config == before
 
 
+def test_what_the_automation_api_stumbles_over_is_no_error_of_the_stack() -> None:
+    outcome = Outcome()
+    for message in ("ado:redis.volume is wrong", "Exception calling application: invalid state"):
+        said = {"message": message, "color": "never", "severity": "error"}
+        outcome.see(events.EngineEvent.from_json({"diagnosticEvent": said}))
+    assert outcome.errors == ["ado:redis.volume is wrong"]
+
+
 def given(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, config: str
 ) -> tuple[Engine, dict[str, str]]:

@@ -104,15 +104,28 @@ def test_where_nothing_would_change_one_line_says_so(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("error", "advised"), [("wrong\n    pulumi config rm ado:x", True), ("not found", False)]
+    ("error", "here"),
+    [
+        ("not found", ""),
+        (
+            "wrong\n    pulumi config rm ado:x",
+            "\nHere, instead of `pulumi config`, edit Pulumi.prod.yaml.",
+        ),
+        (
+            "1. kubectl patch\n2. pulumi refresh\n3. pulumi up",
+            (
+                "\nHere, instead of `pulumi refresh` and `pulumi up`, `make up STACK=prod`; "
+                "instead of `kubectl`, `.venv/bin/python -m sandbox kubectl`."
+            ),
+        ),
+    ],
 )
-def test_a_refusal_that_names_pulumis_commands_says_what_they_are_here(
-    monkeypatch: pytest.MonkeyPatch, error: str, *, advised: bool
+def test_a_refusal_says_what_the_commands_that_it_advises_are_here(
+    monkeypatch: pytest.MonkeyPatch, error: str, here: str
 ) -> None:
     with pytest.raises(SandboxError) as refused:
         shown(monkeypatch, Planning([], error), "--stack", "prod")
-    assert str(refused.value).startswith(f"{error}\nStack prod: nothing was changed.")
-    assert ("edit Pulumi.prod.yaml" in str(refused.value)) == advised
+    assert str(refused.value) == f"{error}\nStack prod: nothing was changed.{here}"
 
 
 def test_the_engines_whole_text_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
