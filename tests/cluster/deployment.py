@@ -62,9 +62,7 @@ class Deployment:
         """Deploys with these changes and waits until every tier is Ready."""
         self.write(changes, **options)
         engine = self.engine()
-        plan = engine.preview()
-        assert plan.succeeded, plan.errors
-        stack.provide(self.sandbox, plan, Console(quiet=True))
+        self._provide(engine.preview())
         outcome = engine.up()
         assert outcome.succeeded, outcome.errors
         self.wait_until_ready()
@@ -77,15 +75,21 @@ class Deployment:
 
     def reset(self) -> None:
         """The stack as committed."""
-        if self.sandbox not in _PROVIDED:
-            self.up()
-            _PROVIDED.add(self.sandbox)
-            return
-        # Nodes and images of the committed stack are there: no plan is needed to know which.
         self.write()
+        self.provide()
         outcome = self.engine().up()
         assert outcome.succeeded, outcome.errors
         self.wait_until_ready()
+
+    def provide(self) -> None:
+        """Nodes and images for the committed stack; once for each sandbox."""
+        if self.sandbox not in _PROVIDED:
+            self._provide(self.engine().preview())
+            _PROVIDED.add(self.sandbox)
+
+    def _provide(self, plan: Outcome) -> None:
+        assert plan.succeeded, plan.errors
+        stack.provide(self.sandbox, plan, Console(quiet=True))
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs `python -m sandbox.stack` on what was written last, as `make` does."""

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,54 @@ def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment
     assert deployment.command("status").returncode == 0
 
 
-def test_a_deployment_killed_half_way_is_finished_by_the_next(deployment: Deployment) -> None:
-    assert deployment.command("destroy").returncode == 0
-    arguments = ["--stack", "dev", "--name", deployment.sandbox.name]
-    arguments += ["--project", str(deployment.directory)]
+def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
+    deployment.stack = "prod"
+    deployment.write()
+    nothing = deployment.command("destroy")
+    assert nothing.returncode == 0
+    assert "nothing to delete" in nothing.stdout
+    deployment.stack = "dev"
+    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}
+
+
+def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deployment) -> None:
+    assert deployment.objects()
+    gone = deployment.command("destroy")
+    assert gone.returncode == 0, gone.stderr
+    assert deployment.objects() == {}
+    assert deployment.engine().resources() == []
+
+
+@pytest.fixture
+def undeployed(cluster: Sandbox, tmp_path: Path) -> Deployment:
+    """The dev stack, not deployed, whatever the test before left."""
+    stack = Deployment(cluster, tmp_path)
+    stack.write()
+    assert stack.command("destroy").returncode == 0
+    stack.provide()
+    return stack
+
+
+def test_without_the_monitors_crd_nothing_is_made(undeployed: Deployment) -> None:
+    crd = ["crd", "servicemonitors.monitoring.coreos.com"]
+    manifest = json.loads(undeployed.kubectl("get", *crd, "-o", "json"))
+    undeployed.kubectl("delete", *crd)
+    try:
+        refused = undeployed.engine().up()
+        assert not refused.succeeded
+        told = "\n".join(refused.errors)
+        assert "servicemonitors.monitoring.coreos.com" in told
+        assert "ado:monitoring.serviceMonitor" in told
+        assert not [r for r in undeployed.engine().resources() if r["type"].startswith("kuber")]
+    finally:
+        kept = {key: manifest["metadata"][key] for key in ("name", "annotations")}
+        crd_alone = {**manifest, "metadata": kept}
+        undeployed.kubectl("create", "-f", "-", given=json.dumps(crd_alone))
+
+
+def test_a_deployment_killed_half_way_is_finished_by_the_next(undeployed: Deployment) -> None:
+    arguments = ["--stack", "dev", "--name", undeployed.sandbox.name]
+    arguments += ["--project", str(undeployed.directory)]
     first = subprocess.Popen(
         [sys.executable, "-m", "sandbox.stack", "up", *arguments],
         cwd=ROOT,
@@ -105,42 +150,26 @@ def test_a_deployment_killed_half_way_is_finished_by_the_next(deployment: Deploy
             break
     os.killpg(first.pid, signal.SIGKILL)  # with the engine and its plugins
     first.communicate()
-    again = deployment.command("up")
+    again = undeployed.command("up")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert {tier.settled for tier in deployment.wait_until_ready()} == {True}
-    assert set(deployment.up().changes) == {"same"}
+    assert {tier.settled for tier in undeployed.wait_until_ready()} == {True}
+    assert set(undeployed.up().changes) == {"same"}
 
 
 def test_two_platforms_of_one_program_live_side_by_side(
-    deployment: Deployment, tmp_path: Path
+    undeployed: Deployment, tmp_path: Path
 ) -> None:
-    assert deployment.command("destroy").returncode == 0
     (tmp_path / "__main__.py").write_text(TWO_PLATFORMS)
-    outcome = deployment.engine().up()
+    outcome = undeployed.engine().up()
     assert outcome.succeeded, outcome.errors
     for name in ("blue", "green"):
-        tiers = deployment.wait_until_ready(f"ado-{name}")
+        tiers = undeployed.wait_until_ready(f"ado-{name}")
         assert {tier.name for tier in tiers if tier.kind != "Job"} == set(WORKLOADS)
 
 
-def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deployment) -> None:
-    assert deployment.objects()
-    gone = deployment.command("destroy")
-    assert gone.returncode == 0, gone.stderr
-    assert deployment.objects() == {}
-    assert deployment.engine().resources() == []
-
-
-@pytest.fixture
-def production(deployment: Deployment, cluster: Sandbox, tmp_path: Path) -> Deployment:
-    """The prod stack, alone in the sandbox and not deployed yet."""
-    assert deployment.command("destroy").returncode == 0
-    prod = Deployment(cluster, tmp_path, "prod")
-    prod.write()
-    return prod
-
-
-def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> None:
+def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> None:
+    production = replace(undeployed, stack="prod")
+    production.write()
     up = production.command("up")
     assert up.returncode == 0, up.stdout + up.stderr
     assert "The sandbox puts in secrets of its own" in up.stdout
@@ -171,31 +200,3 @@ def test_production_from_its_first_up_to_its_destroy(production: Deployment) -> 
     gone = production.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert production.objects() == {}
-
-
-def test_without_the_monitors_crd_nothing_is_made(deployment: Deployment) -> None:
-    assert deployment.command("destroy").returncode == 0
-    crd = ["crd", "servicemonitors.monitoring.coreos.com"]
-    manifest = json.loads(deployment.kubectl("get", *crd, "-o", "json"))
-    deployment.kubectl("delete", *crd)
-    try:
-        refused = deployment.engine().up()
-        assert not refused.succeeded
-        told = "\n".join(refused.errors)
-        assert "servicemonitors.monitoring.coreos.com" in told
-        assert "ado:monitoring.serviceMonitor" in told
-        assert not [r for r in deployment.engine().resources() if r["type"].startswith("kuber")]
-    finally:
-        kept = {key: manifest["metadata"][key] for key in ("name", "annotations")}
-        crd_alone = {**manifest, "metadata": kept}
-        deployment.kubectl("create", "-f", "-", given=json.dumps(crd_alone))
-
-
-def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
-    deployment.stack = "prod"
-    deployment.write()
-    nothing = deployment.command("destroy")
-    assert nothing.returncode == 0
-    assert "nothing to delete" in nothing.stdout
-    deployment.stack = "dev"
-    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}
