@@ -27,14 +27,11 @@ if ! flock -n "$busy" true; then
 	echo "rejoining=yes"
 fi
 if server_runs; then
-	# The timeline that a standby receives or has replayed, or a primary writes: that of the last checkpoint
-	# may be minutes old.
+	# The newest timeline that it has WAL of: that of its last checkpoint may be minutes old.
 	ask "SELECT 'server=' || CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END
 		UNION ALL SELECT 'system=' || system_identifier FROM pg_control_system()
-		UNION ALL SELECT 'timeline=' || coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
-			CASE WHEN NOT pg_is_in_recovery()
-				THEN ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END,
-			greatest(timeline_id, min_recovery_end_timeline)) FROM pg_control_checkpoint(), pg_control_recovery()
+		UNION ALL SELECT 'timeline=' || ('x' || max(left(name, 8)))::bit(32)::int
+			FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'
 		UNION ALL SELECT 'end=' || CASE WHEN pg_is_in_recovery()
 			THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
