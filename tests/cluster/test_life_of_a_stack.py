@@ -89,16 +89,6 @@ def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment
     assert deployment.command("status").returncode == 0
 
 
-def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
-    deployment.stack = "prod"
-    deployment.write()
-    nothing = deployment.command("destroy")
-    assert nothing.returncode == 0
-    assert "nothing to delete" in nothing.stdout
-    deployment.stack = "dev"
-    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}
-
-
 def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deployment) -> None:
     assert deployment.objects()
     gone = deployment.command("destroy")
@@ -200,3 +190,13 @@ def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> 
     gone = production.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert production.objects() == {}
+
+
+def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
+    deployment.stack = "prod"
+    deployment.write()
+    nothing = deployment.command("destroy")
+    assert nothing.returncode == 0
+    assert "nothing to delete" in nothing.stdout
+    deployment.stack = "dev"
+    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}
