@@ -33,8 +33,11 @@ DEADLINE: Final = 300.0
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds that the API server may take to answer."""
 
-_FOR_TIERS: Final = ("deployments", "stateful_sets", "jobs", "autoscalers", "pods", "warnings")
-_FOR_PLATFORM: Final = (*_FOR_TIERS, "services", "claims", "ingresses", "config_maps")
+_FOR_TIERS: Final = (
+    *("deployments", "stateful_sets", "jobs", "autoscalers", "pods", "warnings"),
+    "config_maps",
+)
+_FOR_PLATFORM: Final = (*_FOR_TIERS, "services", "claims", "ingresses")
 _FILTERS: Final[Mapping[str, Mapping[str, str]]] = {
     # What the controllers make need not have the platform's labels.
     "pods": {},
@@ -88,8 +91,8 @@ def wait_until_ready(
 ) -> list[Tier]:
     """Every tier, once all of them are settled.
 
-    Raises SandboxError after `deadline` seconds, or as soon as a Job has failed for good, saying
-    which tier lacks what.
+    Raises SandboxError after `deadline` seconds, or as soon as a Job has failed for good or a pod
+    is fenced, saying which tier lacks what.
     """
     attempts = Retrying(
         retry=retry_if_exception_type(SandboxError) & retry_if_not_exception_type(GaveUpError),

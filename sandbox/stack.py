@@ -56,6 +56,10 @@ HERE = (
     (("kubectl",), "`.venv/bin/python -m sandbox kubectl`"),
 )
 """Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
+ROTATED = """\
+ado-ops are the operator's commands: `ops postgres rotate` has changed this password, and the stack
+does not know it. Tell the stack, as docs/data.md, Passwords, says. To take the Secrets over by
+force would lock the applications out: the database would not know what they have."""
 
 app = typer.Typer(
     help="A stack of this checkout, in a sandbox.",
@@ -289,6 +293,8 @@ def _told(errors: Sequence[str], end: str, stack: str) -> SandboxError:
         if named := [f"`{c}`" for c in commands if any(c in error for error in errors)]:
             advice.append(f"instead of {' and '.join(named)}, {here.format(stack=stack)}")
     told = [*errors, end, *([f"Here, {'; '.join(advice)}."] if advice else [])]
+    if any('"ado-ops"' in error for error in errors):
+        told.append(ROTATED)
     return SandboxError("\n".join(told))
 
 

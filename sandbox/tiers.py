@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sandbox import connections, trouble
@@ -46,7 +46,7 @@ class Tier:
     reason: str
     """Why it is not; empty when it is."""
     failed: bool = False
-    """Whether it has given up, as only a Job does."""
+    """Whether no waiting helps: a Job has given up, or an operator has fenced a pod."""
     services: Mapping[str, tuple[int, ...]]
     """The Services that lead to its pods, with their ports."""
     autoscaler: Autoscaler | None = None
@@ -87,9 +87,13 @@ def tiers(seen: Objects) -> list[Tier]:
     """Deployments, StatefulSets and Jobs; not the runs of a CronJob, which come and go."""
     owned = connections.owners(seen)
     warned = trouble.warnings(seen.warnings)
+    fenced = _fenced(seen)
     return [
         *(_workload("Deployment", found, seen, owned, warned) for found in seen.deployments),
-        *(_workload("StatefulSet", found, seen, owned, warned) for found in seen.stateful_sets),
+        *(
+            _stopped(_workload("StatefulSet", found, seen, owned, warned), fenced)
+            for found in seen.stateful_sets
+        ),
         *(
             _job(found, seen, owned, warned)
             for found in seen.jobs
@@ -98,10 +102,25 @@ def tiers(seen: Objects) -> list[Tier]:
     ]
 
 
+def _record(seen: Objects) -> Mapping[str, str]:
+    return next((made.data or {} for made in seen.config_maps), {})
+
+
+def _fenced(seen: Objects) -> list[str]:
+    return [f"postgresql-{ordinal}" for ordinal in _record(seen).get("fenced", "").split()]
+
+
+def _stopped(tier: Tier, fenced: Sequence[str]) -> Tier:
+    """The same, once it is known that a pod waits for an operator."""
+    if tier.name != "postgresql" or tier.settled or not fenced:
+        return tier
+    says = f"{' and '.join(fenced)} fenced, see `python -m ado_infra.ops postgres status`"
+    return replace(tier, failed=True, reason=f"{tier.reason}; {says}")
+
+
 def _postgresql(found: Sequence[Tier], seen: Objects) -> str:
-    record: Mapping[str, str] = next((made.data or {} for made in seen.config_maps), {})
-    said = [f"postgresql-{ordinal} is fenced" for ordinal in record.get("fenced", "").split()]
-    if (primary := record.get("primary", "0")) != "0":
+    said = [f"{pod} is fenced" for pod in _fenced(seen)]
+    if (primary := _record(seen).get("primary", "0")) != "0":
         said.append(f"postgresql-{primary} is the primary")
     if any(tier.name == "postgresql" and not tier.settled for tier in found):
         said.append("not every pod is Ready")

@@ -106,8 +106,8 @@ def promote(
         return
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
     _say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
+    _say(f"The other one is fenced; it follows after `rejoin {pair.pod_name(1 - target)}`.")
     _say(f"{report.commit_line(target, stack)}. Until then the stack is refused.")
-    _say(f"The other one follows after `rejoin {pair.pod_name(1 - target)}`.")
 
 
 @postgres.command()
@@ -147,7 +147,9 @@ def fence(
     here = Target(stack=stack, context=context, namespace=namespace).reach()
     ordinal = pair.ordinal_of(pod)
     if dry_run:
-        _plan(f"set the flag in {pair.RECORD}", f"delete {pair.pod_name(ordinal)}, see it end")
+        primary = pair.read_record(here).primary == ordinal
+        end = ": nobody can write from then on" if primary else ""
+        _plan(f"set the flag in {pair.RECORD}", f"delete {pair.pod_name(ordinal)}, see it end{end}")
         return
     fencing.fence(here, ordinal, _say, node_is_off=node_is_off)
     _say(f"{pair.pod_name(ordinal)} is fenced; no server runs there.")
@@ -169,6 +171,7 @@ def unfence(
         _plan(f"take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
         return
     fencing.unfence(here, ordinal, _say)
+    _say(f"{pair.pod_name(ordinal)} may start its server.")
 
 
 @postgres.command()
@@ -195,7 +198,10 @@ def rotate(
     _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
     if stdin:
         return  # the stack has it
-    _say("Tell the stack; until then a `pulumi up` that would undo it is refused:")
+    _say(
+        "Tell the stack; until then a `pulumi up` that would undo it is refused. The next one "
+        "restarts both pods and rolls the readers once more:"
+    )
     kubectl = f"kubectl --context {shlex.quote(target.cluster)} -n {namespace}"
     _say(
         f"  {kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "

@@ -71,7 +71,7 @@ class Target:
             found = Namespace(config.new_client_from_config(context=self.cluster), self.namespace)
         except ConfigException as missing:
             raise OpsError(
-                f"No cluster to talk to: {missing} Set KUBECONFIG, or name a context: --context."
+                f"No cluster to talk to: {missing}. Set KUBECONFIG, or name another --context."
             ) from None
         if announced:
             self.announce()

@@ -262,7 +262,7 @@ class TestPromote:
     def test_a_former_primary_takes_over_again_when_its_successor_is_lost(self) -> None:
         # Both know where their WAL ends, on timelines that have nothing to do with each other.
         former = replace(STANDBY, server=None, disk="primary", end=1500)
-        cluster = Cluster(PRIMARY, former)
+        cluster = Cluster(replace(PRIMARY, server=None), former)
         with pytest.raises(OpsError, match=r"did not follow postgresql-0.*--accept-loss"):
             _promote(cluster)
         with pytest.raises(OpsError, match="did not follow"):
@@ -270,6 +270,12 @@ class TestPromote:
         assert _promote(cluster, accept_loss=True).lost is None
         assert cluster.data["primary"] == "1"
         assert cluster.primaries() == [1]
+
+    def test_a_former_primary_is_refused_while_the_primary_serves(self) -> None:
+        cluster = Cluster(PRIMARY, replace(STANDBY, server=None, disk="primary"))
+        with pytest.raises(OpsError, match=r"older data than postgresql-0.*`rejoin postgresql-1`"):
+            _promote(cluster, accept_loss=True)
+        assert cluster.changes == []
 
     def test_without_a_record_nothing_is_promoted(self) -> None:
         cluster = Cluster()
@@ -322,7 +328,7 @@ class TestRejoin:
 
     def test_the_primary_is_never_rewound(self) -> None:
         cluster = Cluster()
-        with pytest.raises(OpsError, match="postgresql-0 has no primary to follow"):
+        with pytest.raises(OpsError, match=r"is the primary by.*Was `rejoin postgresql-1` meant"):
             _rejoin(cluster, 0)
         assert cluster.changes == []
 
@@ -348,12 +354,24 @@ class TestStatus:
             ),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
+            (
+                replace(BEGUN, fenced=frozenset({0})),
+                (replace(PRIMARY, server=None), STANDBY),
+                "`unfence postgresql-0`, or `promote postgresql-1`.",
+            ),
         ],
     )
     def test_what_is_wrong_is_said_with_what_to_do(
         self, record: Record, members: tuple[Member, Member], found: str
     ) -> None:
         assert found in "\n".join(report.findings(record, members, SERVICES))
+
+    def test_with_both_fenced_only_the_primary_can_come_back(self) -> None:
+        record = replace(BEGUN, fenced=frozenset({0, 1}))
+        members = (replace(PRIMARY, server=None), replace(STANDBY, server=None, disk="primary"))
+        told = "\n".join(report.findings(record, members, SERVICES))
+        assert "serves nobody: `unfence postgresql-0`." in told
+        assert "promote" not in told
 
     def test_a_service_that_leads_elsewhere_is_named(self) -> None:
         moved = {**SERVICES, "postgresql": {pair.POD_LABEL: "postgresql-1"}}

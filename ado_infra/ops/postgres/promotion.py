@@ -86,7 +86,7 @@ def promote(
 def candidate(namespace: Namespace, target: int) -> Member:
     """The pod that is to become the primary, once it was seen that it can.
 
-    A standby that runs; or a former primary that waits, when the one that followed it is lost.
+    A standby that runs; or a former primary that waits, when its successor serves no more.
 
     Raises OpsError when it cannot.
     """
@@ -99,6 +99,11 @@ def candidate(namespace: Namespace, target: int) -> Member:
     if here.server is None and here.disk != "primary":
         reason = here.trouble or f"its volume is {here.disk}, and no server runs"
         raise OpsError(f"{here.name} cannot become the primary: {reason}.")
+    if here.server is None and look(namespace, 1 - target).server == "primary":
+        raise OpsError(
+            f"{here.name} has older data than {pod_name(1 - target)}, which is the primary and "
+            f"serves: `rejoin {here.name}`, and promote it then."
+        )
     return here
 
 

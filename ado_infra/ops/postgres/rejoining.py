@@ -7,7 +7,7 @@ from typing import Final
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace, Say, wait_until
 from ado_infra.ops.postgres.fencing import fence, unfence
-from ado_infra.ops.postgres.pair import look, pod_name, read_record
+from ado_infra.ops.postgres.pair import RECORD, look, pod_name, read_record
 
 FOLLOW: Final = 300.0
 """Seconds for a pod that was rewound to receive WAL."""
@@ -26,11 +26,15 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
     Raises OpsError when there is no primary to follow, or when the pod cannot.
     """
     leader = look(namespace, 1 - ordinal)
-    if read_record(namespace).primary == ordinal or leader.server != "primary":
+    if read_record(namespace).primary == ordinal:
+        raise OpsError(
+            f"{pod_name(ordinal)} is the primary by {RECORD}, and follows nobody. Was `rejoin "
+            f"{leader.name}` meant?"
+        )
+    if leader.server != "primary":
         raise OpsError(
             f"{pod_name(ordinal)} has no primary to follow: {leader.name} "
-            f"{'is ' + leader.server if leader.server else 'runs no server'}. "
-            f"`promote {leader.name}` first."
+            f"{'is ' + leader.server if leader.server else 'runs no server'}; see `status`."
         )
     here = look(namespace, ordinal)
     if here.streaming and not reclone:

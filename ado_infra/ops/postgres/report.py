@@ -72,10 +72,17 @@ def findings(
         yield f"The volumes have different databases: `rejoin {follower.name} --reclone`."
     if [m.server for m in members] == ["primary", "primary"]:
         yield f"Both pods are primary! `fence {follower.name}` now, then see docs/data.md."
-    yield from _of_leader(leader, follower)
-    yield from _of_follower(leader, follower)
-    for ordinal in record.fenced:
-        yield f"{pod_name(ordinal)} is fenced: `rejoin` or `unfence {pod_name(ordinal)}`."
+    if leader.ordinal in record.fenced:
+        other = f", or `promote {follower.name}`" if follower.server == "standby" else ""
+        yield (
+            f"The primary {leader.name} is fenced and serves nobody: "
+            f"`unfence {leader.name}`{other}."
+        )
+    else:
+        yield from _of_leader(leader, follower)
+        yield from _of_follower(leader, follower)
+    if follower.ordinal in record.fenced:
+        yield f"{follower.name} is fenced: `rejoin` or `unfence {follower.name}`."
     for service, ordinal in ((NAME, record.primary), (f"{NAME}-ro", 1 - record.primary)):
         if (services.get(service) or {}).get(POD_LABEL) != pod_name(ordinal):
             yield (
@@ -102,6 +109,9 @@ def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
     elif follower.server == "standby" and leader.server == "primary" and not follower.streaming:
         lost = leader.slot == "lost"
         flag = " --reclone" if lost else ""
-        yield f"{follower.name} receives nothing: `rejoin {follower.name}{flag}`."
+        yield (
+            f"{follower.name} receives nothing; if it still does not in a minute: "
+            f"`rejoin {follower.name}{flag}`."
+        )
     if leader.end and follower.end and leader.end - follower.end > LATE:
         yield f"{follower.name} is {leader.end - follower.end} bytes behind {leader.name}."

@@ -446,6 +446,17 @@ def test_what_is_unusual_about_postgresql_is_said(
     assert tiers.platform("ado-system", seen).postgresql == said
 
 
+def test_a_fenced_pod_is_not_waited_for() -> None:
+    record = metadata("postgresql-state")
+    seen = Objects(
+        stateful_sets=[stateful_set("postgresql", 2, readyReplicas=1)],
+        config_maps=[model("V1ConfigMap", metadata=record, data={"fenced": "1"})],
+    )
+    (tier,) = tiers.tiers(seen)
+    assert tier.failed
+    assert "postgresql-1 fenced" in tier.reason
+
+
 def test_without_a_postgresql_nothing_is_said_of_it() -> None:
     assert tiers.platform("ado-system", Objects()).postgresql == ""
 
