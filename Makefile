@@ -30,7 +30,7 @@ down: $(READY) ## remove the sandbox with its cluster, its data and its state
 	@$(RUN) -m sandbox down
 
 unit: $(READY) ## the fast tests: no cluster, seconds
-	@$(RUN) -m pytest tests/unit
+	@$(RUN) -m pytest tests/unit --numprocesses auto
 
 test: $(READY) ## every test: the fast ones, then those on a cluster of their own
 	@$(RUN) -m pytest tests/unit tests/cluster --durations=10 --maxfail=5
