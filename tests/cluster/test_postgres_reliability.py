@@ -252,7 +252,7 @@ def test_replication_is_for_its_own_role_with_its_own_password(pair: Pair) -> No
 def test_no_password_is_below_the_data(pair: Pair) -> None:
     for name in ("password", "replication-password"):
         password = pair.deployment.shell(f'cat "$SECRETS/{name}"', "postgresql-0")
-        assert len(password) > 20
+        assert password
         for ordinal in (0, 1):
             volume = pair.volume(ordinal)
             assert (volume / "pgdata" / "PG_VERSION").exists()
