@@ -27,6 +27,8 @@ from tests.unit.recording import ROOT, merged
 NAMESPACE = "ado-system"
 _PROVIDED: set[Sandbox] = set()
 """The sandboxes that have had all that the committed stack needs."""
+_GIVEN: set[tuple[Sandbox, str, str]] = set()
+"""Secrets that tests gave, which a sandbox keeps until told otherwise: whose stack, and where."""
 
 
 @dataclass
@@ -76,10 +78,18 @@ class Deployment:
     def reset(self) -> None:
         """The stack as committed."""
         self.write()
+        for given in [given for given in _GIVEN if given[:2] == (self.sandbox, self.stack)]:
+            self.engine().forget_secret(given[2])
+            _GIVEN.remove(given)
         self.provide()
         outcome = self.engine().up()
         assert outcome.succeeded, outcome.errors
         self.wait_until_ready()
+
+    def give(self, path: str, value: str) -> None:
+        """A secret of the stack's config, until it is reset."""
+        self.engine().set_secret(path, value)
+        _GIVEN.add((self.sandbox, self.stack, path))
 
     def provide(self) -> None:
         """Nodes and images for the committed stack; once for each sandbox."""

@@ -25,9 +25,6 @@ START = 120.0
 """Seconds in which killed pods are made anew and start."""
 LONGEST_FAILOVER = 5.0 + 10.0
 """The cluster's timeout of nodes, and ten seconds."""
-ANOTHER_ELECTION = 4 * 5.0
-"""Seconds after which a replica that got too few votes asks again: four timeouts (redis.io,
-"Redis cluster specification"). A machine that is busy with other things needs it at times."""
 SLOTS = 16384
 THREE, SIX = ([f"redis-{ordinal}" for ordinal in range(pods)] for pods in (3, 6))
 KEYS = {f"kept-{number}": f"value {number}" for number in range(90)}

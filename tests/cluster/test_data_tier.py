@@ -14,6 +14,7 @@ from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.data import database_password, query, redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.pair import Pair
 from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
 
@@ -193,6 +194,6 @@ def test_every_node_drained_ends_its_pods_and_gets_them_back(
         deployment.kubectl("drain", name, *flags)
         took.append(time.monotonic() - began)
         deployment.kubectl("uncordon", name)
-        deployment.wait_until_ready()
+        Pair(deployment).healthy()
         _assert_kept(deployment, row)
     record("Nodes drained one after the other", nodes=len(took), longest_seconds=max(took))

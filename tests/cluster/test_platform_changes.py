@@ -69,7 +69,7 @@ def test_a_new_key_updates_its_secret_in_place_and_rolls_the_workers(
     deployment: Deployment, key: str
 ) -> None:
     uid = deployment.objects()[("Secret", "ado-agent-credentials")]["metadata"]["uid"]
-    deployment.engine().set_secret(f"ado:{key}", "another value")
+    deployment.give(f"ado:{key}", "another value")
     outcome, rolled = _rolled(deployment)
     assert _touched(outcome) == {
         "ado-configuration-agent-credentials": "update",
@@ -84,7 +84,7 @@ def test_a_new_database_password_rolls_its_readers_and_the_old_one_is_refused(
 ) -> None:
     old = database_password(deployment)
     assert "1 row" in query(deployment, old)
-    deployment.engine().set_secret("ado:databasePassword", AWKWARD)
+    deployment.give("ado:databasePassword", AWKWARD)
     outcome, rolled = _rolled(deployment)
     assert _touched(outcome) == {
         "ado-stores-postgres-passwords": "update",
@@ -103,7 +103,7 @@ def test_a_new_redis_password_rolls_its_readers_and_the_old_one_is_refused(
 ) -> None:
     old = redis_password(deployment)
     assert redis(deployment, old, "ping") == "PONG"
-    deployment.engine().set_secret("ado:redisPassword", AWKWARD)
+    deployment.give("ado:redisPassword", AWKWARD)
     outcome, rolled = _rolled(deployment)
     assert _touched(outcome) == {
         "ado-stores-redis-password": "update",

@@ -200,9 +200,15 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     assert _kept(pair)  # and nothing else
 
 
-@pytest.mark.parametrize("command", [["unfence"], ["rejoin", "--reclone"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["unfence"], "the primary has given up the WAL that is missing here"),
+        (["rejoin", "--reclone"], "copying postgresql-"),
+    ],
+)
 def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(
-    pair: Pair, command: list[str]
+    pair: Pair, command: list[str], said: str
 ) -> None:
     primary, standby = pair.primary, 1 - pair.primary
     pair.did("fence", _name(standby))
@@ -211,7 +217,7 @@ def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(
     record("PostgreSQL: standby away past the slot's limit", wal_held_bytes=int(held))
     assert int(held) < 512 * 2**20
     pair.did(*command, _name(standby))
-    pair.says(standby, f"copying {_name(primary)}")
+    pair.says(standby, said)
     pair.healthy()
     assert pair.ask(primary, SLOT) == "reserved"
 
@@ -252,7 +258,7 @@ def test_replication_is_for_its_own_role_with_its_own_password(pair: Pair) -> No
 def test_no_password_is_below_the_data(pair: Pair) -> None:
     for name in ("password", "replication-password"):
         password = pair.deployment.shell(f'cat "$SECRETS/{name}"', "postgresql-0")
-        assert password
+        assert len(password) > 20
         for ordinal in (0, 1):
             volume = pair.volume(ordinal)
             assert (volume / "pgdata" / "PG_VERSION").exists()
