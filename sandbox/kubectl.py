@@ -48,14 +48,6 @@ def attempt(
         raise SandboxError(f"kubectl {command} did not end within {DEADLINE:.0f} s.") from None
 
 
-def start(sandbox: Sandbox, *arguments: str) -> subprocess.Popen[str]:
-    """Start kubectl with pipes to and from it; a context manager."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [_program(), *arguments], env=_environment(sandbox), stdin=pipe, stdout=pipe, text=True
-    )
-
-
 def become(sandbox: Sandbox, arguments: Sequence[str]) -> NoReturn:
     """End this program and be kubectl instead, with its terminal and signals."""
     program = _program()

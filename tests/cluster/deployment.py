@@ -177,6 +177,24 @@ class Deployment:
         target = ["exec", "-n", NAMESPACE, f"deployment/{workload}", "--"]
         return self.kubectl(*target, "python3", "-c", program)
 
+    def start_beside(self, workload: str, program: str) -> subprocess.Popen[str]:
+        """Starts a Python program, with pipes to and from it, that sees what a workload's pod sees.
+
+        It has the pod's files and network but no connection through API server and kubelet, which
+        may end before the program does.
+        """
+        pod = min(self.nodes_of(workload))
+        own = self.process(pod, r"-m standin")
+        told = Path(f"/proc/{own}/environ").read_bytes().decode().split("\0")
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            ["nsenter", f"--target={own}", "--mount", "--net", "python3", "-c", program],
+            env=dict(line.split("=", 1) for line in told if line),
+            stdin=pipe,
+            stdout=pipe,
+            text=True,
+        )
+
     def process(self, pod: str, pattern: str) -> int:
         """The pid, out here, of the one process of a pod that has such a command line."""
         manifest = json.loads(self.kubectl("get", "pod", pod, "-n", NAMESPACE, "-o", "json"))

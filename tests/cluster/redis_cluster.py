@@ -1,7 +1,4 @@
-"""The Redis cluster of a deployment, node by node: who has which slots, and what clients are told.
-
-Everything is asked from a pod of the dashboard, which no test takes away.
-"""
+"""The Redis cluster of a deployment, node by node: who has which slots, what clients are told."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from typing import Any
 
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, run
 from tests.cluster.writing import Acknowledged, patiently, writing
 
 DEADLINE = 60.0
@@ -28,98 +26,6 @@ LONGEST_FAILOVER = 5.0 + 10.0
 SLOTS = 16384
 THREE, SIX = ([f"redis-{ordinal}" for ordinal in range(pods)] for pods in (3, 6))
 KEYS = {f"kept-{number}": f"value {number}" for number in range(90)}
-CLIENT = """
-import json, sys, time
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
-from redis.retry import Retry
-
-given = json.loads(sys.stdin.readline())
-nodes, gone = {}, {}
-
-def ask(host, *words):
-    if host in gone:
-        return gone[host]
-    try:
-        if host not in nodes:
-            nodes[host] = Redis(host, 6379, password=given["password"], decode_responses=True,
-                socket_connect_timeout=1, socket_timeout=3, retry=Retry(NoBackoff(), 0))
-            nodes[host].response_callbacks.clear()  # what the server says, as it says it
-        return nodes[host].execute_command(*words)
-    except RedisError as error:
-        said = f"{type(error).__name__}: {error}"
-        if isinstance(error, (ConnectionError, TimeoutError)):
-            gone[host] = said  # asked again it would take as long
-        return said
-"""
-ASK = (
-    CLIENT
-    + """
-answers = []
-for host, *words in given["asked"]:
-    began = time.monotonic()
-    answers.append([str(ask(host, *words)), time.monotonic() - began])
-json.dump(answers, sys.stdout)
-"""
-)
-WRITE = (
-    CLIENT
-    + """
-host, began = given["hosts"][0], time.monotonic()
-number, acknowledged, outage, last, back = 0, [], 0.0, began, None
-while (now := time.monotonic()) - (back or now) < 2 and now - began < given["longest"]:
-    number += 1
-    said = ask(host, "SET", f"{given['tag']}{number}", str(number))
-    if said == "OK":
-        now = time.monotonic()
-        if now - last > max(outage, 2.0):
-            outage, back = now - last, now
-        last = now
-        if ask(host, "WAIT", "1", "500") == 1:
-            acknowledged.append(number)
-        time.sleep(0.005)
-        continue
-    gone.clear()
-    nodes.pop(host, None)
-    moved = said.startswith("MovedError")
-    another = given["hosts"][number % len(given["hosts"])]
-    host = said.rpartition(" ")[2].rpartition(":")[0] if moved else another
-    time.sleep(0.1)
-json.dump({"acknowledged": acknowledged, "outage": outage, "written": number}, sys.stdout)
-"""
-)
-WRITE_FOR_EVER = (
-    CLIENT
-    + """
-import os, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-number = 0
-while True:
-    number += 1
-    host, prefix = given["shares"][number % len(given["shares"])]
-    if ask(host, "SET", f"{prefix}{number}", str(number)) == "OK":
-        print(number, f"{time.time():.3f}", flush=True)
-    else:  # nobody knows whether that one was written
-        gone.clear()
-        nodes.pop(host, None)
-    time.sleep(0.02)
-"""
-)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a node said, and after how many seconds."""
-
-    said: str
-    seconds: float
-
-    @property
-    def moved(self) -> str:
-        """Where it sent the client; empty when it did not."""
-        sent = self.said.startswith("MovedError")
-        return self.said.rpartition(" ")[2].rpartition(":")[0] if sent else ""
 
 
 @dataclass(frozen=True)
@@ -146,12 +52,6 @@ def slot_of(key: str) -> int:
 def tag_of(slots: range) -> str:
     """A hash tag, in braces, whose slot is one of these."""
     return next(f"{{{n}}}" for n in range(SLOTS) if slot_of(str(n)) in slots)
-
-
-def ask(deployment: Deployment, asked: Iterable[Sequence[str]]) -> list[Answer]:
-    """What hosts answer to commands, given as (host, word, …)."""
-    answers = _run(deployment, ASK, asked=[list(words) for words in asked])
-    return [Answer(*answer) for answer in answers]
 
 
 def nodes(deployment: Deployment, pods: Iterable[str]) -> dict[str, Node]:
@@ -327,7 +227,7 @@ def fail_over(deployment: Deployment, pods: Sequence[str], round_: str = "") -> 
     tag = tag_of(before[lost].slots) + round_
     hosts = [host_of(lost), *(host_of(pod) for pod in pods if pod != lost)]
     with ThreadPoolExecutor() as pool:
-        writing = pool.submit(_run, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
+        writing = pool.submit(run, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
 
         def begun() -> None:
             assert read(deployment, [f"{tag}9"], [lost])[lost][f"{tag}9"].said == "9"
@@ -364,9 +264,3 @@ def writer(
     given = json.dumps({"password": redis_password(deployment), "shares": shares})
     with writing(deployment, WRITE_FOR_EVER, given) as told:
         yield told, lost
-
-
-def _run(deployment: Deployment, program: str, **given: Any) -> Any:
-    target = ["exec", "-i", "-n", NAMESPACE, "deployment/ado-dashboard", "--"]
-    told = json.dumps({"password": redis_password(deployment), **given})
-    return json.loads(deployment.kubectl(*target, "python3", "-c", program, given=told))

@@ -11,8 +11,7 @@ from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from sandbox import kubectl
-from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.deployment import Deployment
 
 DEADLINE = 120.0
 """Seconds for what the pods do by themselves."""
@@ -48,16 +47,13 @@ class Acknowledged:
 
 @contextmanager
 def writing(deployment: Deployment, program: str, given: str) -> Generator[Acknowledged]:
-    """A program that writes during the block, in a pod that no test takes away.
+    """A program that writes during the block, beside a pod that no test takes away.
 
     It gets the line `given`, ends when there is no more to read, and prints each number that it
     wrote with the time.
     """
-    target = ["-n", NAMESPACE, "deployment/ado-dashboard"]
     told = Acknowledged()
-    with kubectl.start(
-        deployment.sandbox, "exec", "-i", *target, "--", "python3", "-c", program
-    ) as client:
+    with deployment.start_beside("ado-dashboard", program) as client:
         assert client.stdin
         assert client.stdout
         listener = threading.Thread(target=told.listen, args=(client.stdout,))

@@ -335,13 +335,16 @@ class TestMeet:
         assert run(world, "meet.sh") == Done(0, "")
         assert world.told == []
 
-    def test_who_misses_a_node_is_introduced_to_all_that_answer(self, run: Run) -> None:
+    def test_who_misses_a_node_is_introduced_to_those_that_it_does_not_reach(
+        self, run: Run
+    ) -> None:
         nodes = _cluster(3)
         nodes["redis-3"] = Node(group=0, away=True)
-        gone = "10.0.0.3 redis-headless\n"
-        world = World(nodes, own="redis-0", addresses=self.ADDRESSES + gone)
+        nodes["redis-4"] = Node(group=4)
+        others = "10.0.0.3 redis-headless\n10.0.0.4 redis-headless\n"
+        world = World(nodes, own="redis-0", addresses=self.ADDRESSES + others)
         assert run(world, "meet.sh") == Done(0, "")
-        assert world.told == ["redis-0 meet 10.0.0.1 6379", "redis-0 meet 10.0.0.2 6379"]
+        assert world.told == ["redis-0 meet 10.0.0.4 6379"]
 
     @pytest.mark.parametrize(
         "answer", ["WRONGPASS invalid username-password pair", "LOADING Redis is loading"]
