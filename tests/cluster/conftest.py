@@ -13,6 +13,7 @@ from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import Deployment
 from tests.cluster.engine import Engine
+from tests.cluster.pair import Pair
 
 
 @pytest.hookimpl(wrapper=True)
@@ -61,3 +62,23 @@ def engine(cluster: Sandbox, tmp_path: Path) -> Iterator[Engine]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def pair_deployment(
+    cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """The dev stack as committed; so it is left too: PostgreSQL's pod 0 is the primary."""
+    deployed = Deployment(cluster, tmp_path_factory.mktemp("pair"))
+    deployed.reset()
+    yield deployed
+    Pair(deployed).led_by(0)
+
+
+@pytest.fixture
+def pair(pair_deployment: Deployment) -> Iterator[Pair]:
+    """PostgreSQL's pods, one following the other, and a row that is kept; so again afterwards."""
+    found = Pair(pair_deployment)
+    found.keep()
+    yield found
+    found.mend()

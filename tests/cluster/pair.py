@@ -39,6 +39,11 @@ asyncio.run(main())
 """
 
 
+def pod(ordinal: int) -> str:
+    """The name of a pod."""
+    return f"postgresql-{ordinal}"
+
+
 class Pair:
     """PostgreSQL of one deployment."""
 
@@ -73,7 +78,7 @@ class Pair:
             wrong = [line for line in told.splitlines() if line.startswith("- ")]
             assert all(any(a in line for a in allowed) for line in wrong), told
             assert found.returncode in {0, 3}, told
-            assert self.roles() == {f"postgresql-{primary}": "f", f"postgresql-{1 - primary}": "t"}
+            assert self.roles() == {pod(primary): "f", pod(1 - primary): "t"}
 
         patiently(check)
         self.deployment.wait_until_ready()
@@ -81,14 +86,14 @@ class Pair:
     def mend(self) -> None:
         """Makes the recorded primary and its standby of whatever a test has left."""
         self.record(fenced=None, initialised="true")
-        self.did("rejoin", f"postgresql-{1 - self.primary}")
+        self.did("rejoin", pod(1 - self.primary))
         self.healthy()
 
     def fail_over(self) -> None:
         """The standby becomes the primary, and the primary its standby."""
         former = self.primary
-        self.did("promote", f"postgresql-{1 - former}")
-        self.did("rejoin", f"postgresql-{former}")
+        self.did("promote", pod(1 - former))
+        self.did("rejoin", pod(former))
         self.healthy()
 
     def led_by(self, ordinal: int) -> None:
@@ -98,12 +103,12 @@ class Pair:
 
     def roles(self) -> dict[str, str]:
         """Pod → whether it is in recovery, as psql prints that, or why it does not say."""
-        return {f"postgresql-{n}": self.ask(n, "SELECT pg_is_in_recovery()") for n in (0, 1)}
+        return {pod(n): self.ask(n, "SELECT pg_is_in_recovery()") for n in (0, 1)}
 
     def ask(self, ordinal: int, sql: str) -> str:
         """What the server of a pod answers to its superuser; errors included."""
         psql = f'psql --no-psqlrc -qAt --host "$SOCKET" -U postgres postgres -c "{sql}"'
-        return self.deployment.shell(psql, f"postgresql-{ordinal}").strip()
+        return self.deployment.shell(psql, pod(ordinal)).strip()
 
     def record(self, **changes: str | None) -> None:
         """Changes the record behind the commands' back."""
@@ -114,12 +119,12 @@ class Pair:
 
     def delete_pods(self, *ordinals: int) -> None:
         """Deletes pods, and waits until they are gone."""
-        names = [f"postgresql-{ordinal}" for ordinal in ordinals]
+        names = [pod(ordinal) for ordinal in ordinals]
         self.deployment.kubectl("delete", "pod", "-n", NAMESPACE, *names)
 
     def log(self, ordinal: int) -> str:
         """What a pod has said since its last start; nothing before that."""
-        command = ("logs", "-n", NAMESPACE, f"postgresql-{ordinal}")
+        command = ("logs", "-n", NAMESPACE, pod(ordinal))
         return kubectl.attempt(self.deployment.sandbox, *command).stdout
 
     def says(self, ordinal: int, text: str) -> None:
@@ -140,7 +145,7 @@ class Pair:
 
     def process(self, ordinal: int, pattern: str) -> int:
         """The pid, out here, of the one process of a pod that has such a command line."""
-        return self.deployment.process(f"postgresql-{ordinal}", pattern)
+        return self.deployment.process(pod(ordinal), pattern)
 
     @contextmanager
     def frozen(self, ordinal: int, pattern: str) -> Generator[None]:
@@ -165,6 +170,15 @@ class Pair:
         """What psql prints for a statement of the applications' role, through the Service."""
         psql = f'PGPASSWORD=$(cat) psql --no-psqlrc -qAt --host postgresql -U ado ado -c "{sql}"'
         return self.deployment.shell(psql, "postgresql-1", given=self.password).strip()
+
+    def keep(self) -> None:
+        """Makes table `kept` anew, with one row."""
+        self.ask_as_ado("DROP TABLE IF EXISTS kept")
+        self.ask_as_ado("CREATE TABLE kept AS SELECT 'kept-row' AS value")
+
+    def kept(self) -> bool:
+        """Whether that row is there, and no other."""
+        return self.ask_as_ado("SELECT value FROM kept") == "kept-row"
 
     def lost(self, written: Acknowledged) -> set[int]:
         """The rows that were acknowledged and are not there."""

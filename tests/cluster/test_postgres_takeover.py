@@ -1,0 +1,144 @@
+"""PostgreSQL's standby becomes the primary: on purpose, half-way, and against a former one."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+
+from tests.cluster.deployment import NAMESPACE
+from tests.cluster.pair import Pair, pod
+from tests.cluster.reliability import record
+from tests.cluster.writing import patiently
+
+LONGEST_OUTAGE = 60.0
+"""Seconds that a writer may wait for a promotion; about 4 where nothing else runs."""
+WAL_RECEIVER = r"^postgres: walreceiver"
+WAL_SENDER = r"^postgres: walsender"
+POSITION = r"[0-9A-F]+/[0-9A-F]+"
+STEPS = (
+    "is fenced from its next start on",
+    "stopping {former}",
+    "{new} lacks",
+    "says now that {new} is the primary",
+    "{new} is promoted",
+    "Service postgresql leads to",
+)
+"""What `promote` says once it has taken a step."""
+
+
+def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
+    with pair.writer() as told:
+        done = pair.did("promote", pod(1 - pair.primary))
+        told.goes_on()
+    lost = pair.lost(told)
+    record(
+        "PostgreSQL: promotion under a writer",
+        rto_seconds=told.longest_gap,
+        rows_acknowledged=len(told.rows),
+        rows_lost=len(lost),
+    )
+    assert "Lost (RPO): 0 bytes" in done
+    assert lost == set()
+    assert told.longest_gap < LONGEST_OUTAGE
+
+
+def test_a_former_primary_refuses_to_serve_until_it_rejoins(pair: Pair) -> None:
+    former, new = pair.primary, 1 - pair.primary
+    pair.did("promote", pod(new))
+    pair.did("unfence", pod(former))
+    pair.says(former, f"waiting: this was the primary, and now {pod(new)} is")
+    assert "Is the server running locally" in pair.ask(former, "SELECT 1")
+    pair.did("rejoin", pod(former))
+    pair.healthy()
+
+
+def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
+    former, new = pair.primary, 1 - pair.primary
+    pair.did("promote", pod(new))
+    pair.ask_as_ado("INSERT INTO kept VALUES ('newer')")
+    pair.did("unfence", pod(former))
+    pair.did("fence", pod(new))
+    pair.delete_pods(former)
+    pair.says(former, "waiting: this was the primary")
+    pair.did("unfence", pod(new))
+    patiently(lambda: _reads(pair, "newer"))
+    pair.did("rejoin", pod(former))
+    pair.healthy()
+    assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
+
+
+def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rewound(
+    pair: Pair,
+) -> None:
+    former, new = pair.primary, 1 - pair.primary
+    pair.record(fenced=str(former))
+    pair.deployment.kubectl("annotate", "pod", "-n", NAMESPACE, pod(former), "test/told=now")
+    patiently(lambda: _is_told(pair, former, "fenced", str(former)))
+    # Neither sends, nor connects anew when it has heard nothing for ten seconds.
+    with pair.frozen(former, WAL_SENDER), pair.frozen(new, WAL_RECEIVER):
+        assert pair.ask_as_ado("INSERT INTO kept SELECT 'not received'") == ""
+        written = pair.ask(former, "SELECT pg_current_wal_flush_lsn()")
+        assert re.fullmatch(POSITION, written)
+        received = pair.ask(new, "SELECT pg_last_wal_receive_lsn()")
+        assert re.fullmatch(POSITION, received)
+        assert received != written
+        pair.kill(former)
+        # Thawed before it has died with the others, the sender would send after all.
+        pair.says(former, f"waiting: {pod(former)} is fenced")
+    refused = pair.ops("promote", pod(new))
+    assert refused.returncode == 1, f"written up to {written}: {refused.stdout}"
+    assert f"never reached {pod(new)}" in refused.stderr
+    assert pair.ask(new, "SELECT pg_is_in_recovery()") == "t"
+    pair.did("promote", pod(new), "--accept-loss")
+    pair.did("rejoin", pod(former))
+    pair.healthy()
+    assert pair.kept()  # and nothing else
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+def test_a_promotion_cut_off_after_a_step_is_finished_by_the_same_command(
+    pair: Pair, step: int
+) -> None:
+    former, new = pair.primary, 1 - pair.primary
+    told = STEPS[step].format(former=pod(former), new=pod(new))
+    with pair.deployment.started_ops("postgres", "promote", pod(new)) as command:
+        assert command.stdout
+        assert any(told in line for line in command.stdout)
+        command.send_signal(signal.SIGKILL)
+    assert list(pair.roles().values()).count("f") <= 1
+    pair.did("promote", pod(new))
+    pair.did("rejoin", pod(former))
+    pair.healthy()
+    assert pair.primary == new
+    assert pair.kept()
+
+
+def test_a_stack_that_names_another_primary_is_refused_before_anything_is_changed(
+    pair: Pair,
+) -> None:
+    pair.led_by(1)
+    refused = pair.deployment.command("up")
+    assert refused.returncode == 1
+    assert "primaryOrdinal is 0" in refused.stderr
+    assert "postgresql-1" in refused.stderr
+    # And where nobody asks first, the Job does: any change of PostgreSQL's settings runs it.
+    pair.deployment.write({"ado:postgres": {"maxConnections": 101}})
+    outcome = pair.deployment.engine().up()
+    assert not outcome.succeeded
+    assert any("postgresql-check" in error for error in outcome.errors), outcome.errors
+    assert pair.ask(1, "SHOW max_connections") == "100"
+    pair.deployment.up({"ado:postgres": {"primaryOrdinal": 1}})
+    assert pair.kept()
+    pair.fail_over()
+    pair.deployment.reset()
+
+
+def _is_told(pair: Pair, ordinal: int, key: str, value: str) -> None:
+    told = pair.deployment.shell(f'cat "$STATE/{key}"', f"postgresql-{ordinal}")
+    assert told.strip() == value
+
+
+def _reads(pair: Pair, row: str) -> None:
+    assert row in pair.ask_as_ado("SELECT value FROM kept")
