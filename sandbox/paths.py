@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
+CHECKOUT = Path(__file__).parents[1]
 STATE_ROOT = Path("/var/lib/ado-sandbox")
 RUNTIME_ROOT = Path("/run/ado-sandbox")
 NETNS_ROOT = Path("/run/netns")  # where iproute2 keeps named network namespaces

@@ -7,11 +7,9 @@ runs in the cluster afterwards.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from getpass import getpass
@@ -28,39 +26,18 @@ from sandbox.capacity import nodes_needed
 from sandbox.display import Display
 from sandbox.engine import Engine, Outcome
 from sandbox.errors import SandboxError
-from sandbox.paths import Sandbox
+from sandbox.paths import CHECKOUT, Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
+from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_another_primary, refuse_beside
 from sandbox.tiers import Platform
 
-CHECKOUT = Path(__file__).parents[1]
 PICTURE = CHECKOUT / "build" / "platform.svg"
 WIDTH = 120
 """Columns of tables where no terminal says how many it has."""
 NOT_READY = 3
 """Exit code of `status` when something is not Ready."""
-HOW_TO_LIFT = """\
-The stack is protected: nothing was deleted. To take it down with its data, lift the protection.
-Here: in Pulumi.{stack}.yaml remove `ado:profile` if it is production, set `ado:protectData: false`,
-then `make up STACK={stack}` and `make destroy STACK={stack}`; or `make down` for the whole sandbox.
-With plain Pulumi the same in commands:
-  1. pulumi config rm profile   (of a production stack)
-  2. pulumi config set ado:protectData false
-  3. pulumi up
-  4. pulumi destroy"""
-HERE = (
-    (("--secret",), "`.venv/bin/python -m sandbox.stack secret KEY`"),
-    (("pulumi config",), "edit Pulumi.{stack}.yaml"),
-    (("pulumi refresh", "pulumi up"), "`make up STACK={stack}`"),
-    (("kubectl",), "`.venv/bin/python -m sandbox kubectl`"),
-)
-"""Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
-ROTATED = """\
-ado-ops are the operator's commands: `ops postgres rotate` has changed this password, and the stack
-does not know it. Tell the stack, as docs/data.md, Passwords, says. To take the Secrets over by
-force would lock the applications out: the database would not know what they have."""
-
 app = typer.Typer(
     help="A stack of this checkout, in a sandbox.",
     no_args_is_help=True,
@@ -79,8 +56,8 @@ def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT
     stack_files.find(project, stack)  # a slip is said before anything is built or started
     cluster.up(sandbox, None, console)
     with _engine(sandbox, stack, project, console) as engine:
-        _refuse_beside(engine.other_deployed_stacks(), stack)
-        _refuse_another_primary(sandbox, stack, project)
+        refuse_beside(engine.other_deployed_stacks(), stack)
+        refuse_another_primary(sandbox, stack, project)
         with step(console, f"Planning stack {stack}"):
             engine.mend()
             plan = _checked(engine.preview(), stack)
@@ -106,7 +83,7 @@ def preview(
     """Show what `up` would change; change nothing."""
     console, sandbox = _console(), _running(name)
     stack_files.find(project, stack)
-    _refuse_another_primary(sandbox, stack, project)
+    refuse_another_primary(sandbox, stack, project)
     with (
         _engine(sandbox, stack, project, console) as engine,
         Display(console, planned=True) as display,
@@ -251,51 +228,10 @@ def _seen(
     return platform, deployed - {tier.name for tier in platform.tiers}
 
 
-def _refuse_beside(others: set[str], stack: str) -> None:
-    # Both would own the same namespace.
-    if others:
-        other = min(others)
-        raise SandboxError(
-            f"Stack {other} is deployed here already, and both use one namespace. First "
-            f"`make destroy STACK={other}`, or `make down`; then `make up STACK={stack}`."
-        )
-
-
-def _refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None:
-    """Asks the operator's command what it advises to ask before every deployment."""
-    command = ["-m", "ado_infra.ops", "postgres", "status", "--check", "--stack", stack]
-    done = subprocess.run(
-        [sys.executable, *command, "--context", sandbox.context],
-        cwd=project,
-        env=os.environ | {"KUBECONFIG": str(sandbox.kubeconfig), "PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise _refusal([done.stderr.strip()], stack)
-
-
 def _checked(outcome: Outcome, stack: str) -> Outcome:
     if not outcome.succeeded:
-        raise _refusal(outcome.errors, stack)
+        raise refusal(outcome.errors, stack)
     return outcome
-
-
-def _refusal(errors: Sequence[str], stack: str) -> SandboxError:
-    return _told(errors, f"Stack {stack}: nothing was changed.", stack)
-
-
-def _told(errors: Sequence[str], end: str, stack: str) -> SandboxError:
-    """The errors, how they end, and what the commands that they advise are here."""
-    advice = []
-    for commands, here in HERE:
-        if named := [f"`{c}`" for c in commands if any(c in error for error in errors)]:
-            advice.append(f"instead of {' and '.join(named)}, {here.format(stack=stack)}")
-    told = [*errors, end, *([f"Here, {'; '.join(advice)}."] if advice else [])]
-    if any('"ado-ops"' in error for error in errors):
-        told.append(ROTATED)
-    return SandboxError("\n".join(told))
 
 
 def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
@@ -315,7 +251,7 @@ def _deploy(engine: Engine, stack: str, console: Console) -> None:
     with Display(console) as display:
         outcome = engine.up(display.see)
     if not outcome.succeeded:
-        raise _told(outcome.errors, "The deployment failed; see above.", stack)
+        raise failure(outcome.errors, "The deployment failed; see above.", stack)
     console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
 
 

@@ -65,7 +65,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, engine: Planning, *options: str) -> l
     printed = io.StringIO()
     monkeypatch.setattr(stack, "_running", Sandbox)
     monkeypatch.setattr(stack, "_engine", given)
-    monkeypatch.setattr(stack, "_refuse_another_primary", lambda *_: None)  # asks a cluster
+    monkeypatch.setattr(stack, "refuse_another_primary", lambda *_: None)  # asks a cluster
     monkeypatch.setattr(stack, "_console", lambda: Console(file=printed, soft_wrap=True))
     done = CliRunner().invoke(stack.app, ["preview", *options], catch_exceptions=False)
     assert done.exit_code == 0
