@@ -34,6 +34,33 @@ for name in ("blue", "green"):
     )
     AdoPlatform(name, args)
 """
+ON_STORES_OF_ANOTHER = """
+from dataclasses import replace
+import pulumi
+from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
+from ado_infra.settings import Mode, PostgresSettings, RedisSettings
+
+settings, secrets = load_settings(), StackSecrets.from_config()
+own = AdoPlatform("own", AdoPlatformArgs(settings=settings, secrets=secrets, namespace="ado-own"))
+
+database = "postgresql://ado:{}@postgresql.ado-own:5432/ado"
+nodes = tuple(f"redis-{ordinal}.redis-headless.ado-own:6379" for ordinal in range(3))
+stores = {
+    "postgres": PostgresSettings(mode=Mode.EXTERNAL, max_connections=100),
+    "redis": RedisSettings(mode=Mode.EXTERNAL, nodes=nodes),
+}
+urls = replace(
+    secrets,
+    database_url=pulumi.Output.format(database, secrets.database_password),
+    database_password=None,
+    redis_url=pulumi.Output.format("redis://:{}@redis.ado-own:6379/0", secrets.redis_password),
+    redis_password=None,
+)
+args = AdoPlatformArgs(
+    settings=settings.model_copy(update=stores), secrets=urls, namespace="ado-guest"
+)
+AdoPlatform("guest", args, pulumi.ResourceOptions(depends_on=[own]))
+"""
 
 
 def _generated(deployment: Deployment) -> dict[str, Any]:
@@ -155,6 +182,21 @@ def test_two_platforms_of_one_program_live_side_by_side(
     for name in ("blue", "green"):
         tiers = undeployed.wait_until_ready(f"ado-{name}")
         assert {tier.name for tier in tiers if tier.kind != "Job"} == set(WORKLOADS)
+
+
+def test_a_platform_runs_on_stores_that_are_not_its_own(
+    undeployed: Deployment, tmp_path: Path
+) -> None:
+    for path in ("ado:databasePassword", "ado:redisPassword"):
+        undeployed.give(path, "a-password-of-both")
+    (tmp_path / "__main__.py").write_text(ON_STORES_OF_ANOTHER)
+    outcome = undeployed.engine().up()
+    assert outcome.succeeded, outcome.errors
+    undeployed.wait_until_ready("ado-own")
+    tiers = undeployed.wait_until_ready("ado-guest")
+    assert {tier.name for tier in tiers} == set(WORKLOADS) - {"postgresql", "redis"}
+    guests = undeployed.kubectl("get", "statefulsets,pvc,jobs", "-n", "ado-guest", "-o", "name")
+    assert guests == ""
 
 
 def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> None:
