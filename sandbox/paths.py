@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[1]  # whose program is deployed; no sandbox owns anything there
 STATE_ROOT = Path("/var/lib/ado-sandbox")
 RUNTIME_ROOT = Path("/run/ado-sandbox")
 NETNS_ROOT = Path("/run/netns")  # where iproute2 keeps named network namespaces

@@ -38,6 +38,7 @@ WIDTH = 120
 """Columns of tables where no terminal says how many it has."""
 NOT_READY = 3
 """Exit code of `status` when something is not Ready."""
+
 app = typer.Typer(
     help="A stack of this checkout, in a sandbox.",
     no_args_is_help=True,
@@ -147,7 +148,7 @@ def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHE
     if any("protect" in error for error in outcome.errors):
         raise SandboxError(HOW_TO_LIFT.format(stack=stack))
     if not outcome.succeeded:
-        raise SandboxError("\n".join([*outcome.errors, f"Stack {stack} is not gone; see above."]))
+        raise failure(outcome.errors, f"Stack {stack} is not gone; see above.", stack)
     cluster.withdraw(sandbox, console)
     console.print(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
 

@@ -172,23 +172,26 @@ class Deployment:
         target = ["exec", "-i", "-n", NAMESPACE, pod, "--"]
         return self.kubectl(*target, "/bin/sh", "-c", f"({script}) 2>&1 || true", given=given)
 
-    def inside(self, program: str, workload: str = "ado-dashboard") -> str:
+    def inside(self, program: str, workload: str = "ado-dashboard", given: str = "") -> str:
         """What a Python program prints inside one of a workload's pods."""
-        target = ["exec", "-n", NAMESPACE, f"deployment/{workload}", "--"]
-        return self.kubectl(*target, "python3", "-c", program)
+        target = ["exec", "-i", "-n", NAMESPACE, f"deployment/{workload}", "--"]
+        return self.kubectl(*target, "python3", "-c", program, given=given)
 
-    def start_beside(self, workload: str, program: str) -> subprocess.Popen[str]:
+    def start_beside(self, program: str, workload: str = "ado-dashboard") -> subprocess.Popen[str]:
         """Starts a Python program, with pipes to and from it, that sees what a workload's pod sees.
 
-        It has the pod's files and network but no connection through API server and kubelet, which
-        may end before the program does.
+        It has the files, the network and the variables of a pod whose image is the stand-in's, but
+        no connection through API server and kubelet, which may end before the program does; and
+        neither user nor limits of the pod. A context manager.
         """
-        pod = min(self.nodes_of(workload))
-        own = self.process(pod, r"-m standin")
+        own = self.process(min(self.nodes_of(workload)), r"-m standin")
         told = Path(f"/proc/{own}/environ").read_bytes().decode().split("\0")
         pipe = subprocess.PIPE
         return subprocess.Popen(
-            ["nsenter", f"--target={own}", "--mount", "--net", "python3", "-c", program],
+            [
+                *(shutil.which("nsenter") or "nsenter", f"--target={own}", "--mount", "--net"),
+                *("python3", "-c", program),
+            ],
             env=dict(line.split("=", 1) for line in told if line),
             stdin=pipe,
             stdout=pipe,

@@ -133,7 +133,7 @@ class Pair:
 
     def volume(self, ordinal: int) -> Path:
         """Where a pod's volume really is."""
-        claim = f"data-postgresql-{ordinal}"
+        claim = f"data-{pod(ordinal)}"
         found = self.deployment.kubectl("get", "pvc", claim, "-n", NAMESPACE, "-o", "json")
         name = json.loads(found)["spec"]["volumeName"]
         volume = json.loads(self.deployment.kubectl("get", "pv", name, "-o", "json"))

@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, run
+from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, run_beside
 from tests.cluster.writing import Acknowledged, patiently, writing
 
 DEADLINE = 60.0
@@ -227,7 +227,7 @@ def fail_over(deployment: Deployment, pods: Sequence[str], round_: str = "") -> 
     tag = tag_of(before[lost].slots) + round_
     hosts = [host_of(lost), *(host_of(pod) for pod in pods if pod != lost)]
     with ThreadPoolExecutor() as pool:
-        writing = pool.submit(run, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
+        writing = pool.submit(run_beside, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
 
         def begun() -> None:
             assert read(deployment, [f"{tag}9"], [lost])[lost][f"{tag}9"].said == "9"

@@ -15,7 +15,7 @@ import pytest
 from sandbox import object_storage
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.pair import Pair
+from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
 from tests.cluster.writing import DEADLINE, patiently
 
@@ -173,11 +173,11 @@ def test_status_tells_how_old_the_last_good_one_is(pair: Pair, backup: str) -> N
 def test_both_volumes_lost_a_backup_brings_everything_back(pair: Pair, backup: str) -> None:
     content = pair.ask_as_ado(CONTENT)
     for ordinal in (0, 1):
-        pair.did("fence", f"postgresql-{ordinal}")
+        pair.did("fence", pod(ordinal))
         for path in pair.volume(ordinal).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for ordinal in (0, 1):
-        pair.did("unfence", f"postgresql-{ordinal}")
+        pair.did("unfence", pod(ordinal))
     pair.says(0, "waiting: the primary's volume is empty")
     pair.record(initialised=None)  # and on, as docs/data.md has it
     patiently(lambda: _is_empty(pair), 2 * DEADLINE)

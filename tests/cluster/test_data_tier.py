@@ -131,11 +131,8 @@ def test_every_target_of_the_service_monitor_serves_metrics(deployment: Deployme
         "ado-orchestrator",
         "ado-worker",
     ]
-    target = ["exec", "-i", "-n", NAMESPACE, "deployment/ado-dashboard", "--"]
-    printed = deployment.kubectl(
-        *(*target, "python3", "-c", READ_PAGES),
-        given=json.dumps([(service, 9090) for service in services]),
-    )
+    targets = json.dumps([(service, 9090) for service in services])
+    printed = deployment.inside(READ_PAGES, given=targets)
     seen = [line.split() for line in printed.splitlines()]
     assert {line[0] for line in seen} == set(services)
     assert {(line[2], line[3]) for line in seen} == {("200", "True")}

@@ -136,7 +136,7 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
 
 
 def _is_told(pair: Pair, ordinal: int, key: str, value: str) -> None:
-    told = pair.deployment.shell(f'cat "$STATE/{key}"', f"postgresql-{ordinal}")
+    told = pair.deployment.shell(f'cat "$STATE/{key}"', pod(ordinal))
     assert told.strip() == value
 
 

@@ -132,6 +132,10 @@ class TestThreeMasters:
                     said = "unreachable" if slot_of(key) in lost else KEYS[key]
                     assert answer.said == said, f"{key}: {answer}"
                     assert answer.seconds < AT_ONCE, f"{key}: {answer}"
+            seconds_until(lambda: _assert_in(",fail", _known(three)))
+            # Nobody is introduced again to whom it knows: votes would be lost with the link.
+            assert three.shell('sh "$RUN/meet.sh"', "redis-0") == ""
+            assert _known(three).count("\n") == len(THREE)
             status = three.ops("redis", "status")
             assert status.returncode == 3, status.stderr
             assert "- redis-1" in status.stdout
@@ -151,9 +155,8 @@ class TestThreeMasters:
             "nodes": [(host_of(pod), 6379) for pod in seeds],
             "key": key,
         }
-        target = ["exec", "-i", "-n", NAMESPACE, "deployment/ado-dashboard", "--"]
         with away(three, "redis-1"):
-            printed = three.kubectl(*target, "python3", "-c", NEW_CLIENT, given=json.dumps(given))
+            printed = three.inside(NEW_CLIENT, given=json.dumps(given))
         assert printed.strip() == KEYS[key]
         seconds_until(lambda: assert_whole(three, THREE, KEYS))
 
@@ -249,3 +252,13 @@ class TestReplicas:
         restart(six, *SIX)
         healed = seconds_until(lambda: assert_whole(six, SIX, KEYS))
         record("Redis with replicas gets new addresses", seconds_from_start=healed, lost_keys=0)
+
+
+def _known(deployment: Deployment) -> str:
+    """The nodes that a survivor knows, a line each, also those that it is being introduced to."""
+    told = 'REDISCLI_AUTH=$(cat "$RUN/password") redis-cli cluster nodes'
+    return deployment.shell(told, "redis-0")
+
+
+def _assert_in(text: str, whole: str) -> None:
+    assert text in whole

@@ -53,15 +53,15 @@ def writing(deployment: Deployment, program: str, given: str) -> Generator[Ackno
     wrote with the time.
     """
     told = Acknowledged()
-    with deployment.start_beside("ado-dashboard", program) as client:
+    with deployment.start_beside(program) as client:
         assert client.stdin
         assert client.stdout
         listener = threading.Thread(target=told.listen, args=(client.stdout,))
         listener.start()
         client.stdin.write(given + "\n")
         client.stdin.flush()
-        patiently(lambda: told.require(1))
         try:
+            patiently(lambda: told.require(1))
             yield told
         finally:
             client.stdin.close()  # ends the writer

@@ -40,6 +40,10 @@ class Node:
     keys: int = 0
     ping: str = "PONG"
     away: bool = False
+    listed: str = ""
+    """The address at which others know it, where that is not its own."""
+    flag: str = ""
+    link: str = "connected"
 
 
 @dataclass
@@ -70,8 +74,7 @@ class World:
         name = self.own
         if words[0] == "-h":
             host, words = words[1], words[2:]
-            by_address = f"redis-{host.rpartition('.')[2]}"
-            name = by_address if by_address in self.nodes else host.partition(".")[0]
+            name = _name(host)
         node = self.nodes.get(name)
         if node is None or node.away:
             return 1, "Could not connect\n"
@@ -111,9 +114,10 @@ class World:
             flags = ["master" if node.master == "-" else "slave"]
             flags = ["myself", *flags] if other == name else flags
             flags += ["fail"] if node.away else []
-            address = f"10.0.0.{other.removeprefix('redis-')}:6379@16379,{other}.redis-headless"
+            flags += [node.flag] if node.flag else []
+            address = f"{node.listed or _address(other)}:6379@16379,{other}.redis-headless"
             slots = "{}-{}".format(*node.slots) if node.slots else ""
-            words = (other, address, ",".join(flags), node.master, "0 0 1 connected", slots)
+            words = (other, address, ",".join(flags), node.master, "0 0 1", node.link, slots)
             lines.append(" ".join(words).rstrip())
         return "\n".join([*lines, ""])
 
@@ -124,7 +128,7 @@ class World:
         self.told.append(f"{name} {' '.join(change)}")
         match change:
             case ["meet", address, "6379"]:
-                met = self.nodes[f"redis-{address.rpartition('.')[2]}"].group
+                met = self.nodes[_name(address)].group
                 for member in self._group(node).values():
                     member.group = met
             case ["addslotsrange", first, last]:
@@ -138,6 +142,17 @@ class World:
             case _:
                 raise AssertionError(f"{name} is told to {change}")
         return 0, "OK\n"
+
+
+def _address(name: str) -> str:
+    """That of redis-N ends in N; any other node is called as its address is."""
+    number = name.removeprefix("redis-")
+    return name if number == name else f"10.0.0.{number}"
+
+
+def _name(host: str) -> str:
+    number = host.removeprefix("10.0.0.")
+    return host.partition(".")[0] if number == host else f"redis-{number}"
 
 
 @dataclass
@@ -168,7 +183,6 @@ def run(tmp_path: Path) -> Run:
         "SECRETS": str(tmp_path),
         "RUN": str(tmp_path),
         "HEADLESS_SERVICE": "redis-headless",
-        "POD_IP": "10.0.0.0",
     }
 
     def serve(world: World, failed: list[BaseException]) -> None:
@@ -335,16 +349,37 @@ class TestMeet:
         assert run(world, "meet.sh") == Done(0, "")
         assert world.told == []
 
-    def test_who_misses_a_node_is_introduced_to_those_that_it_does_not_reach(
-        self, run: Run
-    ) -> None:
-        nodes = _cluster(3)
-        nodes["redis-3"] = Node(group=0, away=True)
-        nodes["redis-4"] = Node(group=4)
-        others = "10.0.0.3 redis-headless\n10.0.0.4 redis-headless\n"
-        world = World(nodes, own="redis-0", addresses=self.ADDRESSES + others)
+    @pytest.mark.parametrize(
+        "missed",
+        [
+            Node(group=0, listed="10.0.0.9", flag="fail?"),
+            Node(group=0, listed="10.0.0.9", flag="fail"),
+            Node(group=0, listed="10.0.0.9", link="disconnected"),
+            Node(group=0, listed=":0", flag="noaddr"),
+        ],
+    )
+    def test_a_node_that_is_missed_is_met_where_it_is_now(self, missed: Node, run: Run) -> None:
+        world = World(_cluster(2) | {"redis-2": missed}, own="redis-0", addresses=self.ADDRESSES)
         assert run(world, "meet.sh") == Done(0, "")
-        assert world.told == ["redis-0 meet 10.0.0.4 6379"]
+        assert world.told == ["redis-0 meet 10.0.0.2 6379"]
+
+    def test_where_a_node_is_known_nobody_is_met(self, run: Run) -> None:
+        """Redis dials there by itself; to meet it again would replace the link to it."""
+        nodes = _cluster(3)
+        nodes["redis-2"].flag = "fail"
+        world = World(nodes, own="redis-0", addresses=self.ADDRESSES)
+        assert run(world, "meet.sh") == Done(0, "")
+        assert world.told == []
+
+    @pytest.mark.parametrize(
+        ("known", "new"), [("redis-10", "redis-1"), ("fd00::5:1", "fd00::5"), ("fd00::5", "d00::5")]
+    )
+    def test_an_address_is_not_taken_for_a_longer_one(self, known: str, new: str, run: Run) -> None:
+        nodes = {"redis-0": Node(0), known: Node(0, flag="fail"), new: Node(1)}
+        addresses = f"{_address(known)} redis-headless\n{_address(new)} redis-headless\n"
+        world = World(nodes, own="redis-0", addresses=addresses)
+        assert run(world, "meet.sh") == Done(0, "")
+        assert world.told == [f"redis-0 meet {_address(new)} 6379"]
 
     @pytest.mark.parametrize(
         "answer", ["WRONGPASS invalid username-password pair", "LOADING Redis is loading"]

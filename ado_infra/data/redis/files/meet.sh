@@ -1,21 +1,19 @@
 #!/bin/sh
 # meet.sh: introduces this node to its peers, when it misses one.
-# Nodes know each other by address. When all pods have got new ones at once, nobody finds anybody;
-# so whoever misses a node is introduced to all addresses that the pods have now.
+# Nodes know each other by address. When all pods have got new ones at once, nobody finds anybody; so
+# whoever misses a node is introduced to those addresses of the pods at which it knows nobody.
 REDISCLI_AUTH=$(cat "$RUN/password")
 export REDISCLI_AUTH
 
 # Whatever does not answer is asked again in the next round, and holds up nobody.
 # One that is being dialled at an old address counts as connected, until it is missed.
-missed=',fail|disconnected|noaddr'
 known=$(timeout 4 redis-cli cluster nodes 2>/dev/null)
-echo "$known" | grep -qE "$missed" || exit 0
-reached=$(echo "$known" | grep -vE "$missed")
+echo "$known" | grep -qE ',fail|disconnected|noaddr' || exit 0
 for address in $(timeout 4 getent hosts "$HEADLESS_SERVICE" | cut -d ' ' -f 1); do
-	# Not one that is reached: to meet it again replaces the link to it, and what is sent meanwhile is
-	# lost. That may be the vote that a failover needs, which then takes 20 s longer.
-	case $reached in
-	*" $address:"*) continue ;;
+	# Where it knows a node it dials by itself. To be introduced again would replace a link that works, and
+	# what is sent meanwhile is lost: perhaps the vote that a failover needs, which then takes 20 s longer.
+	case $known in
+	*" $address:6379@"*) continue ;;
 	esac
 	# An address may have passed on to another cluster, which would become one with this one: who
 	# takes this password is ours.
