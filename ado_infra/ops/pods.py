@@ -211,7 +211,8 @@ class Namespace:
             socket.run_forever(timeout=seconds)
             code = socket.returncode
         except client.ApiException as refused:
-            raise OpsError(f"{pod} cannot be reached: {refused.reason}") from None
+            why = str(refused.reason).partition(" -+-+- ")[0]  # then the whole response follows
+            raise OpsError(f"{pod} cannot be reached: {why}") from None
         except (WebSocketException, OSError, TypeError, KeyError, ValueError):
             # The client's own errors, where a connection ends without saying how the command did.
             raise OpsError(f"{pod} cannot be reached: the connection broke off") from None

@@ -85,14 +85,19 @@ def with_replicas(deployment: Deployment) -> Generator[None]:
     try:
         yield
     finally:
-        seconds_until(lambda: _lead(deployment))
-        gone = [nodes(deployment, SIX)[pod].id for pod in SIX[3:]]
-        deployment.up(settings(0))
-        for identity in gone:
-            tell(deployment, THREE, f"cluster forget {identity}")
+        give_up_replicas(deployment)
         claims = [f"data-{pod}" for pod in SIX[3:]]
         deployment.kubectl("delete", "pvc", *claims, "-n", NAMESPACE)
         seconds_until(lambda: assert_whole(deployment, THREE, KEYS))
+
+
+def give_up_replicas(deployment: Deployment) -> None:
+    """Six pods become three masters, which forget the others; the claims are kept."""
+    seconds_until(lambda: _lead(deployment))
+    gone = [nodes(deployment, SIX)[pod].id for pod in SIX[3:]]
+    deployment.up(settings(0))
+    for identity in gone:
+        tell(deployment, THREE, f"cluster forget {identity}")
 
 
 def _lead(deployment: Deployment) -> None:

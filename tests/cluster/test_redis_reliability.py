@@ -24,6 +24,7 @@ from tests.cluster.redis_cluster import (
     create,
     directory_of,
     fail_over,
+    give_up_replicas,
     host_of,
     nodes,
     read,
@@ -252,6 +253,16 @@ class TestReplicas:
         restart(six, *SIX)
         healed = seconds_until(lambda: assert_whole(six, SIX, KEYS))
         record("Redis with replicas gets new addresses", seconds_from_start=healed, lost_keys=0)
+
+    def test_replicas_that_were_given_up_and_forgotten_come_back(self, six: Deployment) -> None:
+        before = nodes(six, SIX)
+        give_up_replicas(six)
+        seconds_until(lambda: assert_whole(six, THREE, KEYS))
+        six.up(settings(1))
+        seconds_until(lambda: assert_whole(six, SIX, KEYS))
+        after = nodes(six, SIX)
+        assert [after[pod].id for pod in SIX] == [before[pod].id for pod in SIX]
+        assert {after[pod].master for pod in SIX[3:]} == {after[pod].id for pod in THREE}
 
 
 def _known(deployment: Deployment) -> str:

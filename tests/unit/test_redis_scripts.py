@@ -42,6 +42,8 @@ class Node:
     away: bool = False
     listed: str = ""
     """The address at which others know it, where that is not its own."""
+    forgotten: bool = False
+    """Whether nobody else knows it, until it meets one."""
     flag: str = ""
     link: str = "connected"
 
@@ -111,6 +113,8 @@ class World:
     def _seen(self, name: str) -> str:
         lines: list[str] = []
         for other, node in self._group(self.nodes[name]).items():
+            if node.forgotten and not self.nodes[name].forgotten:
+                continue
             flags = ["master" if node.master == "-" else "slave"]
             flags = ["myself", *flags] if other == name else flags
             flags += ["fail"] if node.away else []
@@ -129,6 +133,7 @@ class World:
         match change:
             case ["meet", address, "6379"]:
                 met = self.nodes[_name(address)].group
+                node.forgotten = False
                 for member in self._group(node).values():
                     member.group = met
             case ["addslotsrange", first, last]:
@@ -304,6 +309,23 @@ class TestCreate:
         for n in (3, 4, 5):
             nodes[f"redis-{n}"].away = True
         assert run(World(nodes), "create.sh", "3", "0") == Done(0, NOTHING_TO_DO)
+
+    def test_replicas_that_were_forgotten_are_introduced_again(self, run: Run) -> None:
+        nodes = _cluster(6)
+        for n in (3, 4, 5):
+            nodes[f"redis-{n}"].forgotten = True
+        world = World(nodes)
+        assert run(world, "create.sh", "3", "1").code == 0
+        assert world.told == [f"redis-{n} meet 10.0.0.0 6379" for n in (3, 4, 5)]
+        assert _masters(world) == ["-", "-", "-", "redis-0", "redis-1", "redis-2"]
+
+    def test_a_master_that_was_forgotten_with_its_slots_is_not(self, run: Run) -> None:
+        nodes = _cluster(6)
+        nodes["redis-3"] = Node(group=0, slots=SHARES[0], keys=7, forgotten=True)
+        world = World(nodes)
+        ended = run(world, "create.sh", "3", "1")
+        assert (ended.code, world.told) == (9, [])
+        assert "every node reaches the others; not yet: redis-0.redis-headless" in ended.output
 
     @pytest.mark.parametrize("keys", [0, 7])
     def test_slots_of_a_lost_node_are_not_given_to_another(self, keys: int, run: Run) -> None:

@@ -48,8 +48,8 @@ def mismatch(record: Record, settings: Mapping[str, Any], stack: str) -> str | N
         return None  # what is no ordinal at all is refused by the program, with all else
     return (
         f"ado:postgres.primaryOrdinal is {wanted}, and {RECORD} says that the primary is "
-        f"{pod_name(record.primary)}. {commit_line(record.primary, stack)}. Or promote "
-        f"{pod_name(wanted)} first."
+        f"{pod_name(record.primary)}. {commit_line(record.primary, stack)}. Or, "
+        f"if that follows, promote {pod_name(wanted)} first."
     )
 
 
@@ -82,7 +82,10 @@ def findings(
         yield from _of_leader(leader, follower)
         yield from _of_follower(leader, follower)
     if follower.ordinal in record.fenced:
-        yield f"{follower.name} is fenced: `rejoin` or `unfence {follower.name}`."
+        yield (
+            f"{follower.name} is fenced: `rejoin {follower.name}`, or when it was a standby all "
+            f"along `unfence {follower.name}`."
+        )
     for service, ordinal in ((NAME, record.primary), (f"{NAME}-ro", 1 - record.primary)):
         if (services.get(service) or {}).get(POD_LABEL) != pod_name(ordinal):
             yield (

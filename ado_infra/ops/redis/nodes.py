@@ -128,6 +128,8 @@ def look(namespace: Namespace, name: str) -> Member:
         return Member(name=name, trouble="there is no such pod")
     phase, ready = phase_of(pod)
     known = Member(name=name, phase=phase, ready=ready, node=pod.spec.node_name)
+    if phase not in {"Running", "Terminating"}:
+        return replace(known, trouble=f"its pod is {phase}")
     try:
         said = namespace.run(name, ("/bin/sh", "-c", _SCRIPT))
         cut = _CUT in namespace.first_said(name)

@@ -98,7 +98,7 @@ def findings(cluster: Cluster) -> Iterator[str]:
         if strangers := [other.name for other in cluster.misseen(member)]:
             yield (
                 f"{member.name} does not see {', '.join(strangers)} as they are: they find each "
-                "other within a minute; after that see their logs."
+                f"other within a minute; after that run {_create(cluster)}."
             )
     for member, own in cluster.masters():
         if own.slots:
@@ -192,6 +192,6 @@ def _of_master(cluster: Cluster, member: Member, own: Peer) -> Iterator[str]:
         if follower.node == member.node:
             yield (
                 f"{member.name} and its replica {follower.name} are both on {member.node}, and "
-                f"lost together: delete pod {follower.name} once another host has room, and see "
-                "ado:redis.antiAffinity."
+                f"lost together: once another host has room delete pod {follower.name}, and its "
+                "claim too where volumes are tied to hosts (docs/data.md, A lost volume of Redis)."
             )

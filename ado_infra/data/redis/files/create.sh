@@ -2,7 +2,8 @@
 # create.sh MASTERS REPLICAS: makes one cluster of the pods, with so many replicas of each master.
 # It can be run again, also after it was cut off anywhere. It never empties, resets or takes slots
 # away: it changes only nodes that have neither slots nor keys, and gives slots out only while no
-# node at all has a key.
+# node at all has a key. Those and replicas, which may have been forgotten, it introduces: neither
+# brings slots along that another node has by now.
 set -eu
 
 REDISCLI_AUTH=$(cat "$SECRETS/password")
@@ -39,6 +40,10 @@ own() {
 	}
 }
 
+address_of() {
+	own "$1" | cut -d ' ' -f 2
+}
+
 # The nodes that a node reaches, itself included, in the same form.
 reached() {
 	ask "$1" cluster nodes | while read -r id address flags master _ _ _ link ranges; do
@@ -71,6 +76,20 @@ new() {
 	esac
 }
 
+guest() {
+	case $(own "$1") in
+	*" - ") keyless "$1" ;;
+	*" ") ;;
+	*) return 1 ;;
+	esac
+}
+
+# Who was forgotten still knows the others.
+know_each_other() {
+	one=$(address_of "$1") other=$(address_of "$2")
+	reached "$1" | grep -qF " $other " && reached "$2" | grep -qF " $one "
+}
+
 reaches_all() {
 	[ "$(reached "$1" | wc -l)" = "$count" ]
 }
@@ -96,7 +115,7 @@ whole() {
 
 wait_until() {
 	until all "$1"; do
-		echo "create.sh: waiting until every node $2"
+		echo "create.sh: waiting until every node $2; not yet: $each"
 		sleep 2
 	done
 }
@@ -114,10 +133,9 @@ if all whole; then
 	exit 0
 fi
 
-address=$(own "$seed" | cut -d ' ' -f 2)
 for node in $nodes; do
-	if new "$node" && ! reached "$node" | grep -qF " $address "; then
-		tell "$node" cluster meet "$address" 6379
+	if guest "$node" && ! know_each_other "$node" "$seed"; then
+		tell "$node" cluster meet "$(address_of "$seed")" 6379
 	fi
 done
 wait_until reaches_all "reaches the others"
