@@ -42,8 +42,8 @@ class Node:
     away: bool = False
     listed: str = ""
     """The address at which others know it, where that is not its own."""
-    forgotten: bool = False
-    """Whether nobody else knows it, until it meets one."""
+    forgotten: int = 0
+    """How often it must meet others until they know it; for a minute they hear nothing of it."""
     flag: str = ""
     link: str = "connected"
 
@@ -133,7 +133,7 @@ class World:
         match change:
             case ["meet", address, "6379"]:
                 met = self.nodes[_name(address)].group
-                node.forgotten = False
+                node.forgotten = max(0, node.forgotten - 1)
                 for member in self._group(node).values():
                     member.group = met
             case ["addslotsrange", first, last]:
@@ -313,15 +313,15 @@ class TestCreate:
     def test_replicas_that_were_forgotten_are_introduced_again(self, run: Run) -> None:
         nodes = _cluster(6)
         for n in (3, 4, 5):
-            nodes[f"redis-{n}"].forgotten = True
+            nodes[f"redis-{n}"].forgotten = 2
         world = World(nodes)
         assert run(world, "create.sh", "3", "1").code == 0
-        assert world.told == [f"redis-{n} meet 10.0.0.0 6379" for n in (3, 4, 5)]
+        assert world.told == [f"redis-{n} meet 10.0.0.0 6379" for n in (3, 4, 5)] * 2
         assert _masters(world) == ["-", "-", "-", "redis-0", "redis-1", "redis-2"]
 
     def test_a_master_that_was_forgotten_with_its_slots_is_not(self, run: Run) -> None:
         nodes = _cluster(6)
-        nodes["redis-3"] = Node(group=0, slots=SHARES[0], keys=7, forgotten=True)
+        nodes["redis-3"] = Node(group=0, slots=SHARES[0], keys=7, forgotten=1)
         world = World(nodes)
         ended = run(world, "create.sh", "3", "1")
         assert (ended.code, world.told) == (9, [])

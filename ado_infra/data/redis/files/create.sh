@@ -113,10 +113,21 @@ whole() {
 		[ "$(says "$1" master_link_status:down info replication)" = 0 ]
 }
 
+# Whoever was told to forget a node hears nothing of it for a minute: so more than once.
+introduce() {
+	for node in $nodes; do
+		if guest "$node" && ! know_each_other "$node" "$seed"; then
+			tell "$node" cluster meet "$(address_of "$seed")" 6379
+		fi
+	done
+}
+
+# wait_until CHECK WORDS [COMMAND]: the command is run before each further look.
 wait_until() {
 	until all "$1"; do
 		echo "create.sh: waiting until every node $2; not yet: $each"
 		sleep 2
+		${3:-:}
 	done
 }
 
@@ -133,12 +144,8 @@ if all whole; then
 	exit 0
 fi
 
-for node in $nodes; do
-	if guest "$node" && ! know_each_other "$node" "$seed"; then
-		tell "$node" cluster meet "$(address_of "$seed")" 6379
-	fi
-done
-wait_until reaches_all "reaches the others"
+introduce
+wait_until reaches_all "reaches the others" introduce
 
 if all keyless && [ "$(says "$seed" "cluster_slots_assigned:$slots" cluster info)" = 0 ]; then
 	ordinal=0
