@@ -256,6 +256,8 @@ class Engine:
         }
         # A passphrase of the user's own would take precedence over the sandbox's.
         os.environ.pop("PULUMI_CONFIG_PASSPHRASE", None)
+        # The workspace asks the engine for its version without that environment, and logs it there.
+        os.environ["PULUMI_HOME"] = str(self.home)
         workspace = automation.LocalWorkspace(
             work_dir=str(self.project),
             pulumi_home=str(self.home),
