@@ -25,41 +25,35 @@ from tests.unit.recording import ROOT
 TWO_PLATFORMS = """
 from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
 
-settings = load_settings()
+settings, secrets = load_settings(), StackSecrets.from_config()
 for name in ("blue", "green"):
-    args = AdoPlatformArgs(
-        settings=settings,
-        secrets=StackSecrets.from_config(),
-        namespace=f"ado-{name}",
-    )
+    args = AdoPlatformArgs(settings=settings, secrets=secrets, namespace=f"ado-{name}")
     AdoPlatform(name, args)
 """
-ON_STORES_OF_ANOTHER = """
+ON_STORES_OF_THE_OTHER = """
 from dataclasses import replace
 import pulumi
 from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
 from ado_infra.settings import Mode, PostgresSettings, RedisSettings
 
 settings, secrets = load_settings(), StackSecrets.from_config()
-own = AdoPlatform("own", AdoPlatformArgs(settings=settings, secrets=secrets, namespace="ado-own"))
+AdoPlatform("blue", AdoPlatformArgs(settings=settings, secrets=secrets, namespace="ado-blue"))
 
-database = "postgresql://ado:{}@postgresql.ado-own:5432/ado"
-nodes = tuple(f"redis-{ordinal}.redis-headless.ado-own:6379" for ordinal in range(3))
+nodes = tuple(f"redis-{ordinal}.redis-headless.ado-blue:6379" for ordinal in range(3))
 stores = {
     "postgres": PostgresSettings(mode=Mode.EXTERNAL, max_connections=100),
     "redis": RedisSettings(mode=Mode.EXTERNAL, nodes=nodes),
 }
+database = "postgresql://ado:{}@postgresql.ado-blue:5432/ado"
 urls = replace(
     secrets,
     database_url=pulumi.Output.format(database, secrets.database_password),
-    database_password=None,
-    redis_url=pulumi.Output.format("redis://:{}@redis.ado-own:6379/0", secrets.redis_password),
-    redis_password=None,
+    redis_url=pulumi.Output.format("redis://:{}@redis.ado-blue:6379/0", secrets.redis_password),
 )
 args = AdoPlatformArgs(
-    settings=settings.model_copy(update=stores), secrets=urls, namespace="ado-guest"
+    settings=settings.model_copy(update=stores), secrets=urls, namespace="ado-green"
 )
-AdoPlatform("guest", args, pulumi.ResourceOptions(depends_on=[own]))
+AdoPlatform("green", args)
 """
 
 
@@ -173,9 +167,11 @@ def test_a_deployment_killed_half_way_is_finished_by_the_next(undeployed: Deploy
     assert set(undeployed.up().changes) == {"same"}
 
 
-def test_two_platforms_of_one_program_live_side_by_side(
+def test_two_platforms_live_side_by_side_and_one_moves_to_the_stores_of_the_other(
     undeployed: Deployment, tmp_path: Path
 ) -> None:
+    for path in ("ado:databasePassword", "ado:redisPassword"):
+        undeployed.give(path, "a-password-of-both")
     (tmp_path / "__main__.py").write_text(TWO_PLATFORMS)
     outcome = undeployed.engine().up()
     assert outcome.succeeded, outcome.errors
@@ -183,20 +179,12 @@ def test_two_platforms_of_one_program_live_side_by_side(
         tiers = undeployed.wait_until_ready(f"ado-{name}")
         assert {tier.name for tier in tiers if tier.kind != "Job"} == set(WORKLOADS)
 
-
-def test_a_platform_runs_on_stores_that_are_not_its_own(
-    undeployed: Deployment, tmp_path: Path
-) -> None:
-    for path in ("ado:databasePassword", "ado:redisPassword"):
-        undeployed.give(path, "a-password-of-both")
-    (tmp_path / "__main__.py").write_text(ON_STORES_OF_ANOTHER)
+    (tmp_path / "__main__.py").write_text(ON_STORES_OF_THE_OTHER)
     outcome = undeployed.engine().up()
     assert outcome.succeeded, outcome.errors
-    undeployed.wait_until_ready("ado-own")
-    tiers = undeployed.wait_until_ready("ado-guest")
+    undeployed.wait_until_ready("ado-blue")
+    tiers = undeployed.wait_until_ready("ado-green")
     assert {tier.name for tier in tiers} == set(WORKLOADS) - {"postgresql", "redis"}
-    guests = undeployed.kubectl("get", "statefulsets,pvc,jobs", "-n", "ado-guest", "-o", "name")
-    assert guests == ""
 
 
 def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> None:
