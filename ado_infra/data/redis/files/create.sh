@@ -2,8 +2,8 @@
 # create.sh MASTERS REPLICAS: makes one cluster of the pods, with so many replicas of each master.
 # It can be run again, also after it was cut off anywhere. It never empties, resets or takes slots
 # away: it changes only nodes that have neither slots nor keys, and gives slots out only while no
-# node at all has a key. Those and replicas, which may have been forgotten, it introduces: neither
-# brings slots along that another node has by now.
+# node at all has a key. Those it introduces, and replicas that were forgotten: as long as these agree
+# on who has slots, nobody brings along what another node has by now.
 set -eu
 
 REDISCLI_AUTH=$(cat "$SECRETS/password")
@@ -61,6 +61,13 @@ without_replica() {
 	done
 }
 
+# Who has slots, as a node knows it.
+owners() {
+	ask "$1" cluster nodes | while read -r id _ _ _ _ _ _ _ ranges; do
+		[ -z "$ranges" ] || echo "$id"
+	done | sort
+}
+
 answers() {
 	[ "$(ask "$1" ping 2>/dev/null)" = PONG ]
 }
@@ -79,7 +86,7 @@ new() {
 guest() {
 	case $(own "$1") in
 	*" - ") keyless "$1" ;;
-	*" ") ;;
+	*" ") [ "$(owners "$1")" = "$(owners "$seed")" ] ;;
 	*) return 1 ;;
 	esac
 }
@@ -113,11 +120,13 @@ whole() {
 		[ "$(says "$1" master_link_status:down info replication)" = 0 ]
 }
 
-# Whoever was told to forget a node hears nothing of it for a minute: so more than once.
+# More than once: who was told to forget a node is made to forget it again for a minute.
 introduce() {
+	address=$(address_of "$seed")
+	[ "$address" ] || return 0
 	for node in $nodes; do
 		if guest "$node" && ! know_each_other "$node" "$seed"; then
-			tell "$node" cluster meet "$(address_of "$seed")" 6379
+			tell "$node" cluster meet "$address" 6379
 		fi
 	done
 }
