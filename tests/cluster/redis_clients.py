@@ -112,13 +112,16 @@ def ask(deployment: Deployment, asked: Iterable[Sequence[str]]) -> list[Answer]:
 
 def run(deployment: Deployment, program: str, **given: Any) -> Any:
     """What a program prints as JSON that is given these values, and the password."""
-    told = json.dumps({"password": redis_password(deployment), **given})
-    return json.loads(deployment.inside(program, given=told))
+    return json.loads(deployment.inside(program, given=given_line(deployment, **given)))
 
 
 def run_beside(deployment: Deployment, program: str, **given: Any) -> Any:
     """The same, for what takes long."""
-    told = json.dumps({"password": redis_password(deployment), **given})
     with deployment.start_beside(program) as client:
-        printed, _ = client.communicate(told)
+        printed, _ = client.communicate(given_line(deployment, **given))
     return json.loads(printed)
+
+
+def given_line(deployment: Deployment, **given: Any) -> str:
+    """The line that a client reads: these values, and the password."""
+    return json.dumps({"password": redis_password(deployment), **given})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import json
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from typing import Any
 
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, run_beside
+from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, given_line, run_beside
 from tests.cluster.writing import Acknowledged, patiently, writing
 
 DEADLINE = 60.0
@@ -266,6 +265,5 @@ def writer(
         kept = read(deployment, keys, pods[:1])[pods[0]]
         return {number for key, number in keys.items() if kept[key].said != str(number)}
 
-    given = json.dumps({"password": redis_password(deployment), "shares": shares})
-    with writing(deployment, WRITE_FOR_EVER, given) as told:
+    with writing(deployment, WRITE_FOR_EVER, given_line(deployment, shares=shares)) as told:
         yield told, lost

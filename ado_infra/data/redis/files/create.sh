@@ -83,11 +83,11 @@ new() {
 	esac
 }
 
-guest() {
+# A replica that agrees with the seed on who has slots.
+follower() {
 	case $(own "$1") in
-	*" - ") keyless "$1" ;;
-	*" ") [ "$(owners "$1")" = "$(owners "$seed")" ] ;;
-	*) return 1 ;;
+	'' | *" - "*) return 1 ;;
+	*) [ "$(owners "$1")" = "$(owners "$seed")" ] ;;
 	esac
 }
 
@@ -125,7 +125,7 @@ introduce() {
 	address=$(address_of "$seed")
 	[ "$address" ] || return 0
 	for node in $nodes; do
-		if guest "$node" && ! know_each_other "$node" "$seed"; then
+		if { new "$node" || follower "$node"; } && ! know_each_other "$node" "$seed"; then
 			tell "$node" cluster meet "$address" 6379
 		fi
 	done
