@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from sandbox.engine import plain
+from sandbox.outcome import plain
 
 _DONE: Final = {
     "create": "[green]+ created[/green]",

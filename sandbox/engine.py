@@ -9,78 +9,28 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import runpy
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pulumi import automation
 from pulumi.automation import events
 
 from sandbox import files, object_storage, plugins, stack_files
 from sandbox.errors import SandboxError
+from sandbox.outcome import Outcome, plain
 from sandbox.paths import Sandbox
 from sandbox.stack_files import ACCESS_KEY, SECRET_KEY
 from sandbox.tools import PULUMI, Report, ensure
 
-_STUMBLE: Final = "Exception calling application: invalid state"
-"""Follows an inline program's own error that came while others were being registered: the
-Automation API cancels those, and fails when the engine answers one of them all the same."""
-_UNTOUCHED: Final = (events.OpType.SAME, events.OpType.REFRESH, events.OpType.READ)
-
 OnEvent = Callable[[events.EngineEvent], None]
 Result = automation.PreviewResult | automation.UpResult | automation.DestroyResult
-
-
-@dataclass
-class Outcome:
-    """How a run of the engine ended.
-
-    Attributes:
-        succeeded: Whether the engine exited with 0.
-        changes: Number of resources by operation, `same` among them.
-        touched: URN → operation of every resource that was, or would be, changed.
-        errors: What the engine and the program said of what went wrong, without duplicates.
-        objects: Resource inputs by URN as they were planned; they may hold secrets.
-        text: What the engine printed: of a preview, every detail; secrets are blotted out.
-    """
-
-    succeeded: bool = False
-    changes: dict[str, int] = field(default_factory=dict)
-    touched: dict[str, str] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    objects: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    text: str = ""
-
-    @property
-    def changed(self) -> int:
-        """How many resources were, or would be, touched."""
-        return sum(count for operation, count in self.changes.items() if operation != "same")
-
-    def see(self, event: events.EngineEvent) -> None:
-        """Takes in one event of the engine."""
-        if event.summary_event:
-            changes = event.summary_event.resource_changes
-            self.changes = {str(getattr(op, "value", op)): n for op, n in changes.items()}
-        diagnostic = event.diagnostic_event
-        if diagnostic and diagnostic.severity == "error":
-            message = _of_resource(diagnostic.urn) + plain(diagnostic.message)
-            # The program's own words come once more, behind the host's.
-            said = any(known in message for known in self.errors)
-            if message not in {"", _STUMBLE} and not said:
-                self.errors.append(message)
-        step = event.resource_pre_event
-        if step and step.metadata.op not in _UNTOUCHED:
-            self.touched[step.metadata.urn] = str(step.metadata.op.value)
-        if step and step.metadata.new and step.metadata.new.inputs:
-            self.objects[step.metadata.urn] = step.metadata.new.inputs
 
 
 class Engine:
@@ -308,17 +258,6 @@ class Engine:
 def _language_host() -> str | None:
     """The official Python language host, where the engine finds one."""
     return shutil.which("pulumi-language-python")
-
-
-def _of_resource(urn: str | None) -> str:
-    """Which object an error is about, where it is about one."""
-    kind, name = (urn or "::").split("::")[-2:]
-    return f"{name}: " if "kubernetes:" in kind else ""
-
-
-def plain(message: str) -> str:
-    """A message without the engine's colour marks."""
-    return re.sub(r"<\{%.*?%\}>", "", message).strip()
 
 
 def _say_waiting(holder: str) -> None:

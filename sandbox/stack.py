@@ -24,8 +24,9 @@ from sandbox import cluster, errors, files, images, object_storage, picture, rol
 from sandbox import status as shown
 from sandbox.capacity import nodes_needed
 from sandbox.display import Display
-from sandbox.engine import Engine, Outcome
+from sandbox.engine import Engine
 from sandbox.errors import SandboxError
+from sandbox.outcome import Outcome
 from sandbox.paths import CHECKOUT, Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step

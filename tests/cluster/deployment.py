@@ -20,7 +20,8 @@ from kubernetes import client
 from rich.console import Console
 
 from sandbox import kubectl, rollout, stack
-from sandbox.engine import Engine, Outcome
+from sandbox.engine import Engine
+from sandbox.outcome import Outcome
 from sandbox.paths import Sandbox
 from tests.unit.recording import ROOT, merged
 

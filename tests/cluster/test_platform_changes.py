@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.engine import Outcome
+from sandbox.outcome import Outcome
 from tests.cluster.data import AWKWARD, database_password, query, redis, redis_password
 from tests.cluster.deployment import Deployment
 

@@ -11,8 +11,9 @@ from pulumi.automation import events
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from sandbox import object_storage, stack_files
-from sandbox.engine import Engine, OnEvent, Outcome
+from sandbox.engine import Engine, OnEvent
 from sandbox.errors import SandboxError
+from sandbox.outcome import Outcome
 from sandbox.paths import Sandbox
 
 

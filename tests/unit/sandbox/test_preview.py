@@ -13,8 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from sandbox import stack
-from sandbox.engine import OnEvent, Outcome
+from sandbox.engine import OnEvent
 from sandbox.errors import SandboxError
+from sandbox.outcome import Outcome
 from sandbox.paths import Sandbox
 
 SECRET: dict[str, Any] = {
