@@ -19,9 +19,9 @@ STATE = "postgresql-state"
 SERVER = r"^(/usr/lib/postgresql/\d+/bin/)?postgres -D"
 """The command line of the server's main process."""
 WRITE_FOR_EVER = """
-import asyncio, asyncpg, os, sys, threading, time
+import asyncio, asyncpg
 password = sys.stdin.readline().rstrip("\\n")
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+end_with_input()
 async def main():
     number = 0
     while True:
@@ -31,7 +31,7 @@ async def main():
             while True:
                 await link.execute("INSERT INTO written VALUES ($1)", number + 1)
                 number += 1
-                print(number, f"{time.time():.3f}", flush=True)
+                acknowledge(number)
         except Exception:
             number += 1  # nobody knows whether that one was written
             await asyncio.sleep(0.05)

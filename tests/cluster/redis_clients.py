@@ -74,14 +74,13 @@ json.dump({"acknowledged": acknowledged, "outage": outage, "written": number}, s
 WRITE_FOR_EVER = (
     CLIENT
     + """
-import os, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+end_with_input()
 number = 0
 while True:
     number += 1
     host, prefix = given["shares"][number % len(given["shares"])]
     if ask(host, "SET", f"{prefix}{number}", str(number)) == "OK":
-        print(number, f"{time.time():.3f}", flush=True)
+        acknowledge(number)
     else:  # nobody knows whether that one was written
         gone.clear()
         nodes.pop(host, None)

@@ -101,15 +101,16 @@ def give_up_replicas(deployment: Deployment) -> None:
 
 def _lead(deployment: Deployment) -> None:
     """The first three pods are masters; those that are not are told to become it."""
-    replicas = [pod for pod, node in nodes(deployment, THREE).items() if node.master]
-    tell(deployment, replicas, "cluster failover")
-    assert replicas == []
+    found = nodes(deployment, SIX)
+    replicas = [pod for pod in THREE if found[pod].master]
+    said = tell(deployment, replicas, "cluster failover")
+    assert replicas == [], f"{said}, and they are {found}"
 
 
-def tell(deployment: Deployment, pods: Iterable[str], command: str) -> None:
-    """Gives each of these nodes a command, whatever it says to it."""
-    for pod in pods:
-        redis(deployment, redis_password(deployment), command, host_of(pod))
+def tell(deployment: Deployment, pods: Iterable[str], command: str) -> dict[str, str]:
+    """Gives each of these nodes a command; what it says to it, whatever that is."""
+    password = redis_password(deployment)
+    return {pod: redis(deployment, password, command, host_of(pod)) for pod in pods}
 
 
 def write(deployment: Deployment, keys: Mapping[str, str]) -> None:

@@ -15,6 +15,16 @@ from tests.cluster.deployment import Deployment
 
 DEADLINE = 120.0
 """Seconds for what the pods do by themselves."""
+WRITER = """
+import os, sys, threading, time
+
+def acknowledge(number):
+    os.write(1, f"{number} {time.time():.3f}\\n".encode())  # whole, whenever the end comes
+
+def end_with_input():
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+"""
+"""How each program of `writing` begins."""
 
 
 @dataclass
@@ -49,11 +59,10 @@ class Acknowledged:
 def writing(deployment: Deployment, program: str, given: str) -> Generator[Acknowledged]:
     """A program that writes during the block, beside a pod that no test takes away.
 
-    It gets the line `given`, ends when there is no more to read, and prints each number that it
-    wrote with the time.
+    It reads the line `given`, ends with its input, and acknowledges each number that it wrote.
     """
     told = Acknowledged()
-    with deployment.start_beside(program) as client:
+    with deployment.start_beside(WRITER + program) as client:
         assert client.stdin
         assert client.stdout
         listener = threading.Thread(target=told.listen, args=(client.stdout,))
