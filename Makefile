@@ -32,8 +32,10 @@ down: $(READY) ## remove the sandbox with its cluster, its data and its state
 unit: $(READY) ## the fast tests: no cluster, seconds
 	@$(RUN) -m pytest tests/unit --numprocesses auto
 
-test: $(READY) ## every test: the fast ones, then those on a cluster of their own
-	@$(RUN) -m pytest tests/unit tests/cluster --durations=10 --maxfail=5
+test: $(READY) ## every test: the fast ones, then those on two clusters of their own
+	@$(RUN) -m sandbox.stack prepare
+	@$(RUN) -m pytest tests/unit tests/cluster --numprocesses 2 --dist loadfile \
+		--no-loadscope-reorder --durations=10 --maxfail=5
 
 soak: $(READY) ## the long runs: the design's own scaling, up to fifty workers and back (an hour)
 	@$(RUN) -m pytest tests/soak -s

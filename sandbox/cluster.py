@@ -78,11 +78,7 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
     with _alone(sandbox, console):
         wanted = _plan(sandbox, nodes)
         limits.lift()
-        with step(console, "Programs") as report:
-            packages.ensure(report)
-            binaries = tools.ensure(MODULES, report)
-            addons.monitoring_crds()
-            pause = images.pause_archive(report)
+        binaries, pause = prepare(console)
         wanted = _lay_ground(sandbox, wanted)
         names = node.names(wanted.nodes)
         bare = [n for n in names if not _has_pause_image(sandbox, n).exists()]
@@ -106,6 +102,18 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
             programs.wait_ready(sandbox, [p.name for p in listed], PROGRAMS_DEADLINE, report)
             report("waiting for nodes to be Ready")
             _wait_for_nodes(sandbox, names)
+
+
+def prepare(console: Console) -> tuple[dict[str, Path], Path]:
+    """The programs that every sandbox runs, by name, and the archive of its pause image.
+
+    What is missing is installed, built and kept: minutes once, and nothing afterwards.
+    """
+    with step(console, "Programs") as report:
+        packages.ensure(report)
+        binaries = tools.ensure(MODULES, report)
+        addons.monitoring_crds()
+        return binaries, images.pause_archive(report)
 
 
 def down(sandbox: Sandbox, console: Console) -> bool:

@@ -1,8 +1,7 @@
 """`python -m sandbox.stack COMMAND`: a stack of this checkout, in a sandbox.
 
-What the `make` targets call: up, preview, status, picture, destroy; and secret, which has none.
-Knows the program only as a user does: by its stack files, by what the engine plans, and by what
-runs in the cluster afterwards.
+What the `make` targets call; `secret` has none. Knows the program only as a user does: by its stack
+files, by what the engine plans, and by what runs in the cluster afterwards.
 """
 
 from __future__ import annotations
@@ -20,7 +19,18 @@ import typer
 from kubernetes import client
 from rich.console import Console
 
-from sandbox import cluster, errors, files, images, object_storage, picture, rollout, stack_files
+from sandbox import (
+    cluster,
+    errors,
+    files,
+    images,
+    machine,
+    object_storage,
+    picture,
+    rollout,
+    stack_files,
+    tools,
+)
 from sandbox import status as shown
 from sandbox.capacity import nodes_needed
 from sandbox.display import Display
@@ -49,6 +59,16 @@ app = typer.Typer(
 Stack = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
 Name = Annotated[str, typer.Option("--name", help="Which sandbox.")]
 Project = Annotated[Path, typer.Option("--project", help="The checkout with the program.")]
+
+
+@app.command()
+def prepare() -> None:
+    """Compile and install what the other commands need, once; they would do it too."""
+    console = _console()
+    machine.require_root()
+    cluster.prepare(console)
+    with step(console, "Engine") as report:
+        tools.ensure([tools.PULUMI], report)
 
 
 @app.command()

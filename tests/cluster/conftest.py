@@ -1,9 +1,13 @@
-"""A real cluster for the tests, apart from the one that `make up` shows."""
+"""A real cluster for the tests, apart from the one that `make up` shows.
+
+Each process of a distributed run has one of its own: much of the time is spent waiting.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,24 +20,30 @@ from tests.cluster.engine import Engine
 from tests.cluster.pair import Pair
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item,
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Prints a failure when it happens: of an hour's run nobody waits for the end to know it."""
-    report = yield
-    terminal = item.config.pluginmanager.get_plugin("terminalreporter")
-    if report.failed and terminal:
-        terminal.ensure_newline()
-        terminal.write_line(f"{report.nodeid}, {report.when}:\n{report.longreprtext}")
-    return report
+@dataclass
+class Failures:
+    """Prints a failure when it happens: of a long run nobody waits for the end to know it."""
+
+    config: pytest.Config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal:
+            terminal.ensure_newline()
+            terminal.write_line(f"{report.nodeid}, {report.when}:\n{report.longreprtext}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Failures(config))
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Sandbox]:
     """A running sandbox of three nodes, removed afterwards."""
     # Another name where the tests of two checkouts run side by side.
-    sandbox = Sandbox(os.environ.get("ADO_TEST_SANDBOX", "test"))
+    name = os.environ.get("ADO_TEST_SANDBOX", "test")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    sandbox = Sandbox(f"{name}-{worker}" if worker else name)
     console = Console()
     clusters.down(sandbox, console)
     try:

@@ -35,10 +35,11 @@ SCENARIOS = {
 def record(scenario: str, **numbers: float) -> None:
     """Keeps a scenario's numbers beside those of the others; durations in seconds."""
     assert scenario in SCENARIOS, f"{scenario}: name it in {__name__}.SCENARIOS"
-    known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     rounded = {name: round(number, 1) for name, number in numbers.items()}
-    known[scenario] = {**circumstances(), "numbers": rounded}
-    files.write(RESULT, json.dumps(known, indent=2, sort_keys=True) + "\n", mode=0o644)
+    with files.locked(RESULT.with_suffix(".lock")):
+        known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+        known[scenario] = {**circumstances(), "numbers": rounded}
+        files.write(RESULT, json.dumps(known, indent=2, sort_keys=True) + "\n", mode=0o644)
 
 
 def circumstances() -> dict[str, str]:
