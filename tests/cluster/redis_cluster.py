@@ -148,12 +148,14 @@ def read(
 
 
 def assert_whole(deployment: Deployment, pods: Sequence[str], keys: Mapping[str, str]) -> None:
-    """Every node reaches the others and sees all slots served; every key is read through each."""
-    told = ask(
-        deployment,
-        [(host_of(pod), "CLUSTER", what) for pod in pods for what in ("INFO", "NODES")],
-    )
-    for pod, info, known in zip(pods, told[::2], told[1::2], strict=True):
+    """Every node reaches the others, and the master it has, if any, and sees all slots served.
+
+    Every key is read through each.
+    """
+    asked = [("CLUSTER", "INFO"), ("CLUSTER", "NODES"), ("INFO", "replication")]
+    told = ask(deployment, [(host_of(pod), *words) for pod in pods for words in asked])
+    for pod, info, known, copied in zip(pods, told[::3], told[1::3], told[2::3], strict=True):
+        assert "master_link_status:down" not in copied.said, f"{pod}: {copied.said}"
         for line in ("cluster_state:ok", f"cluster_slots_ok:{SLOTS}"):
             assert line in info.said.splitlines(), f"{pod}: {info.said}"
         lines = known.said.splitlines()

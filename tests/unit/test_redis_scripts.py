@@ -46,6 +46,8 @@ class Node:
     """How often it must meet others until they know it; for a minute they hear nothing of it."""
     flag: str = ""
     link: str = "connected"
+    copies_from: str = ""
+    """Where a replica looks for its master, where that is not its master's address."""
 
 
 @dataclass
@@ -87,7 +89,7 @@ class World:
         answers: dict[str, Callable[[], str]] = {
             "ping": lambda: f"{node.ping}\n",
             "dbsize": lambda: f"{node.keys}\n",
-            "info replication": lambda: "role:master\r\n",
+            "info replication": lambda: self._replication(node),
             "cluster info": lambda: self._info(node),
             "cluster nodes": lambda: self._seen(name),
         }
@@ -110,6 +112,12 @@ class World:
             f"cluster_slots_assigned:{assigned}\r\ncluster_slots_ok:{served}\r\n"
         )
 
+    def _replication(self, node: Node) -> str:
+        if node.master == "-":
+            return "role:master\r\n"
+        host = node.copies_from or _address(node.master)
+        return f"role:slave\r\nmaster_host:{host}\r\nmaster_link_status:up\r\n"
+
     def _seen(self, name: str) -> str:
         lines: list[str] = []
         for other, node in self._group(self.nodes[name]).items():
@@ -119,7 +127,10 @@ class World:
             flags = ["myself", *flags] if other == name else flags
             flags += ["fail"] if node.away else []
             flags += [node.flag] if node.flag else []
-            address = f"{node.listed or _address(other)}:6379@16379,{other}.redis-headless"
+            address = f"{node.listed or _address(other)}:6379@16379"
+            if node.flag == "noaddr":
+                address = ":0@0"
+            address += f",{other}.redis-headless"
             slots = "{}-{}".format(*node.slots) if node.slots else ""
             words = (other, address, ",".join(flags), node.master, "0 0 1", node.link, slots)
             lines.append(" ".join(words).rstrip())
@@ -142,7 +153,9 @@ class World:
                 assert (int(first), int(last)) not in taken
                 node.slots = int(first), int(last)
             case ["replicate", master]:
-                assert (node.slots, node.keys) == (None, 0)
+                assert node.slots is None
+                assert node.keys == 0 or node.master == master
+                node.copies_from = ""
                 node.master, node.keys = master, self._group(node)[master].keys
             case _:
                 raise AssertionError(f"{name} is told to {change}")
@@ -381,7 +394,7 @@ class TestMeet:
             Node(group=0, listed="10.0.0.9", flag="fail?"),
             Node(group=0, listed="10.0.0.9", flag="fail"),
             Node(group=0, listed="10.0.0.9", link="disconnected"),
-            Node(group=0, listed=":0", flag="noaddr"),
+            Node(group=0, flag="noaddr"),
         ],
     )
     def test_a_node_that_is_missed_is_met_where_it_is_now(self, missed: Node, run: Run) -> None:
@@ -424,6 +437,42 @@ class TestMeet:
         for world in (World(nodes, own="redis-0"), World({}, own="redis-0")):
             assert run(world, "meet.sh") == Done(0, "")
             assert world.told == []
+
+
+class TestFollow:
+    def _world(self, copies_from: str) -> World:
+        replica = Node(0, master="redis-0", keys=1, copies_from=copies_from)
+        return World(_cluster(3) | {"redis-3": replica}, own="redis-3")
+
+    @pytest.mark.parametrize("old", ["10.0.0.9", "10.0.0.01", "10.0.0"])
+    def test_a_replica_that_copies_from_an_old_address_is_told_its_master_again(
+        self, old: str, run: Run
+    ) -> None:
+        world = self._world(old)
+        said = f"follow.sh: the master is no longer at {old}, but at 10.0.0.0\n"
+        assert run(world, "follow.sh") == Done(0, said)
+        assert world.told == ["redis-3 replicate redis-0"]
+        assert run(world, "follow.sh") == Done(0, "")
+
+    def test_a_replica_that_copies_from_its_master_is_told_nothing(self, run: Run) -> None:
+        world = self._world("")
+        assert run(world, "follow.sh") == Done(0, "")
+        assert world.told == []
+
+    def test_a_master_whose_address_nobody_knows_is_not_followed(self, run: Run) -> None:
+        world = self._world("10.0.0.9")
+        world.nodes["redis-0"].flag = "noaddr"
+        assert run(world, "follow.sh") == Done(0, "")
+        assert world.told == []
+
+    def test_a_master_follows_nobody(self, run: Run) -> None:
+        world = self._world("10.0.0.9")
+        world.own = "redis-0"
+        assert run(world, "follow.sh") == Done(0, "")
+        assert world.told == []
+
+    def test_without_a_server_it_ends_and_is_run_again(self, run: Run) -> None:
+        assert run(World({}, own="redis-3"), "follow.sh") == Done(0, "")
 
 
 @pytest.mark.parametrize(
@@ -485,7 +534,7 @@ def test_a_node_is_started_with_its_password_and_address_and_looks_for_its_peers
     assert {path.stat().st_mode & 0o777 for path in run.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize("script", ["ask.sh", "create.sh", "meet.sh"])
+@pytest.mark.parametrize("script", ["ask.sh", "create.sh", "follow.sh", "meet.sh"])
 def test_no_question_waits_for_ever(script: str) -> None:
     lines = [line for line in (FILES / script).read_text().splitlines() if line[:1] != "#"]
     asks = [line for line in lines if re.search(r"\b(redis-cli|getent) ", line)]

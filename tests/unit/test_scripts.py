@@ -36,7 +36,10 @@ PACKAGES = {
         "postgresql.conf",
         *OF_BACKUP,
     },
-    "ado_infra.data.redis": {"start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf"},
+    "ado_infra.data.redis": {
+        *("start.sh", "ask.sh", "meet.sh", "follow.sh", "create.sh"),
+        "redis.conf",
+    },
 }
 SCRIPTS = [
     (package, name)

@@ -27,7 +27,7 @@ USER: Final = 999
 """uid and gid of `redis` in the official image's Debian variants."""
 
 _RUN: Final = "/run/redis"
-_FILES: Final = ("start.sh", "ask.sh", "meet.sh", "create.sh", "redis.conf")
+_FILES: Final = ("start.sh", "ask.sh", "meet.sh", "follow.sh", "create.sh", "redis.conf")
 _TOLD: Final = {"CONFIG": CONFIG, "HEADLESS_SERVICE": headless_name(NAME), "SECRETS": SECRETS}
 """What every script is told. Not how many nodes there are: more of them would restart the old."""
 

@@ -5,7 +5,7 @@ umask 077
 
 # The probes ask this very server: with the password that it has, also when the Secret has a newer.
 cat "$SECRETS/password" >"$RUN/password"
-cp "$CONFIG/ask.sh" "$CONFIG/meet.sh" "$RUN"
+cp "$CONFIG/ask.sh" "$CONFIG/meet.sh" "$CONFIG/follow.sh" "$RUN"
 
 # A password in quotes, as the configuration file wants it.
 password=$(sed 's/[\\"]/\\&/g' "$SECRETS/password")
@@ -18,6 +18,7 @@ password=$(sed 's/[\\"]/\\&/g' "$SECRETS/password")
 
 while sleep 5; do
 	sh "$RUN/meet.sh" || true
+	sh "$RUN/follow.sh" || true
 done &
 
 exec redis-server "$RUN/redis.conf"
