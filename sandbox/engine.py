@@ -199,7 +199,9 @@ class Engine:
         os.environ["PATH"] = f"{self._pulumi.parent}{os.pathsep}{os.environ['PATH']}"
         self._environment = {
             "KUBECONFIG": str(self._sandbox.kubeconfig),
-            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            # A file of metadata beside each of the state's would not be written whole: killed
+            # meanwhile, the engine could never read its state again.
+            "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_HOME": str(self.home),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
