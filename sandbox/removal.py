@@ -84,8 +84,10 @@ def _delete(directory: Path) -> None:
 def _shared_traces(sandbox: Sandbox) -> Iterator[Path]:
     """The sandbox's files in directories that it shares with others."""
     for result in CNI_RESULTS.glob("*"):
-        if f'"{sandbox.runtime}/' in result.read_text():  # the path of a pod's namespace
-            yield result
+        with suppress(FileNotFoundError):  # those of others come and go
+            if f'"{sandbox.runtime}/' in result.read_text():  # the path of a pod's namespace
+                yield result
     for link in CONTAINER_LOGS.glob("*.log"):
-        if link.is_symlink() and sandbox.state in link.readlink().parents:
-            yield link
+        with suppress(FileNotFoundError):
+            if link.is_symlink() and sandbox.state in link.readlink().parents:
+                yield link

@@ -63,7 +63,7 @@ Project = Annotated[Path, typer.Option("--project", help="The checkout with the 
 
 @app.command()
 def prepare() -> None:
-    """Compile and install what the other commands need, once; they would do it too."""
+    """Install and compile the programs that the other commands run; they would do it too."""
     console = _console()
     machine.require_root()
     cluster.prepare(console)

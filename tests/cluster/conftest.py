@@ -15,9 +15,13 @@ from rich.console import Console
 
 from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
+from tests.cluster import sandboxes
 from tests.cluster.deployment import Deployment
 from tests.cluster.engine import Engine
 from tests.cluster.pair import Pair
+
+WORKER = "PYTEST_XDIST_WORKER"
+"""Names each process of a distributed run in its environment."""
 
 
 @dataclass
@@ -37,14 +41,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Failures(config))
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Removes what the processes of a distributed run had no time to remove, as after Ctrl-C."""
+    workers = config.getoption("numprocesses", None)
+    if workers and WORKER not in os.environ:
+        for sandbox in sandboxes.of_workers(workers):
+            if sandbox.state.exists():
+                clusters.down(sandbox, Console())
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Sandbox]:
     """A running sandbox of three nodes, removed afterwards."""
-    # Another name where the tests of two checkouts run side by side.
-    name = os.environ.get("ADO_TEST_SANDBOX", "test")
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
-    sandbox = Sandbox(f"{name}-{worker}" if worker else name)
-    console = Console()
+    sandbox, console = sandboxes.shared(os.environ.get(WORKER)), Console()
     clusters.down(sandbox, console)
     try:
         clusters.up(sandbox, 3, console)

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ from sandbox.errors import SandboxError
 from sandbox.mounts import mounts, unmount_below
 from sandbox.paths import Sandbox
 from sandbox.programs import State
+from tests.cluster.sandboxes import LIFE, NEIGHBOUR
 
-LIFE = Sandbox("test-life")
-NEIGHBOUR = Sandbox("test-neighbour")
 IMAGE = "sandbox-test/dashboard:1"
 REPOSITORY = Path(__file__).parents[2]
 
@@ -180,12 +180,15 @@ def traces(sandbox: Sandbox) -> list[str]:
     directories += [Path("/var/lib/ado-sandbox"), Path("/run/ado-sandbox")]
     for directory in directories:
         for path in directory.glob("*") if directory.is_dir() else ():
-            target = str(path.readlink()) if path.is_symlink() else ""
-            content = path.read_text() if "cni" in path.parts else ""
+            target = content = ""
+            with suppress(FileNotFoundError):  # another sandbox's
+                target = str(path.readlink()) if path.is_symlink() else ""
+                content = path.read_text() if "cni" in path.parts else ""
             if any(sandbox.name in text for text in (path.name, target, content)):
                 found.append(f"file {path}")
-    groups = Path("/sys/fs/cgroup").glob(f"**/{sandbox.name}")
-    found += [f"group {group}" for group in groups]
+    # Not a glob, which fails when another sandbox's group goes away meanwhile.
+    groups = [Path(directory) for directory, _, _ in os.walk("/sys/fs/cgroup")]
+    found += [f"group {group}" for group in groups if group.name == sandbox.name]
     for process in Path("/proc").glob("[0-9]*"):
         try:
             membership = (process / "cgroup").read_text()
@@ -246,7 +249,7 @@ def test_the_kubeconfig_is_private_and_verifies_the_server() -> None:
     path = Path(succeed("kubeconfig").strip())
     assert path.stat().st_mode & 0o777 == 0o600
     configuration = json.loads(path.read_text())
-    assert configuration["current-context"] == "ado-sandbox-test-life"
+    assert configuration["current-context"] == f"ado-sandbox-{LIFE.name}"
     server = configuration["clusters"][0]["cluster"]
     assert set(server) == {"server", "certificate-authority-data"}
     assert server["server"].startswith("https://127.0.0.1:")
@@ -401,7 +404,7 @@ def test_down_leaves_nothing_after_a_kill(after: str) -> None:
     succeed("down")
     assert traces(LIFE) == []
     assert [socket for socket in sockets if socket.exists()] == []
-    assert succeed("down") == "There is no sandbox test-life.\n"
+    assert succeed("down") == f"There is no sandbox {LIFE.name}.\n"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
@@ -421,8 +424,8 @@ def test_an_interrupted_up_is_mended_by_up_and_by_down(how: signal.Signals, mend
     output, _ = process.communicate(timeout=30)
     if how is signal.SIGINT:
         assert process.returncode == 130
-        assert "python -m sandbox up --name test-life" in output
-        assert "python -m sandbox down --name test-life" in output
+        assert f"python -m sandbox up --name {LIFE.name}" in output
+        assert f"python -m sandbox down --name {LIFE.name}" in output
     if mend == "up":
         succeed("up")
         assert cluster.status(LIFE).running

@@ -449,9 +449,19 @@ class TestFollow:
         self, old: str, run: Run
     ) -> None:
         world = self._world(old)
-        said = f"follow.sh: the master is no longer at {old}, but at 10.0.0.0\n"
+        said = f"follow.sh: the master is no longer at {old}, but at 10.0.0.0: OK\n"
         assert run(world, "follow.sh") == Done(0, said)
         assert world.told == ["redis-3 replicate redis-0"]
+        assert run(world, "follow.sh") == Done(0, "")
+
+    @pytest.mark.parametrize(("master", "old"), [("fd00::5", "d00::5"), ("d00::5", "fd00::5")])
+    def test_an_address_is_not_taken_for_a_longer_one(
+        self, master: str, old: str, run: Run
+    ) -> None:
+        nodes = {master: Node(0), "redis-3": Node(0, master=master, copies_from=old)}
+        world = World(nodes, own="redis-3")
+        said = f"follow.sh: the master is no longer at {old}, but at {master}: OK\n"
+        assert run(world, "follow.sh") == Done(0, said)
         assert run(world, "follow.sh") == Done(0, "")
 
     def test_a_replica_that_copies_from_its_master_is_told_nothing(self, run: Run) -> None:
@@ -494,13 +504,13 @@ def test_a_node_is_ready_when_it_answers_and_alive_while_it_will(
         assert run(world, "ask.sh", what) == expected
 
 
-def test_a_node_is_started_with_its_password_and_address_and_looks_for_its_peers(
+def test_a_node_is_started_with_its_password_and_address_and_looks_for_the_others(
     tmp_path: Path,
 ) -> None:
     programs = {
         "redis-server": 'until [ -e "$WORK/done" ]; do :; done; cp "$1" "$WORK/started"',
-        "redis-cli": 'echo "$REDISCLI_AUTH" >"$WORK/looked"',
-        # Once: then the loop that looks for peers ends.
+        "redis-cli": 'echo "$REDISCLI_AUTH: $*" >>"$WORK/looked"',
+        # Once: then the loop that looks for peers and master ends.
         "sleep": 'mkdir "$WORK/slept" || { : >"$WORK/done" && exit 1; }',
     }
     binaries, config = tmp_path / "bin", tmp_path / "config"
@@ -522,7 +532,8 @@ def test_a_node_is_started_with_its_password_and_address_and_looks_for_its_peers
         "POD_NAME": "redis-1",
     }
     subprocess.run(["sh", config / "start.sh"], env=environment, check=True, timeout=30)
-    assert (tmp_path / "looked").read_text() == f"{PASSWORD}\n"
+    looked = (tmp_path / "looked").read_text().splitlines()
+    assert looked == [f"{PASSWORD}: {asked}" for asked in ("cluster nodes", "info replication")]
     own = (tmp_path / "started").read_text().removeprefix((FILES / "redis.conf").read_text())
     quoted = PASSWORD.replace("\\", "\\\\").replace('"', '\\"')
     assert own.splitlines() == [

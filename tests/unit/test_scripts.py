@@ -37,7 +37,11 @@ PACKAGES = {
         *OF_BACKUP,
     },
     "ado_infra.data.redis": {
-        *("start.sh", "ask.sh", "meet.sh", "follow.sh", "create.sh"),
+        "start.sh",
+        "ask.sh",
+        "meet.sh",
+        "follow.sh",
+        "create.sh",
         "redis.conf",
     },
 }

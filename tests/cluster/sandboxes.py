@@ -1,0 +1,22 @@
+"""The sandboxes that tests start, by name."""
+
+from __future__ import annotations
+
+import os
+
+from sandbox.paths import Sandbox
+
+_NAME = os.environ.get("ADO_TEST_SANDBOX", "test")
+"""Another one where the tests of two checkouts run side by side."""
+LIFE, NEIGHBOUR = Sandbox(f"{_NAME}-life"), Sandbox(f"{_NAME}-neighbour")
+"""Those of the tests of the sandbox itself."""
+
+
+def shared(worker: str | None) -> Sandbox:
+    """That of all other tests of one process; `worker` names it in a distributed run."""
+    return Sandbox(f"{_NAME}-{worker}" if worker else _NAME)
+
+
+def of_workers(count: int) -> list[Sandbox]:
+    """All that a distributed run may start."""
+    return [*(shared(f"gw{number}") for number in range(count)), LIFE, NEIGHBOUR]
