@@ -24,7 +24,7 @@ WORKER = "PYTEST_XDIST_WORKER"
 """Names each process of a distributed run in its environment."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Failures:
     """Prints a failure when it happens: of a long run nobody waits for the end to know it."""
 
