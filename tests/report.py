@@ -17,7 +17,8 @@ HEAD = """\
 
 Made by `make report`, from what `make test` and `make soak` wrote to `build/`; not edited by hand.
 All of it is on the sandbox's three nodes, with the real PostgreSQL and Redis, which share one
-machine with everything else. [Data](data.md) says what is promised, and what not.
+machine with everything else, in `make test` with a second sandbox. [Data](data.md) says what is
+promised, and what not.
 """
 UNITS = {"seconds": "s", "bytes": "MiB"}
 SHORT = {"rto": "RTO", "wal": "WAL"}
