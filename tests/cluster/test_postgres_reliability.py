@@ -36,6 +36,17 @@ def test_a_fresh_pair_has_a_record_and_no_finding(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("role", ["primary", "standby"])
+def test_what_has_lost_its_parent_and_ends_badly_is_not_the_servers(role: str, pair: Pair) -> None:
+    """As what a probe leaves that took too long: a server that is pid 1 would restart all."""
+    ordinal = pair.primary if role == "primary" else 1 - pair.primary
+    orphan = "(sh -c 'sleep 1; kill -9 $$' >/dev/null 2>&1 &)"
+    sleep = "SELECT 'whole' FROM pg_sleep(3)"
+    psql = f'psql --no-psqlrc -qAt --host "$SOCKET" -U postgres postgres -c "{sleep}"'
+    said = pair.deployment.shell(f"{orphan}; {psql}", pod(ordinal)).strip()
+    assert said == "whole", pair.log(ordinal)
+
+
+@pytest.mark.parametrize("role", ["primary", "standby"])
 def test_a_killed_server_comes_back_as_what_it_was(pair: Pair, role: str) -> None:
     ordinal = pair.primary if role == "primary" else 1 - pair.primary
     system = pair.ask(0, SYSTEM)

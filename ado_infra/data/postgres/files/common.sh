@@ -56,7 +56,7 @@ disk() {
 }
 
 # Whether the process that holds the data directory is a server. After a kill its file is left, and
-# pid 1 of a new container is this script: pg_ctl would take it for a server, and stop it.
+# the pid may be another's in a new container: pg_ctl would take that for a server, and stop it.
 server_runs() {
 	pid=$(sed -n 1p "$PGDATA/postmaster.pid" 2>/dev/null) &&
 		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = postgres ]

@@ -6,7 +6,7 @@ set -eu
 # shellcheck source=common.sh
 . "$CONFIG/common.sh"
 
-# While this script waits, or a server for itself alone runs, nobody else ends them for it.
+# Pid 1 is sent the signals that a server should hear.
 stop() {
 	! server_runs || pg_ctl stop --pgdata "$PGDATA" --mode fast >/dev/null 2>&1 || true
 	exit 143
@@ -83,8 +83,13 @@ initialise() {
 	mv "$PGDATA.new" "$PGDATA" # whole or not at all
 }
 
+# Not by exec: a server that is pid 1 takes whatever has lost its parent in this container for a process
+# of its own. When such a one ends badly, as what a probe leaves that took too long, it restarts all.
 serve() {
-	exec postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" "$@"
+	postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" "$@" &
+	code=0
+	wait $! || code=$?
+	exit "$code"
 }
 
 be_primary() {
