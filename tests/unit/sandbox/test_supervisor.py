@@ -108,14 +108,11 @@ def test_a_program_starts_when_those_before_it_are_ready_and_stops_before_them(
     def telling(name: str) -> tuple[str, ...]:
         program = (
             "import pathlib, signal, sys\n"
+            "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n"
             "story = pathlib.Path(sys.argv[1]).open('a', buffering=1)\n"
-            "def stop(*_):\n"
-            "    story.write(f'{sys.argv[2]} stops\\n')\n"
-            "    sys.exit()\n"
-            "signal.signal(signal.SIGTERM, stop)\n"
             "story.write(f'{sys.argv[2]} starts\\n')\n"
-            "open(sys.argv[1] + sys.argv[2], 'w')\n"
-            "signal.pause()\n"
+            "signal.sigwait({signal.SIGTERM})\n"
+            "story.write(f'{sys.argv[2]} stops\\n')\n"
         )
         return (sys.executable, "-c", program, str(story), name)
 
