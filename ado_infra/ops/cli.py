@@ -94,8 +94,8 @@ def promote(
     ] = False,
 ) -> None:
     """Make the standby the primary; the old one is fenced first."""
-    here = Target(stack=stack, context=context, namespace=namespace).reach()
-    target = pair.ordinal_of(pod)
+    where = Target(stack=stack, context=context, namespace=namespace)
+    here, target = where.reach(), pair.ordinal_of(pod)
     if dry_run:
         promotion.candidate(here, target)
         _plan(*promotion.steps(target))
@@ -107,7 +107,8 @@ def promote(
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
     _say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
     _say(f"The other one is fenced; it follows after `rejoin {pair.pod_name(1 - target)}`.")
-    _say(f"{report.commit_line(target, stack)}. Until then the stack is refused.")
+    if report.mismatch(pair.read_record(here), where.settings(), stack):
+        _say(f"{report.commit_line(target, stack)}. Until then the stack is refused.")
 
 
 @postgres.command()

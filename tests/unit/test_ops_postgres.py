@@ -394,6 +394,17 @@ class TestStatus:
         assert done.exit_code == 0
         assert ("ask who runs it" in done.stdout) == (options == [])
 
+    @pytest.mark.parametrize("named", [0, 1])
+    def test_who_promotes_is_told_to_name_the_primary_unless_the_stack_does(
+        self, named: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Target, "reach", lambda *_, **__: Cluster())
+        settings = {"ado:postgres": {"primaryOrdinal": named}}
+        monkeypatch.setattr(Target, "settings", lambda _: settings)
+        done = CliRunner().invoke(cli.app, ["postgres", "promote", "1", "--stack", "dev"])
+        assert done.exit_code == 0, done.output
+        assert ("Set it: " in done.stdout) == (named == 0), done.stdout
+
     def test_a_stack_that_names_another_primary_is_refused_with_both(self) -> None:
         promoted = replace(BEGUN, primary=1)
         refusal = report.mismatch(promoted, {"ado:postgres": {"maxConnections": 100}}, "prod")
