@@ -58,7 +58,8 @@ class Pair:
     def did(self, *arguments: str, given: str = "") -> str:
         """What such a command printed; it must succeed."""
         done = self.ops(*arguments, given=given)
-        assert done.returncode == 0, done.stdout + done.stderr
+        logs = "" if done.returncode == 0 else "\n".join(map(self.log, (0, 1)))
+        assert done.returncode == 0, done.stdout + done.stderr + logs
         return done.stdout
 
     @property

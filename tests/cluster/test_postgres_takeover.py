@@ -54,6 +54,14 @@ def test_a_former_primary_refuses_to_serve_until_it_rejoins(pair: Pair) -> None:
     pair.healthy()
 
 
+def test_after_fewer_connections_each_can_still_take_over(pair: Pair) -> None:
+    pair.led_by(0)  # as the stack says
+    pair.deployment.up({"ado:postgres": {"maxConnections": 120}})
+    pair.deployment.up()
+    for _ in range(2):
+        pair.fail_over()
+
+
 def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
     former, new = pair.primary, 1 - pair.primary
     pair.did("promote", pod(new))

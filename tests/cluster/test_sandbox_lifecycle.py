@@ -139,12 +139,14 @@ def test_top_shows_nodes_and_pods() -> None:
 
 
 def test_a_second_up_changes_nothing_and_is_fast() -> None:
-    before, seconds = programs.read_status(LIFE), list[float]()
-    for _ in range(3):  # other tests may have the processors now and then
+    before = programs.read_status(LIFE)
+
+    def fast() -> bool:
         started = time.monotonic()
         succeed("up")
-        seconds.append(time.monotonic() - started)
-    assert min(seconds) < 2
+        return time.monotonic() - started < 2
+
+    until("an up in under 2 s, when no other test has the processors", fast)
     assert programs.read_status(LIFE) == before
 
 

@@ -130,12 +130,15 @@ be_standby() {
 		-c primary_conninfo="host=$peer_host user=replicator passfile=$passfile application_name=$POD_NAME"
 }
 
-# A standby may never allow fewer connections than its primary did, and it is started first: a lower
-# number is taken over once the primary has it.
+# A standby that allows fewer connections than its primary did or does replays nothing more, and cannot
+# be promoted. It is started first, so a lower number is taken over once the primary has it; and one
+# that was promoted with more goes on with more.
 enough_connections() {
-	wanted=$(sed -n 's/^max_connections = //p' "$CONFIG/postgresql.conf")
-	needed=$(control 'max_connections setting')
-	echo $((wanted > needed ? wanted : needed))
+	{
+		sed -n 's/^max_connections = //p' "$CONFIG/postgresql.conf"
+		control 'max_connections setting'
+		ask_peer 'SHOW max_connections'
+	} | sort -n | tail -n 1
 }
 
 # It was away for longer than the primary keeps WAL for. What is behind the primary on its own
