@@ -200,7 +200,7 @@ class Engine:
         self._environment = {
             "KUBECONFIG": str(self._sandbox.kubeconfig),
             # A file of metadata beside each of the state's would not be written whole: killed
-            # meanwhile, the engine could never read its state again, in no later run either.
+            # meanwhile, the engine could never read its state again.
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_HOME": str(self.home),

@@ -44,6 +44,11 @@ def pod(ordinal: int) -> str:
     return f"postgresql-{ordinal}"
 
 
+def as_superuser(sql: str) -> str:
+    """The shell command that asks the server of its pod."""
+    return f'psql --no-psqlrc -qAt --host "$SOCKET" -U postgres postgres -c "{sql}"'
+
+
 class Pair:
     """PostgreSQL of one deployment."""
 
@@ -108,8 +113,7 @@ class Pair:
 
     def ask(self, ordinal: int, sql: str) -> str:
         """What the server of a pod answers to its superuser; errors included."""
-        psql = f'psql --no-psqlrc -qAt --host "$SOCKET" -U postgres postgres -c "{sql}"'
-        return self.deployment.shell(psql, pod(ordinal)).strip()
+        return self.deployment.shell(as_superuser(sql), pod(ordinal)).strip()
 
     def record(self, **changes: str | None) -> None:
         """Changes the record behind the commands' back."""

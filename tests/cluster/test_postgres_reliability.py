@@ -16,7 +16,7 @@ import pytest
 
 from tests.cluster.data import database_password, query
 from tests.cluster.deployment import NAMESPACE
-from tests.cluster.pair import Pair, pod
+from tests.cluster.pair import Pair, as_superuser, pod
 from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
 
@@ -40,9 +40,8 @@ def test_what_has_lost_its_parent_and_ends_badly_is_not_the_servers(role: str, p
     """As what a probe leaves that took too long: a server that is pid 1 would restart all."""
     ordinal = pair.primary if role == "primary" else 1 - pair.primary
     orphan = "(sh -c 'sleep 1; kill -9 $$' >/dev/null 2>&1 &)"
-    sleep = "SELECT 'whole' FROM pg_sleep(3)"
-    psql = f'psql --no-psqlrc -qAt --host "$SOCKET" -U postgres postgres -c "{sleep}"'
-    said = pair.deployment.shell(f"{orphan}; {psql}", pod(ordinal)).strip()
+    session = as_superuser("SELECT 'whole' FROM pg_sleep(3)")
+    said = pair.deployment.shell(f"{orphan}; {session}", pod(ordinal)).strip()
     assert said == "whole", pair.log(ordinal)
 
 
