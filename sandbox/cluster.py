@@ -246,7 +246,7 @@ def _lay_ground(sandbox: Sandbox, wanted: Record) -> Record:
     sandbox.volumes.mkdir(exist_ok=True)
     cgroups.create(f"{sandbox.cgroup}/supervisor")
     cgroups.create(f"{sandbox.cgroup}/{control_plane.CGROUP}")
-    programs.end_outdated_supervisor(sandbox)
+    programs.end_unfit_supervisor(sandbox)
     if programs.supervisor_pid(sandbox) is None:
         programs.stop_leftovers(sandbox)
         _forget_earlier_boot(sandbox)

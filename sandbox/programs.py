@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -128,15 +129,21 @@ def read_status(sandbox: Sandbox) -> list[ProgramStatus]:
         return []
     try:
         seen = json.loads(status_path(sandbox).read_text())
-        if seen["list"] != digest(list_path(sandbox).read_text()):
+        if seen["list"] != list_version(sandbox):
             return []
     except FileNotFoundError:
         return []
     return [ProgramStatus(**e | {"state": State(e["state"])}) for e in seen["programs"]]
 
 
+def list_version(sandbox: Sandbox) -> str:
+    """Tells one writing of the list from another, and from one that is only asked for again."""
+    path = list_path(sandbox)
+    return digest(path.read_text(), str(path.stat().st_mtime_ns))
+
+
 def write_status(sandbox: Sandbox, followed: str, statuses: Iterable[ProgramStatus]) -> None:
-    """For the supervisor: `followed` is the digest of the list it has taken in."""
+    """For the supervisor: `followed` is the version of the list it has taken in."""
     document = {"list": followed, "programs": [asdict(status) for status in statuses]}
     write(status_path(sandbox), json.dumps(document))
 
@@ -146,13 +153,21 @@ def apply(sandbox: Sandbox, wanted: Sequence[Program]) -> None:
     changed = read_list(sandbox) != list(wanted)
     if changed:
         write(list_path(sandbox), json.dumps([asdict(p) for p in wanted], indent=1))
-    pid = supervisor_pid(sandbox)
-    if pid is None:
+    if supervisor_pid(sandbox) is None:
         _start_supervisor(sandbox)
     elif changed:
-        os.kill(pid, signal.SIGHUP)
+        _tell_supervisor(sandbox)
 
 
+def _tell_supervisor(sandbox: Sandbox) -> None:
+    """Have it read its list."""
+    if pid := supervisor_pid(sandbox):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGHUP)
+
+
+ANSWER_DEADLINE = 20.0
+"""Seconds; stopping three programs that wait for each other may take it fifteen."""
 RESTARTS_TO_GIVE_UP = 5
 """A program that dies so often while it is waited for will not come up by waiting longer."""
 
@@ -192,10 +207,30 @@ def _not_ready(sandbox: Sandbox, missing: Sequence[str], blamed: Sequence[Progra
     return message + _last_words(sandbox, blamed[0].name, fate)
 
 
-def end_outdated_supervisor(sandbox: Sandbox) -> None:
-    """End a supervisor that runs other code than this; pods go on, as after a crash of it."""
-    if supervisor_pid(sandbox) and is_outdated(sandbox):
+def end_unfit_supervisor(sandbox: Sandbox) -> None:
+    """End a supervisor that runs other code than this or does not answer.
+
+    Pods go on, as after a crash of it.
+    """
+    if supervisor_pid(sandbox) and (is_outdated(sandbox) or not _answers(sandbox)):
         cgroups.kill(f"{sandbox.cgroup}/supervisor")
+
+
+def _answers(sandbox: Sandbox) -> bool:
+    """Whether the supervisor takes in its list again when it is told to.
+
+    One that was killed this moment holds its lock until it is dead, and its status says that
+    everything is ready.
+    """
+    now = time.time_ns()
+    os.utime(list_path(sandbox), ns=(now, now))
+    _tell_supervisor(sandbox)
+    end = time.monotonic() + ANSWER_DEADLINE
+    while supervisor_pid(sandbox) and time.monotonic() < end:
+        if read_status(sandbox):
+            return True
+        time.sleep(0.005)
+    return False
 
 
 def stop_leftovers(sandbox: Sandbox) -> None:

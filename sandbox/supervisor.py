@@ -171,7 +171,7 @@ class Supervisor:
         programs.write_status(self.sandbox, self._followed, statuses)
 
     async def _follow_list(self) -> None:
-        followed = programs.digest(programs.list_path(self.sandbox).read_text())
+        followed = programs.list_version(self.sandbox)
         wanted = {program.name: program for program in programs.read_list(self.sandbox)}
         outdated = [c for n, c in self._children.items() if wanted.get(n) != c.program]
         await self._stop_children(outdated)
@@ -216,6 +216,8 @@ def main(name: str) -> None:
     sandbox = Sandbox(name)
     # First of all, so that everything that ever runs is found again.
     cgroups.join(f"{sandbox.cgroup}/supervisor", os.getpid())
+    # The list is read when it starts to listen: nothing is missed, and nothing ends it until then.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with programs.lock_path(sandbox).open("a") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         log(f"supervisor of sandbox {name}, pid {os.getpid()}")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -14,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from sandbox import programs, supervisor
+from sandbox import cgroups, programs, supervisor
 from sandbox.errors import SandboxError
 from sandbox.files import write
 from sandbox.paths import Sandbox
 from sandbox.programs import Program, ProgramStatus, State
 from sandbox.supervisor import Supervisor
+from tests.unit.recording import ROOT
 
 SLEEPER = ("sleep", "1d")
 
@@ -222,9 +224,8 @@ def test_the_status_of_a_list_that_changed_meanwhile_counts_for_nothing(
     monkeypatch.setattr(programs, "supervisor_pid", lambda _: 1)
     monkeypatch.setattr(programs, "is_outdated", lambda _: False)
     listed(sandbox, Program("etcd", SLEEPER, "any"))
-    followed = programs.digest(programs.list_path(sandbox).read_text())
     status = ProgramStatus("etcd", State.READY, 1, 0)
-    programs.write_status(sandbox, followed, [status])
+    programs.write_status(sandbox, programs.list_version(sandbox), [status])
     assert programs.read_status(sandbox) == [status]
     listed(sandbox, Program("etcd", ("sleep", "2d"), "any"))
     assert programs.read_status(sandbox) == []
@@ -236,3 +237,46 @@ def test_the_status_of_a_supervisor_with_other_code_counts_for_nothing(
     monkeypatch.setattr(programs, "supervisor_pid", lambda _: 1)
     programs.status_path(sandbox).write_text('["of another form"]')
     assert programs.read_status(sandbox) == []
+
+
+HOLDER = """
+import fcntl, pathlib, signal, sys, time
+from sandbox import paths, programs
+
+does, lives, state, runtime = sys.argv[1:]
+paths.STATE_ROOT, paths.RUNTIME_ROOT = pathlib.Path(state), pathlib.Path(runtime)
+sandbox = paths.Sandbox("unit")
+status = [programs.ProgramStatus("etcd", programs.State.READY, 1, 0)]
+programs.write_status(sandbox, programs.list_version(sandbox), status)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+with programs.lock_path(sandbox).open("a") as lock:
+    fcntl.lockf(lock, fcntl.LOCK_EX)
+    print("locked", flush=True)
+    signal.sigtimedwait({signal.SIGHUP}, 20)
+    if does == "answers":
+        programs.write_status(sandbox, programs.list_version(sandbox), status)
+    time.sleep(float(lives))
+"""
+
+
+@pytest.mark.parametrize(("does", "lives"), [("answers", 20), ("hangs", 20), ("dies", 0.1)])
+def test_a_supervisor_that_does_not_answer_is_ended_though_it_holds_its_lock(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, does: str, lives: float
+) -> None:
+    """The status of each says that all is ready; one that was killed is such for a moment."""
+    ended: list[str] = []
+    monkeypatch.setattr(cgroups, "kill", ended.append)
+    monkeypatch.setattr(programs, "ANSWER_DEADLINE", 0.3 if does == "hangs" else 20)
+    monkeypatch.setattr(programs, "is_outdated", lambda _: False)
+    listed(sandbox, Program("etcd", SLEEPER, "any"))
+    roots = [str(sandbox.state.parent), str(sandbox.runtime.parent)]
+    command = [sys.executable, "-c", HOLDER, does, str(lives), *roots]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as holder:
+        try:
+            assert holder.stdout
+            assert holder.stdout.readline() == b"locked\n"
+            assert programs.read_status(sandbox)
+            programs.end_unfit_supervisor(sandbox)
+        finally:
+            holder.kill()
+    assert ended == ([] if does == "answers" else [f"{sandbox.cgroup}/supervisor"])
