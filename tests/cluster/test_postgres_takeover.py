@@ -62,6 +62,23 @@ def test_after_fewer_connections_each_can_still_take_over(pair: Pair) -> None:
         pair.fail_over()
 
 
+def test_a_standby_that_does_not_replay_is_not_promoted_until_it_is_started_anew(
+    pair: Pair,
+) -> None:
+    standby = 1 - pair.primary
+    pair.ask(standby, "SELECT pg_wal_replay_pause()")
+    told = pair.ops("status")
+    assert told.returncode == 3
+    assert f"`kubectl delete pod {pod(standby)}`" in told.stdout
+    refused = pair.ops("promote", pod(standby))
+    assert refused.returncode == 1
+    assert f"`kubectl delete pod {pod(standby)}`" in refused.stderr
+    assert pair.roles() == {pod(1 - standby): "f", pod(standby): "t"}
+    pair.delete_pods(standby)
+    pair.healthy()
+    pair.fail_over()
+
+
 def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
     former, new = pair.primary, 1 - pair.primary
     pair.did("promote", pod(new))

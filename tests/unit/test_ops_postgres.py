@@ -259,6 +259,12 @@ class TestPromote:
             _promote(cluster)
         assert cluster.changes == []
 
+    def test_one_that_does_not_replay_what_it_receives_is_refused(self) -> None:
+        cluster = Cluster(PRIMARY, replace(STANDBY, paused=True))
+        with pytest.raises(OpsError, match="kubectl delete pod postgresql-1"):
+            _promote(cluster)
+        assert cluster.changes == []
+
     def test_a_former_primary_takes_over_again_when_its_successor_is_lost(self) -> None:
         # Both know where their WAL ends, on timelines that have nothing to do with each other.
         former = replace(STANDBY, server=None, disk="primary", end=1500)
@@ -352,6 +358,7 @@ class TestStatus:
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
                 "rejoin postgresql-1 --reclone",
             ),
+            (BEGUN, (PRIMARY, replace(STANDBY, paused=True)), "kubectl delete pod postgresql-1"),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
             (

@@ -51,6 +51,7 @@ class Member:
         timeline: The timeline that it is on; of its last checkpoint where nothing more is known.
         end: Where its WAL ends, in bytes.
         streaming: Whether a standby receives WAL.
+        paused: Whether a standby has stopped to replay what it receives.
         slot: State of the slot that a primary keeps for its peer.
         trouble: Why nothing can be told.
     """
@@ -68,6 +69,7 @@ class Member:
     timeline: int | None = None
     end: int | None = None
     streaming: bool = False
+    paused: bool = False
     slot: str | None = None
     trouble: str | None = None
 
@@ -151,5 +153,6 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         timeline=int(told["timeline"]) if told.get("timeline") else None,
         end=position(told.get("end")),
         streaming="streaming" in told,
+        paused="paused" in told,
         slot=told.get("slot"),
     )

@@ -116,5 +116,10 @@ def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
             f"{follower.name} receives nothing; if it still does not in a minute: "
             f"`rejoin {follower.name}{flag}`."
         )
+    if follower.paused:
+        yield (
+            f"{follower.name} does not replay what it receives, and could not be promoted: "
+            f"`kubectl delete pod {follower.name}` starts it anew, and it goes on."
+        )
     if leader.end and follower.end and leader.end - follower.end > LATE:
         yield f"{follower.name} is {leader.end - follower.end} bytes behind {leader.name}."
