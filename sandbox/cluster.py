@@ -79,10 +79,10 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
         wanted = _plan(sandbox, nodes)
         limits.lift()
         binaries, pause = prepare(console)
-        wanted = _lay_ground(sandbox, wanted)
-        names = node.names(wanted.nodes)
-        bare = [n for n in names if not _has_pause_image(sandbox, n).exists()]
         with step(console, "Control plane") as report:
+            wanted = _lay_ground(sandbox, wanted)
+            names = node.names(wanted.nodes)
+            bare = [n for n in names if not _has_pause_image(sandbox, n).exists()]
             listed = _programs(sandbox, wanted, binaries)
             # A kubelet without the pause image would fail its first pods and back off.
             waiting = {f"{n}-kubelet" for n in bare}
@@ -191,7 +191,7 @@ def withdraw(sandbox: Sandbox, console: Console | None = None) -> None:
 
 def _running(sandbox: Sandbox) -> Record:
     kept = record.load(sandbox)
-    if kept is None or programs.supervisor_pid(sandbox) is None:
+    if kept is None or not programs.is_supervised(sandbox):
         raise SandboxError(f"Sandbox {sandbox.name} does not run; start it with `up`.")
     return kept
 
@@ -246,8 +246,7 @@ def _lay_ground(sandbox: Sandbox, wanted: Record) -> Record:
     sandbox.volumes.mkdir(exist_ok=True)
     cgroups.create(f"{sandbox.cgroup}/supervisor")
     cgroups.create(f"{sandbox.cgroup}/{control_plane.CGROUP}")
-    programs.end_unfit_supervisor(sandbox)
-    if programs.supervisor_pid(sandbox) is None:
+    if not programs.is_supervised(sandbox):
         programs.stop_leftovers(sandbox)
         _forget_earlier_boot(sandbox)
         wanted = record.with_usable_ports(wanted)

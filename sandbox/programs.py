@@ -122,8 +122,8 @@ def read_list(sandbox: Sandbox) -> list[Program]:
 def read_status(sandbox: Sandbox) -> list[ProgramStatus]:
     """What each program does, in the order of the list; empty without a supervisor.
 
-    Empty too while the supervisor has not taken in a list that just changed, and when it runs
-    other code than this, whose status may have another form.
+    Empty too while the supervisor has not taken in a list that just changed or was touched, and
+    when it runs other code than this, whose status may have another form.
     """
     if supervisor_pid(sandbox) is None or is_outdated(sandbox):
         return []
@@ -137,7 +137,7 @@ def read_status(sandbox: Sandbox) -> list[ProgramStatus]:
 
 
 def list_version(sandbox: Sandbox) -> str:
-    """Tells one writing of the list from another, and from one that is only asked for again."""
+    """Another after each writing of the list, and after each touch by who waits for an answer."""
     path = list_path(sandbox)
     return digest(path.read_text(), str(path.stat().st_mtime_ns))
 
@@ -207,23 +207,19 @@ def _not_ready(sandbox: Sandbox, missing: Sequence[str], blamed: Sequence[Progra
     return message + _last_words(sandbox, blamed[0].name, fate)
 
 
-def end_unfit_supervisor(sandbox: Sandbox) -> None:
-    """End a supervisor that runs other code than this or does not answer.
+def is_supervised(sandbox: Sandbox) -> bool:
+    """Whether a supervisor of this code takes in its list when it is told to.
 
-    Pods go on, as after a crash of it.
+    It is asked, because one that was killed this moment holds its lock until it is dead, and its
+    status says that everything is ready. One that hangs gets ANSWER_DEADLINE.
     """
-    if supervisor_pid(sandbox) and (is_outdated(sandbox) or not _answers(sandbox)):
-        cgroups.kill(f"{sandbox.cgroup}/supervisor")
-
-
-def _answers(sandbox: Sandbox) -> bool:
-    """Whether the supervisor takes in its list again when it is told to.
-
-    One that was killed this moment holds its lock until it is dead, and its status says that
-    everything is ready.
-    """
+    if supervisor_pid(sandbox) is None or is_outdated(sandbox):
+        return False
     now = time.time_ns()
-    os.utime(list_path(sandbox), ns=(now, now))
+    try:
+        os.utime(list_path(sandbox), ns=(now, now))
+    except FileNotFoundError:
+        return False
     _tell_supervisor(sandbox)
     end = time.monotonic() + ANSWER_DEADLINE
     while supervisor_pid(sandbox) and time.monotonic() < end:
@@ -234,7 +230,7 @@ def _answers(sandbox: Sandbox) -> bool:
 
 
 def stop_leftovers(sandbox: Sandbox) -> None:
-    """Without a supervisor: end the programs that outlived it.
+    """End the supervisor, if there still is one, and the programs that outlived it.
 
     Pods and the shims that hold them go on: the next containerd finds them again.
     """

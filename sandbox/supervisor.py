@@ -216,7 +216,7 @@ def main(name: str) -> None:
     sandbox = Sandbox(name)
     # First of all, so that everything that ever runs is found again.
     cgroups.join(f"{sandbox.cgroup}/supervisor", os.getpid())
-    # The list is read when it starts to listen: nothing is missed, and nothing ends it until then.
+    # It would end a supervisor that does not listen yet, and is about to read the list anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with programs.lock_path(sandbox).open("a") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -62,19 +62,25 @@ def test_after_fewer_connections_each_can_still_take_over(pair: Pair) -> None:
         pair.fail_over()
 
 
-def test_a_standby_that_does_not_replay_is_not_promoted_until_it_is_started_anew(
+def test_a_standby_with_too_few_connections_is_not_promoted_until_it_is_started_anew(
     pair: Pair,
 ) -> None:
-    standby = 1 - pair.primary
-    pair.ask(standby, "SELECT pg_wal_replay_pause()")
-    told = pair.ops("status")
-    assert told.returncode == 3
-    assert f"`kubectl delete pod {pod(standby)}`" in told.stdout
-    refused = pair.ops("promote", pod(standby))
+    former, new = pair.primary, 1 - pair.primary
+    more = int(pair.ask(new, "SHOW max_connections")) + 10
+    assert pair.ask(former, f"ALTER SYSTEM SET max_connections = {more}") == ""
+    pair.delete_pods(former)
+    remedy = f"`kubectl delete pod {pod(new)}` starts it anew"
+
+    def told() -> None:
+        assert remedy in pair.ops("status").stdout
+
+    patiently(told)
+    refused = pair.ops("promote", pod(new))
     assert refused.returncode == 1
-    assert f"`kubectl delete pod {pod(standby)}`" in refused.stderr
-    assert pair.roles() == {pod(1 - standby): "f", pod(standby): "t"}
-    pair.delete_pods(standby)
+    assert remedy in refused.stderr
+    assert pair.roles() == {pod(former): "f", pod(new): "t"}
+    assert pair.ask(former, "ALTER SYSTEM RESET max_connections") == ""
+    pair.delete_pods(new)
     pair.healthy()
     pair.fail_over()
 
@@ -148,12 +154,13 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
     assert refused.returncode == 1
     assert "primaryOrdinal is 0" in refused.stderr
     assert "postgresql-1" in refused.stderr
+    before = pair.ask(1, "SHOW max_connections")
     # And where nobody asks first, the Job does: any change of PostgreSQL's settings runs it.
     pair.deployment.write({"ado:postgres": {"maxConnections": 101}})
     outcome = pair.deployment.engine().up()
     assert not outcome.succeeded
     assert any("postgresql-check" in error for error in outcome.errors), outcome.errors
-    assert pair.ask(1, "SHOW max_connections") == "100"
+    assert pair.ask(1, "SHOW max_connections") == before
     pair.deployment.up({"ado:postgres": {"primaryOrdinal": 1}})
     assert pair.kept()
     pair.fail_over()

@@ -259,8 +259,8 @@ class TestPromote:
             _promote(cluster)
         assert cluster.changes == []
 
-    def test_one_that_does_not_replay_what_it_receives_is_refused(self) -> None:
-        cluster = Cluster(PRIMARY, replace(STANDBY, paused=True))
+    def test_one_that_allows_too_few_connections_is_refused(self) -> None:
+        cluster = Cluster(PRIMARY, replace(STANDBY, blocked=True))
         with pytest.raises(OpsError, match="kubectl delete pod postgresql-1"):
             _promote(cluster)
         assert cluster.changes == []
@@ -358,7 +358,7 @@ class TestStatus:
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
                 "rejoin postgresql-1 --reclone",
             ),
-            (BEGUN, (PRIMARY, replace(STANDBY, paused=True)), "kubectl delete pod postgresql-1"),
+            (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "kubectl delete pod postgresql-1"),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
             (

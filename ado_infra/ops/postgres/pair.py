@@ -51,7 +51,8 @@ class Member:
         timeline: The timeline that it is on; of its last checkpoint where nothing more is known.
         end: Where its WAL ends, in bytes.
         streaming: Whether a standby receives WAL.
-        paused: Whether a standby has stopped to replay what it receives.
+        blocked: Whether a standby replays nothing more, and cannot be promoted, because it allows
+            fewer connections than its primary.
         slot: State of the slot that a primary keeps for its peer.
         trouble: Why nothing can be told.
     """
@@ -69,7 +70,7 @@ class Member:
     timeline: int | None = None
     end: int | None = None
     streaming: bool = False
-    paused: bool = False
+    blocked: bool = False
     slot: str | None = None
     trouble: str | None = None
 
@@ -93,6 +94,15 @@ def ordinal_of(pod: str) -> int:
     if pod not in known:
         raise OpsError(f"{pod} is no pod of PostgreSQL: they are {pod_name(0)} and {pod_name(1)}.")
     return known[pod]
+
+
+def why_blocked(member: Member) -> str:
+    """What a standby that is `blocked` cannot do, and what to do."""
+    return (
+        f"{member.name} cannot be promoted yet: it replays nothing more, because it allows "
+        f"fewer connections than its primary. `kubectl delete pod {member.name}` starts it anew "
+        "with more."
+    )
 
 
 def position(text: str | None) -> int | None:
@@ -153,6 +163,6 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         timeline=int(told["timeline"]) if told.get("timeline") else None,
         end=position(told.get("end")),
         streaming="streaming" in told,
-        paused="paused" in told,
+        blocked="blocked" in told,
         slot=told.get("slot"),
     )

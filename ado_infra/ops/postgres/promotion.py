@@ -22,6 +22,7 @@ from ado_infra.ops.postgres.pair import (
     look,
     pod_name,
     read_record,
+    why_blocked,
 )
 
 _REPLAY: Final = 60
@@ -99,11 +100,8 @@ def candidate(namespace: Namespace, target: int) -> Member:
     if here.server is None and here.disk != "primary":
         reason = here.trouble or f"its volume is {here.disk}, and no server runs"
         raise OpsError(f"{here.name} cannot become the primary: {reason}.")
-    if here.paused:
-        raise OpsError(
-            f"{here.name} cannot become the primary: it does not replay what it receives. "
-            f"`kubectl delete pod {here.name}` starts it anew, and it goes on."
-        )
+    if here.blocked:
+        raise OpsError(why_blocked(here))
     if here.server is None and look(namespace, 1 - target).server == "primary":
         raise OpsError(
             f"{here.name} has older data than {pod_name(1 - target)}, which is the primary and "

@@ -7,7 +7,15 @@ from typing import Any
 
 from rich.table import Table
 
-from ado_infra.ops.postgres.pair import NAME, POD_LABEL, RECORD, Member, Record, pod_name
+from ado_infra.ops.postgres.pair import (
+    NAME,
+    POD_LABEL,
+    RECORD,
+    Member,
+    Record,
+    pod_name,
+    why_blocked,
+)
 
 LATE = 64 * 2**20
 """Bytes that a standby may be behind before it is called late: four segments of WAL."""
@@ -67,6 +75,7 @@ def findings(
     """What is not as it should be, each with what to do; nothing when all is well."""
     if not record.initialised:
         yield f"{RECORD} does not say that there is a database (docs/data.md, Lost record)."
+    yield from (why_blocked(member) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
     if len({m.system for m in members if m.system}) > 1:
         yield f"The volumes have different databases: `rejoin {follower.name} --reclone`."
@@ -115,11 +124,6 @@ def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
         yield (
             f"{follower.name} receives nothing; if it still does not in a minute: "
             f"`rejoin {follower.name}{flag}`."
-        )
-    if follower.paused:
-        yield (
-            f"{follower.name} does not replay what it receives, and could not be promoted: "
-            f"`kubectl delete pod {follower.name}` starts it anew, and it goes on."
         )
     if leader.end and follower.end and leader.end - follower.end > LATE:
         yield f"{follower.name} is {leader.end - follower.end} bytes behind {leader.name}."

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import cgroups, programs, supervisor
+from sandbox import programs, supervisor
 from sandbox.errors import SandboxError
 from sandbox.files import write
 from sandbox.paths import Sandbox
@@ -239,44 +239,54 @@ def test_the_status_of_a_supervisor_with_other_code_counts_for_nothing(
     assert programs.read_status(sandbox) == []
 
 
+def test_a_supervisor_at_work_is_asked_and_answers(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "supervisor_pid", lambda _: os.getpid())
+    monkeypatch.setattr(programs, "is_outdated", lambda _: False)
+    listed(sandbox, Program("sleeper", SLEEPER, "any"))
+
+    async def scenario() -> None:
+        async with supervising(sandbox):
+            before = await seen(sandbox, all_ready)
+            assert await asyncio.to_thread(programs.is_supervised, sandbox)
+            assert await seen(sandbox, all_ready) == before
+
+    run(scenario)
+
+
 HOLDER = """
 import fcntl, pathlib, signal, sys, time
 from sandbox import paths, programs
 
-does, lives, state, runtime = sys.argv[1:]
+lives, state, runtime = sys.argv[1:]
 paths.STATE_ROOT, paths.RUNTIME_ROOT = pathlib.Path(state), pathlib.Path(runtime)
 sandbox = paths.Sandbox("unit")
 status = [programs.ProgramStatus("etcd", programs.State.READY, 1, 0)]
 programs.write_status(sandbox, programs.list_version(sandbox), status)
-signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
 with programs.lock_path(sandbox).open("a") as lock:
     fcntl.lockf(lock, fcntl.LOCK_EX)
     print("locked", flush=True)
-    signal.sigtimedwait({signal.SIGHUP}, 20)
-    if does == "answers":
-        programs.write_status(sandbox, programs.list_version(sandbox), status)
     time.sleep(float(lives))
 """
 
 
-@pytest.mark.parametrize(("does", "lives"), [("answers", 20), ("hangs", 20), ("dies", 0.1)])
-def test_a_supervisor_that_does_not_answer_is_ended_though_it_holds_its_lock(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, does: str, lives: float
+@pytest.mark.parametrize(("lives", "deadline"), [(20, 0.3), (0.3, 20)], ids=["hangs", "dies"])
+def test_one_that_holds_its_lock_and_does_not_answer_is_none(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, lives: float, deadline: float
 ) -> None:
-    """The status of each says that all is ready; one that was killed is such for a moment."""
-    ended: list[str] = []
-    monkeypatch.setattr(cgroups, "kill", ended.append)
-    monkeypatch.setattr(programs, "ANSWER_DEADLINE", 0.3 if does == "hangs" else 20)
+    """Its status says that all is ready; one that was killed is such for a moment."""
+    monkeypatch.setattr(programs, "ANSWER_DEADLINE", deadline)
     monkeypatch.setattr(programs, "is_outdated", lambda _: False)
     listed(sandbox, Program("etcd", SLEEPER, "any"))
     roots = [str(sandbox.state.parent), str(sandbox.runtime.parent)]
-    command = [sys.executable, "-c", HOLDER, does, str(lives), *roots]
+    command = [sys.executable, "-c", HOLDER, str(lives), *roots]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as holder:
         try:
             assert holder.stdout
             assert holder.stdout.readline() == b"locked\n"
             assert programs.read_status(sandbox)
-            programs.end_unfit_supervisor(sandbox)
+            assert not programs.is_supervised(sandbox)
         finally:
             holder.kill()
-    assert ended == ([] if does == "answers" else [f"{sandbox.cgroup}/supervisor"])

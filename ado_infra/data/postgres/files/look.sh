@@ -35,9 +35,9 @@ if server_runs; then
 		UNION ALL SELECT 'end=' || CASE WHEN pg_is_in_recovery()
 			THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
-		UNION ALL SELECT 'paused=' || CASE WHEN pg_is_in_recovery()
-			THEN nullif(pg_get_wal_replay_pause_state(), 'not paused') END
 		UNION ALL SELECT 'slot=' || wal_status FROM pg_replication_slots WHERE slot_name = 'postgresql_$peer'"
+	# A standby writes down how many its primary allows, and then replays nothing more if that is too many.
+	[ "$(ask 'SHOW max_connections')" -ge "$(control 'max_connections setting')" ] || echo blocked=yes
 elif [ "$found" != empty ]; then
 	echo "system=$(control 'Database system identifier')"
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"
