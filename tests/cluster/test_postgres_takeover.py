@@ -85,6 +85,14 @@ def test_a_standby_with_too_few_connections_is_not_promoted_until_it_is_started_
     pair.fail_over()
 
 
+def test_what_was_written_is_known_also_beside_wal_files_that_were_made_ahead(pair: Pair) -> None:
+    # As a checkpoint makes them. Which one is found first is the file system's choice, so many.
+    timeline = pair.ask(pair.primary, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 16)")
+    made = " ".join(f"$PGDATA/pg_wal/{timeline}{number:08X}" for number in range(64, 128))
+    assert pair.deployment.shell(f"truncate -s 16M {made}", pod(pair.primary)) == ""
+    pair.fail_over()
+
+
 def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
     former, new = pair.primary, 1 - pair.primary
     pair.did("promote", pod(new))

@@ -165,4 +165,5 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         streaming="streaming" in told,
         blocked="blocked" in told,
         slot=told.get("slot"),
+        trouble=told.get("trouble"),
     )

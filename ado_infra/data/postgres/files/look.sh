@@ -10,11 +10,13 @@ ask() {
 		--dbname postgres --command "$1"
 }
 
-# Where the WAL on this disk ends: what reads it says where it found no more, or at least the page.
+# What is said about the end of the WAL on this disk by what reads it. Unless it is told of the first file
+# it learns the size of all from any, and fails if that is one that was made ahead and is still empty.
 end_of_wal() {
+	first=$(control "Latest checkpoint's REDO WAL file")
+	for last in "$PGDATA/pg_wal/${first%????????????????}"????????????????; do :; done
 	pg_waldump --quiet --path "$PGDATA/pg_wal" --start "$(control "Latest checkpoint's REDO location")" \
-		--timeline "$(control "Latest checkpoint's TimeLineID")" 2>&1 |
-		sed -n 's,.* in WAL record at [^:]*: .* \(at\|LSN\) \([0-9A-F]*/[0-9A-F]*\).*,\2,p' | tail -n 1
+		"$first" "${last##*/}" 2>&1 | tail -n 1
 }
 
 found=$(disk)
@@ -41,5 +43,7 @@ if server_runs; then
 elif [ "$found" != empty ]; then
 	echo "system=$(control 'Database system identifier')"
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"
-	echo "end=$(end_of_wal)"
+	# It says where it found no more, or at least the page; anything else is for people.
+	end_of_wal | sed 's,.* in WAL record at [^:]*: .* \(at\|LSN\) \([0-9A-F]*/[0-9A-F]*\).*,end=\2,
+		/^end=/!s/^/trouble=/'
 fi
