@@ -228,6 +228,14 @@ class TestPromote:
         assert "primary" not in cluster.data
         assert _promote(cluster, accept_loss=True).lost == 500
 
+    def test_a_former_primary_whose_wal_cannot_be_read_is_given_up_only_on_purpose(self) -> None:
+        damaged = replace(PRIMARY, end=None, unread="could not read file")
+        cluster = Cluster(damaged, STANDBY)
+        with pytest.raises(OpsError, match=r"Nobody can tell .*could not read file.*accept-loss"):
+            _promote(cluster)
+        assert cluster.primaries() == []
+        assert _promote(cluster, accept_loss=True).lost is None
+
     def test_a_node_that_does_not_answer_needs_the_operators_word(self) -> None:
         cluster = Cluster()
         cluster.nodes_off = {"n1"}

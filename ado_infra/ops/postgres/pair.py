@@ -54,6 +54,7 @@ class Member:
         blocked: Whether a standby replays nothing more, and cannot be promoted, because it allows
             fewer connections than its primary.
         slot: State of the slot that a primary keeps for its peer.
+        unread: Why it is not known where the WAL of a stopped one ends.
         trouble: Why nothing can be told.
     """
 
@@ -72,6 +73,7 @@ class Member:
     streaming: bool = False
     blocked: bool = False
     slot: str | None = None
+    unread: str | None = None
     trouble: str | None = None
 
     @property
@@ -165,5 +167,5 @@ def look(namespace: Namespace, ordinal: int) -> Member:
         streaming="streaming" in told,
         blocked="blocked" in told,
         slot=told.get("slot"),
-        trouble=told.get("trouble"),
+        unread=told.get("unread"),
     )

@@ -138,7 +138,7 @@ def _loss(old: Member, new: Member, say: Say, *, accepted: bool, excused: bool) 
     reason = _incomparable(old, new)
     if reason or old.end is None or new.end is None:
         if not (accepted if reason else excused):
-            reason = reason or old.trouble or f"its volume is {old.disk}"
+            reason = reason or old.trouble or old.unread or f"its volume is {old.disk}"
             raise OpsError(
                 f"Nobody can tell what {old.name} had written and {new.name} has not received: "
                 f"{reason}. With --accept-loss that is given up. {old.name} is fenced; "

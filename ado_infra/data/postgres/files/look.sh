@@ -45,5 +45,5 @@ elif [ "$found" != empty ]; then
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"
 	# It says where it found no more, or at least the page; anything else is for people.
 	end_of_wal | sed 's,.* in WAL record at [^:]*: .* \(at\|LSN\) \([0-9A-F]*/[0-9A-F]*\).*,end=\2,
-		/^end=/!s/^/trouble=/'
+		/^end=/!s/^/unread=/'
 fi
