@@ -39,7 +39,9 @@ if server_runs; then
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
 		UNION ALL SELECT 'slot=' || wal_status FROM pg_replication_slots WHERE slot_name = 'postgresql_$peer'"
 	# A standby writes down how many its primary allows, and then replays nothing more if that is too many.
-	[ "$(ask 'SHOW max_connections')" -ge "$(control 'max_connections setting')" ] || echo blocked=yes
+	if [ "$(ask 'SHOW max_connections')" -lt "$(control 'max_connections setting')" ]; then
+		echo blocked=yes
+	fi
 elif [ "$found" != empty ]; then
 	echo "system=$(control 'Database system identifier')"
 	echo "timeline=$(control "Latest checkpoint's TimeLineID")"
