@@ -16,6 +16,10 @@ LONGEST_OUTAGE = 60.0
 """Seconds that a writer may wait for a promotion; about 4 where nothing else runs."""
 WAL_RECEIVER = r"^postgres: walreceiver"
 WAL_SENDER = r"^postgres: walsender"
+CHECKPOINTED = """
+SELECT timeline_id = ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+FROM pg_control_checkpoint()"""
+"""Whether the timeline that is written now has had a checkpoint."""
 POSITION = r"[0-9A-F]+/[0-9A-F]+"
 STEPS = (
     "is fenced from its next start on",
@@ -108,9 +112,14 @@ def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: P
     assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
 
 
+@pytest.mark.parametrize("promoted_just_now", [False, True])
 def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rewound(
-    pair: Pair,
+    pair: Pair, *, promoted_just_now: bool
 ) -> None:
+    if promoted_just_now:
+        _fail_over_without_a_checkpoint(pair)
+    else:
+        pair.ask(pair.primary, "CHECKPOINT")
     former, new = pair.primary, 1 - pair.primary
     pair.record(fenced=str(former))
     pair.deployment.kubectl("annotate", "pod", "-n", NAMESPACE, pod(former), "test/told=now")
@@ -123,6 +132,7 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
         received = pair.ask(new, "SELECT pg_last_wal_receive_lsn()")
         assert re.fullmatch(POSITION, received)
         assert received != written
+        assert pair.ask(former, CHECKPOINTED) == ("f" if promoted_just_now else "t")
         pair.kill(former)
         # Thawed before it has died with the others, the sender would send after all.
         pair.says(former, f"waiting: {pod(former)} is fenced")
@@ -134,6 +144,7 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     pair.did("rejoin", pod(former))
     pair.healthy()
     assert pair.kept()  # and nothing else
+    pair.ask_as_ado("DROP TABLE IF EXISTS large")
 
 
 @pytest.mark.parametrize("step", range(len(STEPS)))
@@ -173,6 +184,13 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
     assert pair.kept()
     pair.fail_over()
     pair.deployment.reset()
+
+
+def _fail_over_without_a_checkpoint(pair: Pair) -> None:
+    """So much is to be written that the new primary's first checkpoint takes minutes."""
+    large = "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 15000)"
+    assert pair.ask_as_ado(large) == ""
+    pair.fail_over()
 
 
 def _is_told(pair: Pair, ordinal: int, key: str, value: str) -> None:

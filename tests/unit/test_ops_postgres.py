@@ -169,7 +169,7 @@ class Cluster:
 def looked_at_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pods' own script would tell."""
     for module in (fencing, promotion, rejoining, rotation):
-        monkeypatch.setattr(module, "look", lambda cluster, ordinal: cluster.look(ordinal))
+        monkeypatch.setattr(module, "look", lambda cluster, ordinal, *_: cluster.look(ordinal))
     monkeypatch.setattr(fencing, "_RESTART", 0)
 
 
@@ -272,6 +272,17 @@ class TestPromote:
         with pytest.raises(OpsError, match="kubectl delete pod postgresql-1"):
             _promote(cluster)
         assert cluster.changes == []
+
+    def test_one_that_comes_to_allow_too_few_meanwhile_is_refused_before_the_record(self) -> None:
+        cluster = Cluster()
+
+        def say(line: str) -> None:
+            if line == "stopping postgresql-0":
+                cluster.members[1] = replace(STANDBY, blocked=True)
+
+        with pytest.raises(OpsError, match=r"delete pod postgresql-1.*`unfence postgresql-0`"):
+            promotion.promote(cluster, 1, say)  # pyright: ignore[reportArgumentType]
+        assert "primary" not in cluster.data
 
     def test_a_former_primary_takes_over_again_when_its_successor_is_lost(self) -> None:
         # Both know where their WAL ends, on timelines that have nothing to do with each other.

@@ -13,7 +13,7 @@ RECORD: Final = "postgresql-state"
 POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
 _ORDINALS: Final = {"0": 0, "1": 1}
 """As the record has them."""
-_LOOK: Final = ("/bin/sh", "-c", 'exec /bin/sh "$CONFIG/look.sh"')
+_LOOK: Final = ("/bin/sh", "-c", 'exec /bin/sh "$CONFIG/look.sh" "$1"', "sh")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,15 +142,18 @@ def read_record(namespace: Namespace) -> Record:
     )
 
 
-def look(namespace: Namespace, ordinal: int) -> Member:
-    """One pod, as it tells of itself."""
+def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
+    """One pod, as it tells of itself.
+
+    `reading`: seconds that it may take to find the end of the WAL of a server that does not run.
+    """
     pod = namespace.pod(pod_name(ordinal))
     if pod is None:
         return Member(ordinal=ordinal, trouble="there is no such pod")
     phase, ready = phase_of(pod)
     known = Member(ordinal=ordinal, phase=phase, ready=ready, node=pod.spec.node_name)
     try:
-        said = namespace.run(pod_name(ordinal), _LOOK)
+        said = namespace.run(pod_name(ordinal), (*_LOOK, str(reading)), seconds=reading + 20)
     except OpsError as silent:
         return replace(known, trouble=str(silent))
     told = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)

@@ -27,6 +27,8 @@ from ado_infra.ops.postgres.pair import (
 
 _REPLAY: Final = 60
 """Seconds for a standby to replay what it has received."""
+_READING: Final = 300
+"""Seconds for the WAL that a stopped primary has written since its last checkpoint."""
 _SLOT: Final = """
 SELECT pg_create_physical_replication_slot('{slot}', true)
 WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '{slot}')"""
@@ -71,7 +73,11 @@ def promote(
         _move_services(namespace, target, say)
         return Promotion(primary=here.name, lost=0, seconds=0.0)
     old = fence(namespace, 1 - target, say, node_is_off=node_is_off)
+    if old.unread:  # it may be gigabytes
+        old = look(namespace, old.ordinal, _READING)
     here = look(namespace, target)
+    if here.blocked:
+        raise OpsError(f"{why_blocked(here)} {old.name} is fenced; `unfence {old.name}` goes back.")
     lost = _loss(old, here, say, accepted=accept_loss, excused=accept_loss or node_is_off)
     record = read_record(namespace)
     if record.primary != target:
@@ -169,11 +175,13 @@ def _incomparable(old: Member, new: Member) -> str | None:
 def _promote(namespace: Namespace, target: int, say: Say) -> None:
     name = pod_name(target)
     unfence(namespace, target, say)
-    if look(namespace, target).server == "standby":
+    stands_by = look(namespace, target).server == "standby"
+    if stands_by:
         _ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
-        say(f"{name} is promoted")
     if not wait_until(lambda: look(namespace, target).server == "primary", _REPLAY):
         raise OpsError(f"{name} is not promoted after {_REPLAY} s; the same command goes on.")
+    if stands_by:
+        say(f"{name} is promoted")
     # Keeps what the old one will need to follow; bounded by max_slot_wal_keep_size.
     _ask(namespace, target, _SLOT.format(slot=f"{NAME}_{1 - target}"))
 
