@@ -174,6 +174,7 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
     assert "primaryOrdinal is 0" in refused.stderr
     assert "postgresql-1" in refused.stderr
     before = pair.ask(1, "SHOW max_connections")
+    assert before != "101"
     # And where nobody asks first, the Job does: any change of PostgreSQL's settings runs it.
     pair.deployment.write({"ado:postgres": {"maxConnections": 101}})
     outcome = pair.deployment.engine().up()

@@ -48,7 +48,7 @@ class Member:
         fenced: Whether the pod's script waits because of that.
         rejoining: Whether a `rejoin` is at work in the pod.
         system: Which database it is.
-        timeline: The timeline that it is on; of its last checkpoint where nothing more is known.
+        timeline: The newest timeline that it has WAL of.
         end: Where its WAL ends, in bytes.
         streaming: Whether a standby receives WAL.
         blocked: Whether a standby replays nothing more, and cannot be promoted, because it allows
