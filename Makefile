@@ -12,19 +12,19 @@ help: ## this list
 	@echo '  DIFF=1                    every detail, for preview'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
-	@$(RUN) -m sandbox.stack up --stack $(STACK)
+	@$(RUN) -m sandbox up --stack $(STACK)
 
 preview: $(READY) ## what `make up` would change
-	@$(RUN) -m sandbox.stack preview --stack $(STACK) $(if $(DIFF),--diff)
+	@$(RUN) -m sandbox preview --stack $(STACK) $(if $(DIFF),--diff)
 
 status: $(READY) ## every tier as it runs
-	@$(RUN) -m sandbox.stack status --stack $(STACK)
+	@$(RUN) -m sandbox status --stack $(STACK)
 
 picture: $(READY) ## every tier as it runs, and who talks to whom, drawn to build/platform.svg
-	@$(RUN) -m sandbox.stack picture --stack $(STACK)
+	@$(RUN) -m sandbox picture --stack $(STACK)
 
 destroy: $(READY) ## delete the stack, unless it is protected
-	@$(RUN) -m sandbox.stack destroy --stack $(STACK)
+	@$(RUN) -m sandbox destroy --stack $(STACK)
 
 down: $(READY) ## remove the sandbox with its cluster, its data and its state
 	@$(RUN) -m sandbox down
@@ -33,7 +33,7 @@ unit: $(READY) ## the fast tests: no cluster, seconds
 	@$(RUN) -m pytest tests/unit --numprocesses auto
 
 test: $(READY) ## every test: the fast ones, then those on two clusters of their own
-	@$(RUN) -m sandbox.stack prepare
+	@$(RUN) -m sandbox prepare
 	@$(RUN) -m pytest tests/unit tests/cluster --numprocesses 2 --dist loadfile \
 		--no-loadscope-reorder --durations=10 --maxfail=5
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from sandbox import errors
 
-try:
-    from sandbox.cli import main
 
-    main()
-except KeyboardInterrupt:  # also during the imports
-    sys.exit(130)
+def main() -> None:
+    """Run the command line; its imports too can be interrupted."""
+    from sandbox.cli import app  # noqa: PLC0415
+
+    app(prog_name="python -m sandbox")
+
+
+if __name__ == "__main__":
+    errors.run(main)

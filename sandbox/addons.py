@@ -13,11 +13,12 @@ from typing import Any
 from sandbox import control_plane, kubectl, object_storage, storage
 from sandbox.control_plane import MASTERS, Keys
 from sandbox.files import locked, write
+from sandbox.gobuild import module_directory
 from sandbox.network import FABRIC_ADDRESS
 from sandbox.node import CLUSTER_DOMAIN, DNS_ADDRESS
 from sandbox.paths import Sandbox, cache_dir
 from sandbox.programs import Program, digest
-from sandbox.tools import OPERATOR_CRDS, module_directory
+from sandbox.tools import OPERATOR_CRDS
 
 METRICS_PORT = 4443
 MONITORING_KINDS = ("podmonitors", "prometheusrules", "servicemonitors")

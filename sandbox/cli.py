@@ -1,91 +1,170 @@
-"""The command line: `python -m sandbox up|down|status|kubeconfig|kubectl|logs`."""
+"""The command line: `python -m sandbox COMMAND`.
+
+Each command imports what it needs: those that only print a path or become kubectl start at once.
+"""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import os
+import sys
 import time
-from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from sandbox import cluster, errors, kubectl, machine, network, programs
-from sandbox.errors import SandboxError
-from sandbox.paths import Sandbox
-from sandbox.programs import State
-from sandbox.record import link_url
+from sandbox.errors import NotReadyError, SandboxError
+from sandbox.network import MAXIMUM_NODES
+from sandbox.paths import CHECKOUT, Sandbox
 
-NOT_RUNNING = 3
-"""Exit code of `status`, as init scripts have it."""
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sandbox.stack import Stack
+
+WIDTH = 120
+"""Columns of tables where no terminal says how many it has."""
+NOT_READY = NotReadyError.exit_code
 
 app = typer.Typer(
-    help="A real Kubernetes cluster on this machine, in namespaces of its own.",
+    help="The platform of this checkout on a real Kubernetes cluster, on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 Name = Annotated[str, typer.Option("--name", help="Which sandbox; several can run side by side.")]
+StackName = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
+Project = Annotated[Path, typer.Option("--project", help="The checkout with the program.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.command()
-def up(
+def up(stack: StackName = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
+    """Start the sandbox when needed, deploy the stack, wait until it is Ready, print its links."""
+    _stack(stack, name, project).up()
+
+
+@app.command()
+def preview(
+    stack: StackName = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help="In every detail.")] = False,
+) -> None:
+    """Show what `up` would change; change nothing."""
+    typer.echo(_stack(stack, name, project).preview(diff=diff))
+
+
+@app.command()
+def status(
+    stack: StackName = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Of the cluster alone: its nodes and its programs.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show every tier, and what of the cluster is missing; exit code 3 if not all is Ready."""
+    if cluster:
+        from sandbox import health
+        from sandbox import status as shown
+
+        seen = health.look(Sandbox(name))
+        if as_json:
+            typer.echo(shown.cluster_as_json(seen))
+        else:
+            shown.show_cluster(_console(), seen)
+        ready = seen.running
+    else:
+        ready = _stack(stack, name, project, quiet=as_json).status(as_json=as_json)
+    raise typer.Exit(0 if ready else NOT_READY)
+
+
+@app.command()
+def picture(
+    stack: StackName = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    output: Annotated[Path, typer.Option("--output", help="Where the SVG goes.")] = (
+        CHECKOUT / "build" / "platform.svg"
+    ),
+) -> None:
+    """Draw the platform as it runs: every tier, its state, and who talks to whom."""
+    _stack(stack, name, project).picture(output)
+    typer.echo(f"Drawn: {output}")
+
+
+@app.command()
+def destroy(stack: StackName = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
+    """Delete what the stack made; a protected stack is left whole."""
+    if _stack(stack, name, project).destroy():
+        typer.echo(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
+    else:
+        typer.echo(f"Stack {stack} is not deployed here; there is nothing to delete.")
+
+
+@app.command()
+def secret(
+    key: Annotated[str, typer.Argument(help="As in the stack's config: databasePassword.")],
+    stack: StackName = "dev",
+    name: Name = "default",
+    project: Project = CHECKOUT,
+    *,
+    forget: Annotated[bool, typer.Option("--forget", help="Keep it no longer.")] = False,
+) -> None:
+    """Keep a secret for the stack in this sandbox; its value comes from standard input."""
+    from sandbox import stack_files
+
+    _with_kubeconfig(name)
+    path = stack_files.secret_path(key)  # a slip is said before the value is asked for
+    _stack(stack, name, project).keep_secret(path, None if forget else _given(key))
+    done = "no longer kept" if forget else "kept in this sandbox"
+    typer.echo(f"{key} of stack {stack} is {done}; `make up STACK={stack}` makes use of that.")
+
+
+@app.command()
+def prepare() -> None:
+    """Install and compile the programs that the other commands run; they would do it too."""
+    from sandbox import cluster, machine
+
+    machine.require_root()
+    cluster.prepare(_console())
+
+
+@app.command()
+def start(
     name: Name = "default",
     nodes: Annotated[
         int | None,
         typer.Option(
             min=1,
-            max=network.MAXIMUM_NODES,
-            help=f"How many nodes; {cluster.DEFAULT_NODES} in a new sandbox. More than there are "
-            "adds some.",
+            max=MAXIMUM_NODES,
+            help="How many nodes; three in a new sandbox. More than there are adds some.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Start the sandbox, or repair it; nothing deployed to it is lost."""
-    sandbox, console = Sandbox(name), Console()
-    started = time.monotonic()
-    try:
-        cluster.up(sandbox, nodes, console)
-    except KeyboardInterrupt:
-        console.print(
-            f"Interrupted. `{_command('up', name)}` goes on from here, "
-            f"`{_command('down', name)}` removes what there is.",
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(130) from None
+    """Start or repair the sandbox's cluster alone; nothing deployed to it is lost."""
+    from sandbox import cluster
+
+    sandbox, console, started = Sandbox(name), _console(), time.monotonic()
+    cluster.up(sandbox, nodes, console)
     console.print(
-        f"Sandbox {name} is up ({time.monotonic() - started:.1f} s). "
-        f"export KUBECONFIG={sandbox.kubeconfig}",
-        highlight=False,
-        soft_wrap=True,
+        f"Sandbox {name} runs ({time.monotonic() - started:.1f} s). "
+        f"export KUBECONFIG={sandbox.kubeconfig}"
     )
 
 
 @app.command()
 def down(name: Name = "default") -> None:
     """Remove the sandbox with its cluster, its data and every trace of it."""
-    console = Console()
-    if not cluster.down(Sandbox(name), console):
-        console.print(f"There is no sandbox {name}.")
+    from sandbox import cluster
 
-
-@app.command()
-def status(
-    name: Name = "default",
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show what runs; exit code 0 if all does, 3 if not."""
-    seen = cluster.status(Sandbox(name))
-    if as_json:
-        typer.echo(json.dumps(asdict(seen), default=str, indent=2))
-    else:
-        _show(seen)
-    raise typer.Exit(0 if seen.running else NOT_RUNNING)
+    if not cluster.down(Sandbox(name), _console()):
+        typer.echo(f"There is no sandbox {name}.")
 
 
 @app.command()
@@ -101,6 +180,8 @@ def kubeconfig(name: Name = "default") -> None:
 )
 def run_kubectl(arguments: list[str], name: Name = "default") -> None:
     """Run kubectl on the sandbox, as its administrator: `kubectl get pods -A`."""
+    from sandbox import kubectl
+
     kubectl.become(_with_kubeconfig(name), arguments)
 
 
@@ -115,6 +196,8 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing.")] = False,
 ) -> None:
     """Print what one of the sandbox's programs said."""
+    from sandbox import machine, programs
+
     machine.require_root()
     sandbox = Sandbox(name)
     known = sorted(path.stem for path in sandbox.logs.glob("*.log"))
@@ -125,47 +208,40 @@ def logs(
         raise SandboxError(f"No log of {program!r}. There are: {', '.join(known) or 'none'}.")
     path = programs.log_path(sandbox, program)
     tail = ["tail", f"--lines={lines}", *(["--follow=name"] if follow else []), str(path)]
-    raise typer.Exit(subprocess.run(tail, check=False).returncode)
+    os.execvp(tail[0], tail)  # noqa: S606 - no shell; Ctrl-C is the usual end of following
 
 
-def main() -> None:
-    """Run the command line."""
-    errors.run(lambda: app(prog_name="python -m sandbox"))
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console
 
 
-def _command(command: str, name: str) -> str:
-    option = "" if name == "default" else f" --name {name}"
-    return f".venv/bin/python -m sandbox {command}{option}"
+def _stack(stack: str, name: str, project: Path, *, quiet: bool = False) -> Stack:
+    """`quiet`: standard output is left to the answer."""
+    from sandbox.stack import Stack
+
+    return Stack(stack, Sandbox(name), project, _console(stderr=quiet))
 
 
 def _with_kubeconfig(name: str) -> Sandbox:
+    from sandbox import machine
+
     machine.require_root()
     sandbox = Sandbox(name)
     if not sandbox.kubeconfig.exists():
-        raise SandboxError(f"Sandbox {name} has no kubeconfig; start it: {_command('up', name)}")
+        raise SandboxError(f"There is no sandbox {name}; `make up` starts it.")
     return sandbox
 
 
-def _show(seen: cluster.Status) -> None:
-    console = Console()
-    if not seen.exists:
-        console.print(f"There is no sandbox {seen.name}.")
-        return
-    console.print(
-        f"Sandbox {seen.name} {'runs' if seen.running else 'does not run as it should'}; "
-        f"API server {seen.api}",
-        highlight=False,
-    )
-    for name, port in seen.links.items():
-        console.print(f"  {name}: {link_url(name, port)}", highlight=False)
-    table = Table("Node", "Ready", box=None)
-    for node in seen.nodes:
-        table.add_row(node.name, "yes" if node.ready else "[red]no[/red]")
-    console.print(table)
-    table = Table("Program", "State", "PID", "Restarts", box=None)
-    for program in seen.programs:
-        colour = "green" if program.state is State.READY else "red"
-        pid = str(program.pid or "")
-        state = f"[{colour}]{program.state}[/{colour}]"
-        table.add_row(program.name, state, pid, str(program.restarts))
-    console.print(table)
+def _given(key: str) -> str:
+    """A value that is piped in, or typed and not shown."""
+    from getpass import getpass
+
+    value = getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
+    if not value:
+        raise SandboxError(f"Standard input is empty; it should be the value of {key}.")
+    return value

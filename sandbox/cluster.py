@@ -1,12 +1,11 @@
-"""The embedded cluster as a whole: up, down, status, and loopback links to its Services."""
+"""The embedded cluster as a whole: up, down, and loopback links to its Services."""
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -15,6 +14,8 @@ from sandbox import (
     addons,
     cgroups,
     control_plane,
+    files,
+    health,
     images,
     kubectl,
     limits,
@@ -22,6 +23,7 @@ from sandbox import (
     network,
     node,
     packages,
+    plugins,
     programs,
     record,
     removal,
@@ -31,38 +33,14 @@ from sandbox.errors import SandboxError
 from sandbox.files import locked, write
 from sandbox.mounts import unmount_below
 from sandbox.paths import RUNTIME_ROOT, Sandbox
-from sandbox.programs import Program, ProgramStatus, State
+from sandbox.programs import Program
 from sandbox.progress import step
 from sandbox.record import Record
 
 DEFAULT_NODES = 3
-MODULES = (tools.ETCD, tools.KUBERNETES, tools.COREDNS, tools.METRICS_SERVER, tools.RCLONE)
+API_SERVER = "kube-apiserver"
 API_DEADLINE, PROGRAMS_DEADLINE, NODES_DEADLINE = 120.0, 90.0, 90
 """Seconds; on two cores everything takes under fifteen."""
-
-
-@dataclass(frozen=True)
-class NodeStatus:
-    """A node as the API server sees it."""
-
-    name: str
-    ready: bool
-
-
-@dataclass(frozen=True)
-class Status:
-    """What runs and what does not."""
-
-    name: str
-    exists: bool
-    running: bool
-    """Every program is ready, and so is every node."""
-    api: str | None
-    kubeconfig: Path
-    links: Mapping[str, int]
-    """Published Services: name → port of 127.0.0.1."""
-    nodes: Sequence[NodeStatus]
-    programs: Sequence[ProgramStatus]
 
 
 def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
@@ -77,6 +55,7 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
     machine.require_kernel()
     with _alone(sandbox, console):
         wanted = _plan(sandbox, nodes)
+        before = {p.name: p.pid for p in programs.read_status(sandbox) if p.pid}
         limits.lift()
         binaries, pause = prepare(console)
         with step(console, "Control plane") as report:
@@ -94,26 +73,32 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
                 for name in bare:
                     write(_has_pause_image(sandbox, name), "")
                 programs.apply(sandbox, listed)
-            programs.wait_ready(
-                sandbox, ["etcd", "kube-apiserver", "link-api"], API_DEADLINE, report
-            )
+            programs.wait_ready(sandbox, ["etcd", API_SERVER, "link-api"], API_DEADLINE, report)
+            settled = _restart_lost(sandbox, names, before)
             addons.install(sandbox, control_plane.keys(sandbox))
         with step(console, f"{len(names)} nodes") as report:
             programs.wait_ready(sandbox, [p.name for p in listed], PROGRAMS_DEADLINE, report)
-            report("waiting for nodes to be Ready")
-            _wait_for_nodes(sandbox, names)
+            if not settled:
+                report("waiting for nodes to be Ready")
+                _wait_for_nodes(sandbox, names)
 
 
 def prepare(console: Console) -> tuple[dict[str, Path], Path]:
     """The programs that every sandbox runs, by name, and the archive of its pause image.
 
-    What is missing is installed, built and kept: minutes once, and nothing afterwards.
+    What is missing of these, of the engine's programs and of the platform's images is installed,
+    built and kept: minutes once, and nothing afterwards.
     """
-    with step(console, "Programs") as report:
+    with step(console, "Programs and images") as report:
         packages.ensure(report)
-        binaries = tools.ensure(MODULES, report)
-        addons.monitoring_crds()
-        return binaries, images.pause_archive(report)
+        with ThreadPoolExecutor() as pool:
+            # Unpacking Debian waits for the network and the disk, compiling for the processors.
+            pause = pool.submit(images.prepare, report)
+            crds = pool.submit(addons.monitoring_crds)
+            modules = [*tools.CLUSTER, tools.PULUMI, *plugins.modules(report)]
+            binaries = tools.ensure(modules, report)
+            crds.result()
+            return binaries, pause.result()
 
 
 def down(sandbox: Sandbox, console: Console) -> bool:
@@ -128,31 +113,6 @@ def down(sandbox: Sandbox, console: Console) -> bool:
     limits.restore()
     removal.remove_empty_roots()
     return found
-
-
-def status(sandbox: Sandbox) -> Status:
-    """What runs and what does not; asks the API server when it is up."""
-    machine.require_root()
-    kept = record.load(sandbox)
-    running = programs.read_status(sandbox)
-    links = {name: link.port for name, link in kept.links.items()} if kept else {}
-    api = links.pop(record.API, None)
-    serving = {p.name for p in running if p.state is State.READY}
-    nodes = _nodes(sandbox) if {"kube-apiserver", "link-api"} <= serving else []
-    return Status(
-        name=sandbox.name,
-        exists=kept is not None,
-        running=bool(running)
-        and len(serving) == len(running)
-        and kept is not None
-        and len(nodes) == kept.nodes
-        and all(n.ready for n in nodes),
-        api=f"https://127.0.0.1:{api}" if api else None,
-        kubeconfig=sandbox.kubeconfig,
-        links=links,
-        nodes=nodes,
-        programs=running,
-    )
 
 
 def publish(
@@ -213,12 +173,21 @@ def containerd_sockets(sandbox: Sandbox) -> list[Path]:
     return [sandbox.containerd_socket(name) for name in node_names(sandbox)]
 
 
+def holder(sandbox: Sandbox) -> str:
+    """Which command is starting, repairing or removing the cluster right now; may be empty."""
+    return files.holder(_lock(sandbox))
+
+
 def _alone(sandbox: Sandbox, console: Console) -> AbstractContextManager[Path]:
     def waiting(holder: str) -> None:
         line = f"Waiting for {holder} to end …"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    return locked(RUNTIME_ROOT / f"{sandbox.name}.lock", waiting)
+    return locked(_lock(sandbox), waiting)
+
+
+def _lock(sandbox: Sandbox) -> Path:
+    return RUNTIME_ROOT / f"{sandbox.name}.lock"
 
 
 def _plan(sandbox: Sandbox, nodes: int | None) -> Record:
@@ -287,27 +256,28 @@ def _has_pause_image(sandbox: Sandbox, name: str) -> Path:
     return node.directory(sandbox, name) / "has-pause-image"
 
 
+def _restart_lost(sandbox: Sandbox, names: Sequence[str], before: Mapping[str, int]) -> bool:
+    """Start again what ran `before` and is lost all the same; whether every node is Ready.
+
+    That is an API server that hangs, and the kubelet of a node that is not Ready: it may hang too,
+    and where somebody has deleted its Node, it makes it anew only when it starts.
+    """
+    if API_SERVER not in before:
+        return False
+    try:
+        seen = health.nodes(sandbox)
+    except kubectl.TimedOutError:
+        programs.restart(sandbox, {API_SERVER: before[API_SERVER]})
+        programs.wait_ready(sandbox, [API_SERVER], API_DEADLINE, lambda _: None)
+        seen = health.nodes(sandbox, API_DEADLINE)
+    ready = {found.name for found in seen if found.ready}
+    lost = [f"{name}-kubelet" for name in names if name not in ready]
+    programs.restart(sandbox, {kubelet: before[kubelet] for kubelet in lost if kubelet in before})
+    return not lost
+
+
 def _wait_for_nodes(sandbox: Sandbox, names: Sequence[str]) -> None:
-    if {n.name for n in _nodes(sandbox) if n.ready} == set(names):
-        return  # one question instead of two for each node
     nodes = [f"node/{name}" for name in names]
     timeout = f"--timeout={NODES_DEADLINE}s"
     kubectl.run(sandbox, "wait", "--for=create", timeout, *nodes)
     kubectl.run(sandbox, "wait", "--for=condition=Ready", timeout, *nodes)
-
-
-def _nodes(sandbox: Sandbox) -> list[NodeStatus]:
-    try:
-        listed = json.loads(kubectl.run(sandbox, "get", "nodes", "--output=json"))["items"]
-    except SandboxError:
-        return []  # it went away while we asked
-    return [
-        NodeStatus(
-            item["metadata"]["name"],
-            any(
-                c["type"] == "Ready" and c["status"] == "True"
-                for c in item["status"].get("conditions", [])
-            ),
-        )
-        for item in listed
-    ]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sandbox import recipes
 from sandbox.errors import SandboxError
-from sandbox.tools import Report
+from sandbox.gobuild import Report
 
 SUITE = "trixie"
 POSTGRESQL, REDIS = 17, 8

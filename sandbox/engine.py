@@ -7,7 +7,6 @@ so that it stays clean, and KUBECONFIG, `~/.kube` and `~/.pulumi` of the user pl
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import secrets
@@ -17,17 +16,17 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from pulumi import automation
 from pulumi.automation import events
 
-from sandbox import files, object_storage, plugins, stack_files
+from sandbox import deployed, files, object_storage, plugins, stack_files, tools
 from sandbox.errors import SandboxError
+from sandbox.gobuild import Report
 from sandbox.outcome import Outcome, plain
 from sandbox.paths import Sandbox
+from sandbox.plugins import Plugin
 from sandbox.stack_files import ACCESS_KEY, SECRET_KEY
-from sandbox.tools import PULUMI, Report, ensure
 
 OnEvent = Callable[[events.EngineEvent], None]
 Result = automation.PreviewResult | automation.UpResult | automation.DestroyResult
@@ -40,6 +39,8 @@ class Engine:
     """Keys of the secrets that the sandbox has put in just now and that open nothing."""
     given_object_storage: bool
     """Whether the sandbox has put in the keys of its own object storage just now."""
+    versions: str
+    """Engine, providers and SDKs, and where each came from; `used_versions` repeats it."""
 
     def __init__(self, sandbox: Sandbox, checkout: Path, stack: str, report: Report) -> None:
         """Prepares the engine's home and the stack's copy.
@@ -50,15 +51,20 @@ class Engine:
         self._checkout = checkout
         self._name = stack
         source = stack_files.find(checkout, stack)
-        self._pulumi = ensure([PULUMI], report)["pulumi"]
+        self._pulumi = tools.ensure([tools.PULUMI], report)["pulumi"]
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._alone():
-            plugins.install(self.home)
-            host = _language_host()
-            stack_files.copy_project(checkout, self.project, runs_in_place=host is not None)
+            found = plugins.locate(self._pulumi, sandbox.pulumi / "plugins", report)
+            stack_files.copy_project(
+                checkout,
+                self.project,
+                runs_in_place=_language_host() is not None,
+                plugins={plugin.name: plugin.directory for plugin in found},
+            )
             self._demanded = stack_files.copy_stack(source, self.project)
             self._stack = self._select()
+            self.versions = self._say_versions(found)
             self._give_secrets()
 
     @property
@@ -87,10 +93,12 @@ class Engine:
 
     def mend(self) -> None:
         """Clears what a run that was killed left in the state; what it made is kept."""
-        if self._state().get("pending_operations"):
+        if deployed.read(self._sandbox, self._name).interrupted:
             with self._alone():
                 self._clear_stale_locks()
                 self._stack.refresh(clear_pending_creates=True, show_secrets=False)
+            # Since 4.29 the provider refuses to create what is there, as it may be after a kill.
+            self._environment["PULUMI_K8S_UPSERT_EXISTING_OBJECTS"] = "true"
 
     def up(self, on_event: OnEvent | None = None) -> Outcome:
         """Makes the sandbox what the program says, also where somebody else has changed it."""
@@ -110,43 +118,6 @@ class Engine:
         return self._run(
             lambda see: self._stack.destroy(on_event=see, show_secrets=False), on_event
         )
-
-    def outputs(self) -> dict[str, Any]:
-        """The stack's exports."""
-        printed = self._pulumi_command(["stack", "output", "--json"])
-        outputs: dict[str, Any] = json.loads(printed)
-        return outputs
-
-    def resources(self) -> list[dict[str, Any]]:
-        """Every resource of the state; secrets stay encrypted."""
-        found: list[dict[str, Any]] = self._state().get("resources") or []
-        return found
-
-    def _state(self) -> dict[str, Any]:
-        exported = json.loads(self._pulumi_command(["stack", "export"]))
-        state: dict[str, Any] = exported["deployment"]
-        return state
-
-    def workloads(self) -> set[str]:
-        """Names of the Deployments and StatefulSets that were deployed."""
-        return {
-            str(resource["outputs"]["metadata"]["name"])
-            for resource in self.resources()
-            if resource["type"].startswith("kubernetes:apps/")
-        }
-
-    def namespace(self) -> str | None:
-        """The platform's namespace, also of a deployment that failed; None before any."""
-        kinds = {r["type"]: r for r in self.resources()}
-        made = kinds.get("kubernetes:core/v1:Namespace")
-        return str(made["outputs"]["metadata"]["name"]) if made else None
-
-    def other_deployed_stacks(self) -> set[str]:
-        """The other stacks of this sandbox that have resources."""
-        if {path.name for path in self.project.parent.iterdir()} == {self._name}:
-            return set()  # the usual case needs no question to the engine
-        stacks = self._stack.workspace.list_stacks()
-        return {stack.name for stack in stacks if stack.resource_count} - {self._name}
 
     def set_secret(self, path: str, value: str) -> None:
         """Keeps an encrypted value in the stack's copy, also when that is made anew."""
@@ -205,6 +176,9 @@ class Engine:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_HOME": str(self.home),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            # The engine would warn in each run that a provider is older than the SDK; all else
+            # that this switches belongs to other commands.
+            "PULUMI_DEV": "true",
         }
         # A passphrase of the user's own would take precedence over the sandbox's.
         os.environ.pop("PULUMI_CONFIG_PASSPHRASE", None)
@@ -225,6 +199,18 @@ class Engine:
             runpy.run_path(str(self._checkout / "__main__.py"), run_name="__main__")
         finally:
             sys.path.remove(str(self._checkout))
+
+    def _say_versions(self, found: list[Plugin]) -> str:
+        origin = tools.origin(self._pulumi)
+        lines = [f"Pulumi's engine {self._stack.workspace.pulumi_version}: {origin}"]
+        for plugin in found:
+            sdk = plugins.sdk_version(plugin.name)
+            lines.append(
+                f"  provider {plugin.name} {plugin.version}: {plugin.origin}; its SDK is {sdk}"
+            )
+        said = "\n".join(lines)
+        files.write(_versions(self._sandbox), said)
+        return said
 
     def _give_secrets(self) -> None:
         """Puts in what only the stack's owner has: a production stack is refused without."""
@@ -255,6 +241,16 @@ class Engine:
         if done.returncode != 0:
             raise SandboxError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
         return done.stdout
+
+
+def used_versions(sandbox: Sandbox) -> str:
+    """What the last run of the engine in a sandbox ran with; empty before any."""
+    path = _versions(sandbox)
+    return path.read_text() if path.exists() else ""
+
+
+def _versions(sandbox: Sandbox) -> Path:
+    return sandbox.pulumi / "versions"
 
 
 def _language_host() -> str | None:

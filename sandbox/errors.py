@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
+
+from sandbox.interrupt import Interrupt
 
 
 class SandboxError(Exception):
-    """Something the user can act on; printed as its message alone, exit code 1."""
+    """Something the user can act on; printed as its message alone."""
+
+    exit_code = 1
+
+
+class NotReadyError(SandboxError):
+    """What was asked about, or is needed, does not run as it should."""
+
+    exit_code = 3
 
 
 def run(command: Callable[[], object]) -> None:
-    """Run a command line; a user's mistake is a message and exit code 1, never a traceback.
+    """Run a command line; a user's mistake is a message and an exit code, never a traceback.
 
-    Where nobody reads what it prints (`| head`) it ends in silence, as by SIGPIPE.
+    Where nobody reads what it prints (`| head`) it ends in silence, as by SIGPIPE; after Ctrl-C in
+    one line, with exit code 130 and nothing left of what it has started.
     """
     try:
         try:
@@ -32,19 +42,25 @@ def run(command: Callable[[], object]) -> None:
 
 
 def _run(command: Callable[[], object]) -> None:
-    try:
-        command()
-    except SandboxError as error:
-        from rich.console import Console  # noqa: PLC0415 - loaded by those that print anyway
+    with Interrupt() as interrupt:
+        try:
+            command()
+        except SandboxError as error:
+            if not interrupt.happened:
+                _print(error)
+                sys.exit(error.exit_code)
+        except BaseException:
+            if not interrupt.happened:  # else it is how the end of a program was noticed
+                raise
+        if interrupt.happened:
+            print("Interrupted; the same command goes on from here.", file=sys.stderr, flush=True)
+            interrupt.join()
+            sys.exit(128 + signal.SIGINT)
 
-        Console(stderr=True).print(
-            str(error), style="red", markup=False, highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
-    except KeyboardInterrupt:
-        # What is still running is being told to stop: its complaints, and further Ctrl-C, add
-        # nothing.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.excepthook = lambda _: None
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
+
+def _print(error: SandboxError) -> None:
+    from rich.console import Console  # noqa: PLC0415 - loaded by those that print anyway
+
+    Console(stderr=True).print(
+        str(error), style="red", markup=False, highlight=False, soft_wrap=True
+    )

@@ -20,7 +20,7 @@ from typing import Any
 
 from sandbox import debian, oci, recipes, tools
 from sandbox.errors import SandboxError
-from sandbox.tools import Report
+from sandbox.gobuild import GoModule, Report
 
 PAUSE = "localhost/ado-sandbox/pause:1"
 """What containerd's `sandbox_image` names; load `pause_archive` under it."""
@@ -54,6 +54,15 @@ PROGRAMS = {"kubectl": tools.KUBERNETES, "rclone": tools.RCLONE}
 """The official image's name → the module that its one program is built from."""
 WITH_SHELL = {"rclone"}
 """Official images that have a shell and its tools beside the program."""
+
+
+def prepare(report: Report) -> Path:
+    """The pause image's archive; it and the platform's are there afterwards.
+
+    Raises SandboxError when the Debian base cannot be built.
+    """
+    platform_archive(report)
+    return pause_archive(report)
 
 
 def pause_archive(report: Report) -> Path:
@@ -109,7 +118,7 @@ def platform_archive(report: Report) -> Path:
     return recipes.made("platform", recipe, build)
 
 
-def program_archive(name: str, module: tools.GoModule, report: Report) -> Path:
+def program_archive(name: str, module: GoModule, report: Report) -> Path:
     """The archive of an image with one of the sandbox's own tools, and Debian's or nothing else.
 
     Raises SandboxError when the program or the Debian base cannot be built.

@@ -15,23 +15,30 @@ DEADLINE = 300.0
 """Seconds; every wait that is asked of kubectl is shorter."""
 
 
-def run(sandbox: Sandbox, *arguments: str, standard_input: str = "") -> str:
+class TimedOutError(SandboxError):
+    """kubectl was ended because it took too long."""
+
+
+def run(
+    sandbox: Sandbox, *arguments: str, standard_input: str = "", deadline: float = DEADLINE
+) -> str:
     """Run kubectl and return what it printed.
 
-    Raises SandboxError with kubectl's own words when it fails or takes longer than DEADLINE.
+    Raises SandboxError with kubectl's own words when it fails, and TimedOutError when it takes
+    longer than `deadline` seconds.
     """
-    done = attempt(sandbox, *arguments, standard_input=standard_input)
+    done = attempt(sandbox, *arguments, standard_input=standard_input, deadline=deadline)
     if done.returncode != 0:
         raise SandboxError(f"kubectl {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
     return done.stdout
 
 
 def attempt(
-    sandbox: Sandbox, *arguments: str, standard_input: str = ""
+    sandbox: Sandbox, *arguments: str, standard_input: str = "", deadline: float = DEADLINE
 ) -> subprocess.CompletedProcess[str]:
     """Run kubectl, which may fail.
 
-    Raises SandboxError when it takes longer than DEADLINE.
+    Raises TimedOutError when it takes longer than `deadline` seconds.
     """
     try:
         return subprocess.run(
@@ -41,11 +48,11 @@ def attempt(
             capture_output=True,
             text=True,
             check=False,
-            timeout=DEADLINE,
+            timeout=deadline,
         )
     except subprocess.TimeoutExpired:
         command = " ".join(arguments[:2])
-        raise SandboxError(f"kubectl {command} did not end within {DEADLINE:.0f} s.") from None
+        raise TimedOutError(f"kubectl {command} did not end within {deadline:.0f} s.") from None
 
 
 def become(sandbox: Sandbox, arguments: Sequence[str]) -> NoReturn:

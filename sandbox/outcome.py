@@ -12,7 +12,17 @@ from pulumi.automation import events
 _STUMBLE: Final = "Exception calling application: invalid state"
 """Follows an inline program's own error that came while others were being registered: the
 Automation API cancels those, and fails when the engine answers one of them all the same."""
-_UNTOUCHED: Final = (events.OpType.SAME, events.OpType.REFRESH, events.OpType.READ)
+_UNTOUCHED: Final = (
+    events.OpType.SAME,
+    events.OpType.REFRESH,
+    events.OpType.READ,
+    events.OpType.READ_REPLACEMENT,
+    events.OpType.DISCARD,  # what was read and no longer is
+    events.OpType.DISCARD_REPLACED,
+)
+
+_HEADER: Final = re.compile(r" *(?:[-+~=><]+ *)?\S+: \(([a-z-]+)\)")
+"""The first line of what the engine prints of a resource."""
 
 
 @dataclass
@@ -21,7 +31,7 @@ class Outcome:
 
     Attributes:
         succeeded: Whether the engine exited with 0.
-        changes: Number of resources by operation, `same` among them.
+        changes: Number of resources by operation, `same` among them, those only read left out.
         touched: URN → operation of every resource that was, or would be, changed.
         errors: What the engine and the program said of what went wrong, without duplicates.
         objects: Resource inputs by URN as they were planned; they may hold secrets.
@@ -44,7 +54,10 @@ class Outcome:
         """Takes in one event of the engine."""
         if event.summary_event:
             changes = event.summary_event.resource_changes
-            self.changes = {str(getattr(op, "value", op)): n for op, n in changes.items()}
+            counted = {str(getattr(op, "value", op)): n for op, n in changes.items()}
+            self.changes = {
+                op: n for op, n in counted.items() if op == "same" or op not in _UNTOUCHED
+            }
         diagnostic = event.diagnostic_event
         if diagnostic and diagnostic.severity == "error":
             message = _of_resource(diagnostic.urn) + plain(diagnostic.message)
@@ -57,6 +70,22 @@ class Outcome:
             self.touched[step.metadata.urn] = str(step.metadata.op.value)
         if step and step.metadata.new and step.metadata.new.inputs:
             self.objects[step.metadata.urn] = step.metadata.new.inputs
+
+
+def details(text: str) -> str:
+    """What the engine printed of a preview, without objects that would stay as they are.
+
+    It also prints what a refresh found: of an object that nobody touched, its status.
+    """
+    kept, lines = True, []
+    for line in text.splitlines():
+        if header := _HEADER.match(line):
+            kept = header[1] not in _UNTOUCHED
+        elif line and not line.startswith(" "):  # a heading of the whole
+            kept = True
+        if kept:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _of_resource(urn: str | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.tools import Report
+from sandbox.gobuild import Report
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 

@@ -168,6 +168,25 @@ def _tell_supervisor(sandbox: Sandbox) -> None:
 
 ANSWER_DEADLINE = 20.0
 """Seconds; stopping three programs that wait for each other may take it fifteen."""
+
+
+def restart(sandbox: Sandbox, running: Mapping[str, int]) -> None:
+    """End these programs, name → pid, also those that hang; the supervisor starts them again.
+
+    Returns when it has noticed. One that has another pid meanwhile is left alone.
+    """
+
+    def left() -> list[int]:
+        return [s.pid for s in read_status(sandbox) if s.pid and s.pid == running.get(s.name)]
+
+    for pid in left():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + ANSWER_DEADLINE
+    while left() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 RESTARTS_TO_GIVE_UP = 5
 """A program that dies so often while it is waited for will not come up by waiting longer."""
 

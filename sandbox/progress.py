@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Generator
@@ -10,23 +11,26 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 
-from sandbox.tools import Report
+from sandbox.gobuild import Report
 
 PLAIN_INTERVAL = 20.0
 """Seconds between the plain lines of one step: alive, and still a short log of a long build."""
 WORTH_A_LINE = 0.5
 """Seconds that a step must take to leave a line behind."""
+WORTH_A_SUM = 60.0
+"""Seconds after which it also says how much processor time it and its programs took."""
 
 
 @contextmanager
 def step(console: Console, title: str) -> Generator[Report]:
     """Show a step of work; call the yielded function with what it is doing right now."""
-    started = time.monotonic()
+    started, used = time.monotonic(), _processor_seconds()
     with _live(console, title) if console.is_terminal else _plain(console, title) as report:
         yield report
     seconds = time.monotonic() - started
     if seconds > WORTH_A_LINE:
-        console.print(f"{title} ({_clock(seconds)})", markup=False, highlight=False)
+        spent = f", {_clock(_processor_seconds() - used)} of CPU" if seconds > WORTH_A_SUM else ""
+        console.print(f"{title} ({_clock(seconds)}{spent})", markup=False, highlight=False)
 
 
 @contextmanager
@@ -69,6 +73,12 @@ def _plain(console: Console, title: str) -> Generator[Report]:
     finally:
         ended.set()
         teller.join()
+
+
+def _processor_seconds() -> float:
+    """Of this process and of all its programs that have ended."""
+    usages = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def _clock(seconds: float) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.errors import SandboxError
+from sandbox.errors import NotReadyError, SandboxError
 from sandbox.paths import CHECKOUT, Sandbox
 
 HOW_TO_LIFT = """\
@@ -21,12 +21,14 @@ With plain Pulumi the same in commands:
   3. pulumi up
   4. pulumi destroy"""
 HERE = (
-    (("--secret",), "`.venv/bin/python -m sandbox.stack secret KEY`"),
+    (("--secret",), "`.venv/bin/python -m sandbox secret KEY`"),
     (("pulumi config",), "edit Pulumi.{stack}.yaml"),
     (("pulumi refresh", "pulumi up"), "`make up STACK={stack}`"),
     (("kubectl",), "`.venv/bin/python -m sandbox kubectl`"),
 )
 """Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
+ANSWER_DEADLINE = 60.0
+"""Seconds for a question to the API server, with the imports of who asks."""
 ROTATED = """\
 ado-ops are the operator's commands: `ops postgres rotate` has changed this password, and the stack
 does not know it. Tell the stack, as docs/data.md, Passwords, says. To take the Secrets over by
@@ -49,14 +51,21 @@ def refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None:
     Raises SandboxError with its answer when it refuses.
     """
     command = ["-m", "ado_infra.ops", "postgres", "status", "--check", "--stack", stack]
-    done = subprocess.run(
-        [sys.executable, *command, "--context", sandbox.context],
-        cwd=project,
-        env=os.environ | {"KUBECONFIG": str(sandbox.kubeconfig), "PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, *command, "--context", sandbox.context],
+            cwd=project,
+            env=os.environ | {"KUBECONFIG": str(sandbox.kubeconfig), "PYTHONPATH": str(CHECKOUT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=ANSWER_DEADLINE,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotReadyError(
+            f"Which PostgreSQL is the primary could not be asked within {ANSWER_DEADLINE:.0f} s: "
+            "the API server does not answer; `make up` repairs it."
+        ) from None
     if done.returncode != 0:
         raise refusal([done.stderr.strip()], stack)
 

@@ -18,11 +18,12 @@ from tenacity import (
     stop_after_delay,
     wait_fixed,
 )
+from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from sandbox import kubectl
 from sandbox import tiers as interpreted
-from sandbox.errors import SandboxError
+from sandbox.errors import NotReadyError, SandboxError
 from sandbox.objects import Model, Objects
 from sandbox.paths import Sandbox
 from sandbox.tiers import Platform, Tier
@@ -32,6 +33,8 @@ DEADLINE: Final = 300.0
 """Seconds that a platform may take from its deployment to Ready."""
 REQUEST_TIMEOUT: Final = 30.0
 """Seconds that the API server may take to answer."""
+VERSION_TIMEOUT: Final = 10.0
+"""Seconds that a server may take to say its version."""
 
 _FOR_TIERS: Final = (
     *("deployments", "stateful_sets", "jobs", "autoscalers", "pods", "warnings"),
@@ -58,7 +61,10 @@ class GaveUpError(SandboxError):
 
 def api(sandbox: Sandbox) -> client.ApiClient:
     """A client of the sandbox's API server, whatever KUBECONFIG says."""
-    return config.new_client_from_config(str(sandbox.kubeconfig))
+    settings = client.Configuration()
+    # A connection is tried again at once; an answer that does not come is not asked for again.
+    settings.retries = Retry(3, read=0)
+    return config.new_client_from_config(str(sandbox.kubeconfig), client_configuration=settings)
 
 
 def tiers(connection: client.ApiClient, namespace: str) -> list[Tier]:
@@ -189,8 +195,10 @@ def _with_real_version(sandbox: Sandbox, namespace: str, tier: Tier) -> Tier:
     if command is None or tier.kind != "StatefulSet" or not tier.ready:
         return tier
     where = ["exec", "-n", namespace, f"statefulset/{tier.name}"]
-    limits = ["--request-timeout=10s", "--pod-running-timeout=5s"]
-    said = kubectl.attempt(sandbox, *where, *limits, "--", *command)
+    try:
+        said = kubectl.attempt(sandbox, *where, "--", *command, deadline=VERSION_TIMEOUT)
+    except kubectl.TimedOutError:  # its node is away
+        return tier
     version = re.search(r"\d+(\.\d+)+", said.stdout)
     return replace(tier, version=version[0]) if said.returncode == 0 and version else tier
 
@@ -207,6 +215,6 @@ def _answering() -> Generator[None]:
             "by `make down` and `make up`."
         ) from None
     except HTTPError as error:
-        raise SandboxError(
+        raise NotReadyError(
             f"The API server does not answer ({type(error).__name__}); `make up` repairs it."
         ) from None

@@ -1,7 +1,7 @@
-"""`python -m sandbox.stack COMMAND`: a stack of this checkout, in a sandbox.
+"""A stack of this checkout in a sandbox: what `up`, `preview`, `status` and the others do.
 
-What the `make` targets call; `secret` has none. Knows the program only as a user does: by its stack
-files, by what the engine plans, and by what runs in the cluster afterwards.
+Knows the program only as a user does: by its stack files, by what the engine plans, and by what
+runs in the cluster afterwards.
 """
 
 from __future__ import annotations
@@ -9,245 +9,213 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from getpass import getpass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from kubernetes import client
 from rich.console import Console
 
 from sandbox import (
     cluster,
-    errors,
+    deployed,
     files,
+    health,
     images,
-    machine,
     object_storage,
     picture,
     rollout,
     stack_files,
-    tools,
 )
 from sandbox import status as shown
 from sandbox.capacity import nodes_needed
+from sandbox.deployed import Deployed
 from sandbox.display import Display
-from sandbox.engine import Engine
+from sandbox.engine import Engine, used_versions
 from sandbox.errors import SandboxError
-from sandbox.outcome import Outcome
-from sandbox.paths import CHECKOUT, Sandbox
+from sandbox.health import Status
+from sandbox.outcome import Outcome, details
+from sandbox.paths import Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
 from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_another_primary, refuse_beside
 from sandbox.tiers import Platform
 
-PICTURE = CHECKOUT / "build" / "platform.svg"
-WIDTH = 120
-"""Columns of tables where no terminal says how many it has."""
-NOT_READY = 3
-"""Exit code of `status` when something is not Ready."""
 
-app = typer.Typer(
-    help="A stack of this checkout, in a sandbox.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-Stack = Annotated[str, typer.Option("--stack", help="Which Pulumi.<stack>.yaml.")]
-Name = Annotated[str, typer.Option("--name", help="Which sandbox.")]
-Project = Annotated[Path, typer.Option("--project", help="The checkout with the program.")]
+@dataclass(frozen=True)
+class Stack:
+    """One stack of a checkout (`project`) in one sandbox; `console` is told what happens."""
 
+    name: str
+    sandbox: Sandbox
+    project: Path
+    console: Console
 
-@app.command()
-def prepare() -> None:
-    """Install and compile the programs that the other commands run; they would do it too."""
-    console = _console()
-    machine.require_root()
-    cluster.prepare(console)
-    with step(console, "Engine") as report:
-        tools.ensure([tools.PULUMI], report)
+    def up(self) -> None:
+        """Start the sandbox when needed, deploy, wait until all is Ready, print the links."""
+        started = time.monotonic()
+        stack_files.find(self.project, self.name)  # a slip is said before anything is started
+        cluster.up(self.sandbox, None, self.console)
+        with self._alone():
+            self._deploy()
+            outputs = deployed.read(self.sandbox, self.name).outputs
+            with rollout.api(self.sandbox) as connection:
+                with step(self.console, "Waiting until every tier is Ready"):
+                    rollout.wait_until_ready(connection, outputs["namespace"])
+                platform = rollout.platform(self.sandbox, connection, outputs["namespace"])
+                links = publish(self.sandbox, connection, outputs)
+        shown.show(self.console, platform, (), links)
+        self.console.print(f"Stack {self.name} is up ({time.monotonic() - started:.1f} s).")
 
+    def preview(self, *, diff: bool) -> str:
+        """Show what `up` would change; change nothing. With `diff` the engine's whole text."""
+        stack_files.find(self.project, self.name)
+        self._reach()
+        refuse_another_primary(self.sandbox, self.name, self.project)
+        with self._engine() as engine, Display(self.console, planned=True) as display:
+            plan = _checked(engine.preview(None if diff else display.see), self.name)
+        if diff and plan.changed:
+            return details(plan.text)
+        return _summary(plan, nothing="Nothing would change", otherwise="Planned")
 
-@app.command()
-def up(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
-    """Start the sandbox when needed, deploy the stack, wait until it is Ready, print its links."""
-    console, sandbox, started = _console(), Sandbox(name), time.monotonic()
-    stack_files.find(project, stack)  # a slip is said before anything is built or started
-    cluster.up(sandbox, None, console)
-    with _engine(sandbox, stack, project, console) as engine:
-        refuse_beside(engine.other_deployed_stacks(), stack)
-        refuse_another_primary(sandbox, stack, project)
-        with step(console, f"Planning stack {stack}"):
-            engine.mend()
-            plan = _checked(engine.preview(), stack)
-        provide(sandbox, plan, console)
-        _deploy(engine, stack, console)
-        outputs = engine.outputs()
-    with rollout.api(sandbox) as connection:
-        with step(console, "Waiting until every tier is Ready"):
-            rollout.wait_until_ready(connection, outputs["namespace"])
-        platform = rollout.platform(sandbox, connection, outputs["namespace"])
-        shown.show(console, platform, (), publish(sandbox, connection, outputs))
-    console.print(f"Stack {stack} is up ({time.monotonic() - started:.1f} s).")
+    def status(self, *, as_json: bool) -> bool:
+        """Show every tier, and what of the cluster is missing; whether all is there and Ready.
 
+        Does not wait for a command that is changing it.
 
-@app.command()
-def preview(
-    stack: Stack = "dev",
-    name: Name = "default",
-    project: Project = CHECKOUT,
-    *,
-    diff: Annotated[bool, typer.Option("--diff", help="In every detail.")] = False,
-) -> None:
-    """Show what `up` would change; change nothing."""
-    console, sandbox = _console(), _running(name)
-    stack_files.find(project, stack)
-    refuse_another_primary(sandbox, stack, project)
-    with (
-        _engine(sandbox, stack, project, console) as engine,
-        Display(console, planned=True) as display,
-    ):
-        plan = _checked(engine.preview(None if diff else display.see), stack)
-    if diff:
-        typer.echo(plan.text)
-    else:
-        console.print(_summary(plan, nothing="Nothing would change", otherwise="Planned"))
-
-
-@app.command()
-def status(
-    stack: Stack = "dev",
-    name: Name = "default",
-    project: Project = CHECKOUT,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show every tier: pods, version, endpoints, autoscaler; exit code 0 if all are Ready."""
-    console, sandbox = _console(stderr=as_json), _running(name)
-    platform, missing = _seen(sandbox, stack, project, console)
-    links = {link: link_url(link, port) for link, port in cluster.status(sandbox).links.items()}
-    if as_json:
-        typer.echo(shown.as_json(platform, missing, links))
-    else:
-        shown.show(console, platform, missing, links)
-        if platform.postgresql:
-            ask = f"-m ado_infra.ops postgres status --stack {stack}"
-            python = f"KUBECONFIG={sandbox.kubeconfig} .venv/bin/python"
-            console.print(f"PostgreSQL: {platform.postgresql}: {python} {ask}")
-    raise typer.Exit(0 if platform.settled and not missing else NOT_READY)
-
-
-@app.command(name="picture")
-def draw(
-    stack: Stack = "dev",
-    name: Name = "default",
-    project: Project = CHECKOUT,
-    output: Annotated[Path, typer.Option("--output", help="Where the SVG goes.")] = PICTURE,
-) -> None:
-    """Draw the platform as it runs: every tier, its state, and who talks to whom."""
-    console, sandbox = _console(), _running(name)
-    platform, _ = _seen(sandbox, stack, project, console)
-    if not platform.tiers:
-        raise SandboxError(f"Nothing of stack {stack} runs here; `make up STACK={stack}` mends it.")
-    now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-    files.write(output, picture.svg(platform, f"ADO platform, stack {stack}", now), mode=0o644)
-    console.print(f"Drawn: {output}")
-
-
-@app.command()
-def destroy(stack: Stack = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
-    """Delete what the stack made; a protected stack is left whole."""
-    console, sandbox = _console(), _running(name)
-    with _engine(sandbox, stack, project, console) as engine, Display(console) as display:
-        if not engine.resources():
-            console.print(f"Stack {stack} is not deployed here; there is nothing to delete.")
-            return
-        outcome = engine.destroy(display.see)
-    if any("protect" in error for error in outcome.errors):
-        raise SandboxError(HOW_TO_LIFT.format(stack=stack))
-    if not outcome.succeeded:
-        raise failure(outcome.errors, f"Stack {stack} is not gone; see above.", stack)
-    cluster.withdraw(sandbox, console)
-    console.print(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
-
-
-@app.command()
-def secret(
-    key: Annotated[str, typer.Argument(help="As in the stack's config: databasePassword.")],
-    stack: Stack = "dev",
-    name: Name = "default",
-    project: Project = CHECKOUT,
-    *,
-    forget: Annotated[bool, typer.Option("--forget", help="Keep it no longer.")] = False,
-) -> None:
-    """Keep a secret for the stack in this sandbox; its value comes from standard input."""
-    path, console, sandbox = stack_files.secret_path(key), _console(), _running(name)
-    value = "" if forget else _given(key)
-    with _engine(sandbox, stack, project, console) as engine:
-        if forget:
-            engine.forget_secret(path)
+        Raises SandboxError when the stack is not deployed, or nothing can be said of it.
+        """
+        seen = health.require_api(self.sandbox)
+        state = self._deployed()
+        platform, missing = self._platform(state)
+        if as_json:
+            print(shown.as_json(platform, missing, seen))
         else:
-            engine.set_secret(path, value)
-    done = "no longer kept" if forget else "kept in this sandbox"
-    console.print(f"{key} of stack {stack} is {done}; `make up STACK={stack}` makes use of that.")
+            if holder := self._holder():
+                self.console.print(f"Under way: {holder}", markup=False)
+            shown.show(self.console, platform, missing, seen.links)
+            if platform.postgresql:
+                ask = f"-m ado_infra.ops postgres status --stack {self.name}"
+                python = f"KUBECONFIG={self.sandbox.kubeconfig} .venv/bin/python"
+                self.console.print(f"PostgreSQL: {platform.postgresql}: {python} {ask}")
+            self.console.print(used_versions(self.sandbox))
+            shown.tell_trouble(self.console, seen)
+        return platform.settled and not missing and seen.running
 
+    def picture(self, output: Path) -> None:
+        """Draw the platform as it runs: every tier, its state, and who talks to whom."""
+        self._reach()
+        platform, _ = self._platform(self._deployed())
+        if not platform.tiers:
+            raise SandboxError(f"Nothing of stack {self.name} runs here; {self._mending}.")
+        now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+        drawn = picture.svg(platform, f"ADO platform, stack {self.name}", now)
+        files.write(output, drawn, mode=0o644)
 
-def main() -> None:
-    """Run the command line."""
-    errors.run(lambda: app(prog_name="python -m sandbox.stack"))
+    def destroy(self) -> bool:
+        """Delete what the stack made, a protected stack is left whole; whether there was any."""
+        self._reach()
+        with self._alone():
+            if not deployed.read(self.sandbox, self.name).resources:
+                return False
+            with self._engine() as engine, Display(self.console) as display:
+                outcome = engine.destroy(display.see)
+        if any("protect" in error for error in outcome.errors):
+            raise SandboxError(HOW_TO_LIFT.format(stack=self.name))
+        if not outcome.succeeded:
+            raise failure(outcome.errors, f"Stack {self.name} is not gone; see above.", self.name)
+        cluster.withdraw(self.sandbox, self.console)
+        return True
 
+    def keep_secret(self, path: str, value: str | None) -> None:
+        """Keep a secret of the config in this sandbox for every later `up`; None forgets it."""
+        with self._engine() as engine:
+            if value is None:
+                engine.forget_secret(path)
+            else:
+                engine.set_secret(path, value)
 
-def _console(*, stderr: bool = False) -> Console:
-    console = Console(highlight=False, soft_wrap=True, stderr=stderr)
-    if not console.is_terminal:
-        console.width = WIDTH
-    return console
+    @property
+    def _mending(self) -> str:
+        return f"`make up STACK={self.name}` mends it"
 
+    def _reach(self) -> Status:
+        """The sandbox's cluster, whose API server answers; says what else is missing."""
+        seen = health.require_api(self.sandbox)
+        shown.tell_trouble(self.console, seen)
+        return seen
 
-def _running(name: str) -> Sandbox:
-    sandbox = Sandbox(name)
-    if not cluster.status(sandbox).running:
-        raise SandboxError(f"Sandbox {name} does not run; `make up` starts it.")
-    return sandbox
+    def _alone(self) -> AbstractContextManager[Path]:
+        """Held by who deploys and destroys, from the plan to the end."""
 
+        def waiting(holder: str) -> None:
+            print(f"Waiting for {holder} to end.", file=sys.stderr)
 
-def _given(key: str) -> str:
-    """A value that is piped in, or typed and not shown."""
-    value = getpass(f"{key}: ") if sys.stdin.isatty() else sys.stdin.read().removesuffix("\n")
-    if not value:
-        raise SandboxError(f"Standard input is empty; it should be the value of {key}.")
-    return value
+        return files.locked(self._lock(), waiting)
 
+    def _lock(self) -> Path:
+        return self.sandbox.pulumi / "deploying"
 
-@contextmanager
-def _engine(sandbox: Sandbox, stack: str, project: Path, console: Console) -> Generator[Engine]:
-    with step(console, "Preparing the engine") as report:
-        engine = Engine(sandbox, project.resolve(), stack, report)
-    if engine.stand_in_secrets:
-        keys = ", ".join(engine.stand_in_secrets)
-        console.print(f"The sandbox puts in secrets of its own, which open nothing: {keys}")
-    if engine.given_object_storage:
-        console.print("The sandbox's own object storage takes the place of the stack's.")
-    yield engine
+    def _holder(self) -> str:
+        """Which command is changing the sandbox or its stack right now."""
+        return files.holder(self._lock()) or cluster.holder(self.sandbox)
 
+    @contextmanager
+    def _engine(self) -> Generator[Engine]:
+        with step(self.console, "Preparing the engine") as report:
+            engine = Engine(self.sandbox, self.project.resolve(), self.name, report)
+        if engine.stand_in_secrets:
+            keys = ", ".join(engine.stand_in_secrets)
+            self.console.print(
+                f"The sandbox puts in secrets of its own, which open nothing: {keys}"
+            )
+        if engine.given_object_storage:
+            self.console.print("The sandbox's own object storage takes the place of the stack's.")
+        yield engine
 
-def _seen(
-    sandbox: Sandbox, stack: str, project: Path, console: Console
-) -> tuple[Platform, set[str]]:
-    """What runs of a stack, and the workloads that were deployed and are not there.
+    def _deployed(self) -> Deployed:
+        """What is deployed of it.
 
-    Raises SandboxError when it is not deployed.
-    """
-    with _engine(sandbox, stack, project, console) as engine:
-        namespace, deployed = engine.namespace(), engine.workloads()
-    if namespace is None:
-        raise SandboxError(f"Stack {stack} is not deployed here; `make up STACK={stack}` does it.")
-    with rollout.api(sandbox) as connection:
-        platform = rollout.platform(sandbox, connection, namespace)
-    return platform, deployed - {tier.name for tier in platform.tiers}
+        Raises SandboxError when nothing is.
+        """
+        state = deployed.read(self.sandbox, self.name)
+        if state.namespace is None:
+            others = ", ".join(sorted(deployed.stacks(self.sandbox)))
+            there = f" ({others} is)" if others else ""
+            raise SandboxError(
+                f"Stack {self.name} is not deployed here{there}; "
+                f"`make up STACK={self.name}` does it."
+            )
+        return state
+
+    def _platform(self, state: Deployed) -> tuple[Platform, set[str]]:
+        """What runs, and the workloads that were deployed and are not there."""
+        with rollout.api(self.sandbox) as connection:
+            platform = rollout.platform(self.sandbox, connection, str(state.namespace))
+        return platform, state.workloads - {tier.name for tier in platform.tiers}
+
+    def _deploy(self) -> None:
+        # The engine's own preparation says first what is wrong with the stack file.
+        with self._engine() as engine:
+            self.console.print(engine.versions)
+            refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self.name)
+            with step(self.console, f"Planning stack {self.name}"), ThreadPoolExecutor() as pool:
+                asked = pool.submit(refuse_another_primary, self.sandbox, self.name, self.project)
+                engine.mend()
+                # Looking at the cluster is left to `up`, whatever it finds.
+                plan = _checked(engine.preview(refresh=False), self.name)
+                asked.result()
+            provide(self.sandbox, plan, self.console)
+            # Also when nothing is to be changed in the cluster: what is protected may have changed.
+            with Display(self.console) as display:
+                outcome = engine.up(display.see)
+        if not outcome.succeeded:
+            raise failure(outcome.errors, "The deployment failed; see above.", self.name)
+        self.console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
 
 
 def _checked(outcome: Outcome, stack: str) -> Outcome:
@@ -268,15 +236,6 @@ def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     object_storage.make_buckets(sandbox, planned)
 
 
-def _deploy(engine: Engine, stack: str, console: Console) -> None:
-    # Also when nothing is to be changed in the cluster: what is protected may have changed.
-    with Display(console) as display:
-        outcome = engine.up(display.see)
-    if not outcome.succeeded:
-        raise failure(outcome.errors, "The deployment failed; see above.", stack)
-    console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
-
-
 def _summary(outcome: Outcome, nothing: str, otherwise: str) -> str:
     if not outcome.changed:
         return f"{nothing}: {outcome.changes.get('same', 0)} resources are as said."
@@ -295,7 +254,3 @@ def publish(
     }
     targets = rollout.endpoints(connection, outputs["namespace"], services)
     return {name: link_url(name, port) for name, port in cluster.publish(sandbox, targets).items()}
-
-
-if __name__ == "__main__":
-    main()

@@ -62,10 +62,18 @@ def secret_path(key: str) -> str:
     return path
 
 
-def copy_project(checkout: Path, directory: Path, *, runs_in_place: bool) -> None:
-    """Copy the project file; with `runs_in_place` a language host runs the checkout's program."""
+def copy_project(
+    checkout: Path, directory: Path, *, runs_in_place: bool, plugins: Mapping[str, Path]
+) -> None:
+    """Copy the project file; with `runs_in_place` a language host runs the checkout's program.
+
+    `plugins`: which directory has each provider. Named there, one of another version than the
+    SDK's is taken without a warning.
+    """
     project = _load(checkout / "Pulumi.yaml")
     _keep_to_the_sandbox(project)
+    providers = [{"name": name, "path": str(path)} for name, path in plugins.items()]
+    project["plugins"] = {"providers": providers}
     if runs_in_place:
         project["main"] = str(checkout)
         project["runtime"] = {"name": "python", "options": {"virtualenv": sys.prefix}}

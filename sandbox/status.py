@@ -1,4 +1,4 @@
-"""A running platform as a table for people and as JSON for programs."""
+"""A running platform, and its cluster, as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from sandbox.health import Status
+from sandbox.programs import State
 from sandbox.tiers import Platform, Tier
 
 
-def as_json(platform: Platform, missing: Iterable[str], links: Mapping[str, str]) -> str:
+def as_json(platform: Platform, missing: Iterable[str], cluster: Status) -> str:
     """Everything that `show` prints; sizes are Kubernetes quantities, percent has its sign."""
-    ready = {"ready": platform.settled and not set(missing)}
-    rest = {"missing": sorted(missing), "links": dict(links)}
-    return json.dumps(ready | asdict(platform) | rest, indent=2)
+    ready = {"ready": platform.settled and not set(missing) and cluster.running}
+    lacking = {"missing": sorted(missing), "clusterMissing": list(cluster.missing)}
+    return json.dumps(ready | asdict(platform) | lacking | {"links": cluster.links}, indent=2)
 
 
 def show(
@@ -34,6 +36,39 @@ def show(
         console.print(f"  {link}: {url}")
     if named := ", ".join(sorted(missing)):
         console.print(f"[red]Missing: {named}[/red]; `make up` makes them.")
+
+
+def tell_trouble(console: Console, cluster: Status) -> None:
+    """Prints what of the cluster is missing, in one line; nothing when nothing is."""
+    if cluster.trouble:
+        console.print(f"[red]Sandbox {cluster.name}: {escape(cluster.trouble)}[/red]")
+
+
+def cluster_as_json(cluster: Status) -> str:
+    """Everything that is known of the cluster."""
+    return json.dumps({"running": cluster.running, **asdict(cluster)}, default=str, indent=2)
+
+
+def show_cluster(console: Console, cluster: Status) -> None:
+    """Prints the cluster's links, nodes and programs, and what is missing."""
+    if not cluster.exists:
+        console.print(f"There is no sandbox {cluster.name}.")
+        return
+    how = "runs" if cluster.running else "does not run as it should"
+    console.print(f"Sandbox {cluster.name} {how}; API server {cluster.api}")
+    for name, url in cluster.links.items():
+        console.print(f"  {name}: {url}")
+    table = Table("Node", "Ready", box=None)
+    for node in cluster.nodes:
+        table.add_row(node.name, "yes" if node.ready else "[red]no[/red]")
+    console.print(table)
+    table = Table("Program", "State", "PID", "Restarts", box=None)
+    for program in cluster.programs:
+        colour = "green" if program.state is State.READY else "red"
+        state = f"[{colour}]{program.state}[/{colour}]"
+        table.add_row(program.name, state, str(program.pid or ""), str(program.restarts))
+    console.print(table)
+    tell_trouble(console, cluster)
 
 
 def _table(running: Iterable[Tier]) -> Table:

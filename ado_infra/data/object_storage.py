@@ -11,7 +11,7 @@ from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.kit.digests import secret_digest
 from ado_infra.kit.sources import SecretKey, base64_data
 from ado_infra.placement import Placement
-from ado_infra.secrets import ObjectStorageCredentials
+from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials
 from ado_infra.settings import ObjectStorageSettings
 
 
@@ -36,6 +36,7 @@ class ObjectStorage(pulumi.ComponentResource):
     """Access to object storage.
 
     Produces: Secret `ado-object-storage` (with the keys that were given). It makes no bucket.
+    Without keys it warns: whether pods have another identity is not seen before they run.
     """
 
     endpoint: ObjectStorageEndpoint
@@ -46,6 +47,8 @@ class ObjectStorage(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:ObjectStorage", name, {}, opts)
         data = args.credentials.data
+        if not data:
+            pulumi.log.warn(_NO_CREDENTIALS, self)
         secret = Secret(
             f"{name}-credentials",
             metadata=args.placement.metadata("object-storage", "ado-object-storage"),
@@ -74,3 +77,9 @@ class ObjectStorage(pulumi.ComponentResource):
 
 _VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}
 """Key in the Secret → the variable that every S3 SDK reads."""
+_NO_CREDENTIALS = (
+    "No credentials for object storage: orchestrator, workers and backups are given none, and fail "
+    "unless their pods have an identity of their own"
+    f"\n    pulumi config set --secret {ConfigSecret.OBJECT_STORAGE_ACCESS_KEY}"
+    f"\n    pulumi config set --secret {ConfigSecret.OBJECT_STORAGE_SECRET_KEY}"
+)

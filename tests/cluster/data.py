@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 
-from tests.cluster.deployment import Deployment
+from tests.cluster.deployment import NAMESPACE, Deployment
 
 AWKWARD = "@:/%+'\" "
 """Every character that a URL, a shell, SQL or a configuration file gives a meaning of its own."""
@@ -32,6 +33,14 @@ def redis(deployment: Deployment, password: str, command: str, host: str = "redi
     """What redis-cli prints for a command, errors included, over the network of a pod."""
     client = f"REDISCLI_AUTH=$(cat) redis-cli -c -h {host} {command}"
     return deployment.shell(client, "redis-0", given=password).strip()
+
+
+def ready_container(deployment: Deployment, pod: str) -> str:
+    """The id of a pod's container when that is Ready, else nothing."""
+    get = ("get", "pod", pod, "-n", NAMESPACE, "--ignore-not-found", "-o", "json")
+    status = json.loads(deployment.kubectl(*get) or "{}").get("status", {})
+    started = [each["containerID"] for each in status.get("containerStatuses", ()) if each["ready"]]
+    return "".join(started)
 
 
 def _secret(deployment: Deployment, name: str) -> str:

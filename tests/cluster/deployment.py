@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import os
 import re
@@ -19,15 +21,16 @@ import yaml
 from kubernetes import client
 from rich.console import Console
 
-from sandbox import kubectl, rollout, stack
+from sandbox import deployed, kubectl, rollout, stack
+from sandbox.deployed import Deployed
 from sandbox.engine import Engine
 from sandbox.outcome import Outcome
 from sandbox.paths import Sandbox
-from tests.unit.recording import ROOT, merged
+from tests.unit.recording import ROOT, merged, record_stack
 
 NAMESPACE = "ado-system"
-_PROVIDED: set[Sandbox] = set()
-"""The sandboxes that have had all that the committed stack needs."""
+_RESET: dict[tuple[Sandbox, str], str] = {}
+"""How a stack was found right after it was reset: whose, which, and the fingerprint."""
 _GIVEN: set[tuple[Sandbox, str, str]] = set()
 """Secrets that tests gave, which a sandbox keeps until told otherwise: whose stack, and where."""
 
@@ -61,12 +64,15 @@ class Deployment:
         """The engine for what was written last."""
         return Engine(self.sandbox, self.directory, self.stack, lambda _: None)
 
-    def up(self, changes: Mapping[str, Any] | None = None, **options: Any) -> Outcome:
+    def state(self) -> Deployed:
+        """What is deployed."""
+        return deployed.read(self.sandbox, self.stack)
+
+    def up(self, changes: Mapping[str, Any] | None = None) -> Outcome:
         """Deploys with these changes and waits until every tier is Ready."""
-        self.write(changes, **options)
-        engine = self.engine()
-        self._provide(engine.preview())
-        outcome = engine.up()
+        self.write(changes)
+        self.provide(changes)
+        outcome = self.engine().up()
         assert outcome.succeeded, outcome.errors
         self.wait_until_ready()
         return outcome
@@ -77,34 +83,57 @@ class Deployment:
         return self.engine().preview()
 
     def reset(self) -> None:
-        """The stack as committed."""
+        """The stack as committed: deployed, unless it is found as the last reset has left it."""
         self.write()
         for given in [given for given in _GIVEN if given[:2] == (self.sandbox, self.stack)]:
             self.engine().forget_secret(given[2])
             _GIVEN.remove(given)
-        self.provide()
-        outcome = self.engine().up()
-        assert outcome.succeeded, outcome.errors
+        key = self.sandbox, self.stack
+        if key not in _RESET or _RESET[key] != self._fingerprint():
+            self.up()
+            _RESET[key] = self._fingerprint()
         self.wait_until_ready()
+
+    def _fingerprint(self) -> str:
+        """Changes with whatever an `up` would mend: the engine's state, and what is there of it.
+
+        Also when a pod was replaced or restarted: a test may not find what another one left.
+        """
+        states = sorted((self.sandbox.pulumi / "state" / ".pulumi" / "stacks").rglob("*.json"))
+        digest = hashlib.sha256(b"".join(state.read_bytes() for state in states))
+        objects = self.objects()
+        for key in sorted(objects):
+            manifest = dict(objects[key])
+            status = manifest.pop("status", {})
+            metadata = dict(manifest["metadata"])
+            if "deletionTimestamp" in metadata:
+                continue
+            for passing in ("resourceVersion", "managedFields"):
+                metadata.pop(passing, None)
+            restarts = [each["restartCount"] for each in status.get("containerStatuses", ())]
+            digest.update(json.dumps([{**manifest, "metadata": metadata}, restarts]).encode())
+        return digest.hexdigest()
 
     def give(self, path: str, value: str) -> None:
         """A secret of the stack's config, until it is reset."""
         self.engine().set_secret(path, value)
         _GIVEN.add((self.sandbox, self.stack, path))
 
-    def provide(self) -> None:
-        """Nodes and images for the committed stack; once for each sandbox."""
-        if self.sandbox not in _PROVIDED:
-            self._provide(self.engine().preview())
-            _PROVIDED.add(self.sandbox)
-
-    def _provide(self, plan: Outcome) -> None:
-        assert plan.succeeded, plan.errors
+    def provide(self, changes: Mapping[str, Any] | None = None) -> None:
+        """Nodes, images and buckets for the stack with these changes, as `make up` does it."""
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)  # Pulumi's mocks want a current one
+        try:
+            recorded = record_stack(self.stack, changes=changes)
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+        plan = Outcome(objects={each.urn: each.manifest for each in recorded.objects})
         stack.provide(self.sandbox, plan, Console(quiet=True))
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs `python -m sandbox.stack` on what was written last, as `make` does."""
-        command = [sys.executable, "-m", "sandbox.stack", *arguments, "--stack", self.stack]
+        """Runs `python -m sandbox` on what was written last, as `make` does."""
+        command = [sys.executable, "-m", "sandbox", *arguments, "--stack", self.stack]
         where = ["--name", self.sandbox.name, "--project", str(self.directory)]
         return subprocess.run(
             [*command, *where], cwd=ROOT, capture_output=True, text=True, check=False, timeout=400
@@ -220,7 +249,7 @@ class Deployment:
     def links(self) -> dict[str, str]:
         """The loopback links, as `make up` prints them."""
         with rollout.api(self.sandbox) as api:
-            return stack.publish(self.sandbox, api, self.engine().outputs())
+            return stack.publish(self.sandbox, api, self.state().outputs)
 
     def wait_until_ready(self, namespace: str = NAMESPACE) -> list[rollout.Tier]:
         """Every tier, once all of them are settled."""

@@ -1,4 +1,4 @@
-"""The real Pulumi engine with the offline plugins: an inline program, a state of its own."""
+"""The real Pulumi engine with the sandbox's plugins: an inline program, a state of its own."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from typing import Any
 
 import pulumi.automation as auto
 
-from sandbox import kubectl
+from sandbox import kubectl, plugins
 from sandbox.paths import Sandbox
-from sandbox.plugins import install
 from sandbox.tools import PULUMI, ensure
 
 Program = Callable[[], None]
@@ -51,6 +50,8 @@ class Run:
     """Logical names whose old object was deleted before the new one was made."""
     diagnostics: list[str] = field(default_factory=list)
     """Warnings and errors."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Logical name → the errors about it."""
     statuses: list[str] = field(default_factory=list)
     """Passing lines, as shown beside a resource."""
     diffs: dict[str, list[str]] = field(default_factory=dict)
@@ -66,7 +67,7 @@ class Run:
 
 
 class Engine:
-    """A stack `test` of a project `plugin-test`; state and PULUMI_HOME are under one folder."""
+    """A stack `test` of a project `test`; state and PULUMI_HOME are under one folder."""
 
     def __init__(
         self, folder: Path, kubeconfig: Path, config: Mapping[str, Any] | None = None
@@ -76,34 +77,37 @@ class Engine:
         self.work = folder / "work"
         for part in (self.home, self.work, folder / "state"):
             part.mkdir(parents=True, exist_ok=True)
-        install(self.home)
         pulumi = ensure([PULUMI], lambda _: None)["pulumi"]
+        self._plugins = plugins.locate(pulumi, folder / "plugins", lambda _: None)
         self._environment = {
             "KUBECONFIG": str(kubeconfig),
             "PATH": f"{pulumi.parent}{os.pathsep}{os.environ['PATH']}",
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "test",
+            "PULUMI_DEV": "true",  # else a provider older than its SDK is warned of
             "PULUMI_SKIP_UPDATE_CHECK": "1",
         }
         self.set_config(config or {})
 
     def set_config(self, config: Mapping[str, Any]) -> None:
         """The project's own `config` section, as a Pulumi.yaml has it."""
-        lines = ["name: plugin-test", "runtime: python"]
-        if config:
-            lines.append("config:")
-        for key, value in config.items():
-            text = str(value).lower() if isinstance(value, bool) else value
-            lines += [f"  {key}:", f"    value: {text}"]
-        (self.work / "Pulumi.yaml").write_text("\n".join(lines) + "\n")
+        project = {
+            "name": "test",
+            "runtime": "python",
+            "config": {key: {"value": value} for key, value in config.items()},
+            "plugins": {
+                "providers": [{"name": p.name, "path": str(p.directory)} for p in self._plugins]
+            },
+        }
+        (self.work / "Pulumi.yaml").write_text(json.dumps(project))  # which YAML can hold
 
     def preview(self, program: Program) -> Run:
         """`pulumi preview --diff`."""
         return self._run(program, lambda stack, **on: stack.preview(diff=True, **on))
 
-    def up(self, program: Program) -> Run:
+    def up(self, program: Program, **options: Any) -> Run:
         """`pulumi up`."""
-        return self._run(program, lambda stack, **on: stack.up(**on))
+        return self._run(program, lambda stack, **on: stack.up(**options, **on))
 
     def refresh(self, program: Program) -> Run:
         """`pulumi refresh`."""
@@ -130,7 +134,7 @@ class Engine:
         os.environ.update(self._environment)  # the plugins are started with this process's own
         return auto.create_or_select_stack(
             "test",
-            project_name="plugin-test",
+            project_name="test",
             program=program,
             opts=auto.LocalWorkspaceOptions(
                 work_dir=str(self.work), pulumi_home=str(self.home), env_vars=self._environment
@@ -156,13 +160,19 @@ class Engine:
         return run
 
 
+def _hear(run: Run, message: auto.events.DiagnosticEvent) -> None:
+    if message.ephemeral:
+        run.statuses.append(message.message)
+    elif message.severity in {"warning", "error"}:
+        run.diagnostics.append(message.message)
+    if message.severity == "error" and "kubernetes:" in (message.urn or ""):
+        name = str(message.urn).rpartition("::")[2]
+        run.failures[name] = run.failures.get(name, "") + message.message
+
+
 def _note(run: Run, event: auto.events.EngineEvent) -> None:
     if event.diagnostic_event:
-        message = event.diagnostic_event
-        if message.ephemeral:
-            run.statuses.append(message.message)
-        elif message.severity in {"warning", "error"}:
-            run.diagnostics.append(message.message)
+        _hear(run, event.diagnostic_event)
     for step in (event.resource_pre_event, event.res_outputs_event):
         if step is None:
             continue

@@ -23,6 +23,8 @@ from sandbox.programs import State
 from tests.cluster.sandboxes import LIFE
 
 IMAGE = "sandbox-test/dashboard:1"
+INTERRUPTED = "Interrupted; the same command goes on from here.\n"
+"""All that a command says of Ctrl-C."""
 
 
 def command(*arguments: str, sandbox: Sandbox = LIFE) -> subprocess.CompletedProcess[str]:
@@ -35,6 +37,24 @@ def command(*arguments: str, sandbox: Sandbox = LIFE) -> subprocess.CompletedPro
         timeout=300,
         check=False,
     )
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    """The sandbox's command line, as a shell starts it in the background: SIGINT is ignored."""
+    ignoring = ["env", "--ignore-signal=INT", sys.executable]
+    return subprocess.Popen(
+        [*ignoring, "-m", "sandbox", *arguments, "--name", LIFE.name],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def asks(command: subprocess.Popen[str]) -> bool:
+    """Whether a command has started kubectl."""
+    children = Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split()
+    return any(cgroups.command_name(int(child)) == "kubectl" for child in children)
 
 
 def succeed(*arguments: str, sandbox: Sandbox = LIFE) -> str:

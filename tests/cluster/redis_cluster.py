@@ -22,6 +22,8 @@ START = 120.0
 """Seconds in which killed pods are made anew and start."""
 LONGEST_FAILOVER = 5.0 + 10.0
 """The cluster's timeout of nodes, and ten seconds."""
+SERVER = r"^redis-server "
+"""The command line of a node."""
 SLOTS = 16384
 THREE, SIX = ([f"redis-{ordinal}" for ordinal in range(pods)] for pods in (3, 6))
 KEYS = {f"kept-{number}": f"value {number}" for number in range(90)}

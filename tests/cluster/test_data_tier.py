@@ -84,12 +84,6 @@ def test_a_wrong_or_missing_password_is_refused(deployment: Deployment) -> None:
     assert "pg_hba.conf rejects connection" in superuser
 
 
-def test_replication_needs_its_own_role(deployment: Deployment) -> None:
-    copy = "PGPASSWORD=$(cat) pg_basebackup --host postgresql --username ado --pgdata /tmp/copy"
-    refused = deployment.shell(copy, "postgresql-1", given=database_password(deployment))
-    assert "pg_hba.conf rejects replication connection" in refused
-
-
 def test_keys_of_every_slot_are_read_through_every_node(deployment: Deployment) -> None:
     password = redis_password(deployment)
     # Their hash tags fall into the first, second and last third of the slots.

@@ -115,7 +115,7 @@ def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deploymen
     gone = deployment.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert deployment.objects() == {}
-    assert deployment.engine().resources() == []
+    assert deployment.state().resources == []
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_without_the_monitors_crd_nothing_is_made(undeployed: Deployment) -> Non
         told = "\n".join(refused.errors)
         assert "servicemonitors.monitoring.coreos.com" in told
         assert "ado:monitoring.serviceMonitor" in told
-        assert not [r for r in undeployed.engine().resources() if r["type"].startswith("kuber")]
+        assert not [r for r in undeployed.state().resources if r["type"].startswith("kuber")]
     finally:
         kept = {key: manifest["metadata"][key] for key in ("name", "annotations")}
         crd_alone = {**manifest, "metadata": kept}
@@ -149,7 +149,7 @@ def test_a_deployment_killed_half_way_is_finished_by_the_next(undeployed: Deploy
     arguments = ["--stack", "dev", "--name", undeployed.sandbox.name]
     arguments += ["--project", str(undeployed.directory)]
     first = subprocess.Popen(
-        [sys.executable, "-m", "sandbox.stack", "up", *arguments],
+        [sys.executable, "-m", "sandbox", "up", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -223,13 +223,3 @@ def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> 
     gone = production.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert production.objects() == {}
-
-
-def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
-    deployment.stack = "prod"
-    deployment.write()
-    nothing = deployment.command("destroy")
-    assert nothing.returncode == 0
-    assert "nothing to delete" in nothing.stdout
-    deployment.stack = "dev"
-    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}

@@ -12,8 +12,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.cluster.data import database_password, query
 from tests.cluster.deployment import NAMESPACE
 from tests.cluster.pair import Pair, as_superuser, pod
@@ -35,54 +33,53 @@ def test_a_fresh_pair_has_a_record_and_no_finding(pair: Pair) -> None:
     assert pair.ask(0, SYSTEM) == pair.ask(1, SYSTEM)
 
 
-@pytest.mark.parametrize("role", ["primary", "standby"])
-def test_what_has_lost_its_parent_and_ends_badly_is_not_the_servers(role: str, pair: Pair) -> None:
+def test_what_has_lost_its_parent_and_ends_badly_is_not_the_servers(pair: Pair) -> None:
     """As what a probe leaves that took too long: a server that is pid 1 would restart all."""
-    ordinal = pair.primary if role == "primary" else 1 - pair.primary
     orphan = "(sh -c 'sleep 1; kill -9 $$' >/dev/null 2>&1 &)"
     session = as_superuser("SELECT 'whole' FROM pg_sleep(3)")
-    said = pair.deployment.shell(f"{orphan}; {session}", pod(ordinal)).strip()
-    assert said == "whole", pair.log(ordinal)
+    for ordinal in (0, 1):
+        said = pair.deployment.shell(f"{orphan}; {session}", pod(ordinal)).strip()
+        assert said == "whole", pair.log(ordinal)
 
 
-@pytest.mark.parametrize("role", ["primary", "standby"])
-def test_a_killed_server_comes_back_as_what_it_was(pair: Pair, role: str) -> None:
-    ordinal = pair.primary if role == "primary" else 1 - pair.primary
-    system = pair.ask(0, SYSTEM)
-    pair.kill(ordinal)
-    pair.says(ordinal, "database system was interrupted")
+def test_killed_at_once_each_server_comes_back_as_what_it_was_with_all_that_was_acknowledged(
+    pair: Pair,
+) -> None:
+    system, primary = pair.ask(0, SYSTEM), pair.primary
+    volumes = [pair.volume(ordinal) / "pgdata" for ordinal in (0, 1)]
+    with pair.writer() as told:
+        told.goes_on()
+        for directory in volumes:
+            directory.chmod(0o770)  # as a volume's group may have made it; refused by the server
+        for ordinal in (0, 1):
+            pair.kill(ordinal)
+        for ordinal in (0, 1):
+            pair.says(ordinal, "database system was interrupted")
+        told.goes_on()
     pair.healthy()
-    assert pair.ask(0, SYSTEM) == system
-    assert "making an empty database" not in pair.log(ordinal)
+    assert pair.primary == primary
+    assert pair.lost(told) == set()
     assert pair.kept()
+    for ordinal, directory in enumerate(volumes):
+        assert pair.ask(ordinal, SYSTEM) == system
+        assert "making an empty database" not in pair.log(ordinal)
+        assert directory.stat().st_mode & 0o777 == 0o700
 
 
-def test_while_the_primary_is_away_the_standby_stays_read_only(pair: Pair) -> None:
-    primary = pair.primary
-    pair.did("fence", pod(primary))
-    assert pair.ask(1 - primary, "SELECT pg_is_in_recovery()") == "t"
-    refused = query(pair.deployment, pair.password, "DELETE FROM kept", host="postgresql-ro")
-    assert "read-only transaction" in refused
-    pair.did("unfence", pod(primary))
-    pair.healthy()
-
-
-def test_an_empty_volume_of_pod_0_is_filled_from_the_primary(pair: Pair) -> None:
-    pair.led_by(1)
-    _lose_volume(pair, 0)
-    pair.says(0, "copying postgresql-1")
-    pair.healthy()
-    assert "making an empty database" not in pair.log(0)
-    assert pair.kept()
-
-
-def test_an_empty_volume_of_the_primary_is_never_made_a_database(pair: Pair) -> None:
+def test_an_empty_volume_of_the_primary_is_never_made_a_database_but_filled_from_the_next(
+    pair: Pair,
+) -> None:
     pair.led_by(0)  # pod 1 would never do so anyway
     _lose_volume(pair, 0)
     pair.says(0, "waiting: the primary's volume is empty")
+    assert pair.ask(1, "SELECT pg_is_in_recovery()") == "t"
+    refused = query(pair.deployment, pair.password, "DELETE FROM kept", host="postgresql-ro")
+    assert "read-only transaction" in refused
     pair.did("promote", "postgresql-1", "--accept-loss")
     pair.did("rejoin", "postgresql-0")
+    pair.says(0, "copying postgresql-1")
     pair.healthy()
+    assert "making an empty database" not in pair.log(0)
     assert pair.kept()
 
 
@@ -99,48 +96,47 @@ def test_a_lost_record_is_refused_and_said_how_to_mend(pair: Pair) -> None:
     assert pair.kept()
 
 
-@pytest.mark.parametrize(
-    ("command", "said"),
-    [
-        (["unfence"], "the primary has given up the WAL that is missing here"),
-        (["rejoin", "--reclone"], "copying postgresql-"),
-    ],
-)
-def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew(
-    pair: Pair, command: list[str], said: str
+def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew_also_when_killed_meanwhile(
+    pair: Pair,
 ) -> None:
     primary, standby = pair.primary, 1 - pair.primary
+    fill(pair)
     pair.did("fence", pod(standby))
     _lose_wal(pair)
     held = pair.ask(primary, "SELECT sum(size) FROM pg_ls_waldir()")
     record("PostgreSQL: standby away past the slot's limit", wal_held_bytes=int(held))
     assert int(held) < 512 * 2**20
-    pair.did(*command, pod(standby))
-    pair.says(standby, said)
-    pair.healthy()
-    assert pair.ask(primary, SLOT) == "reserved"
-
-
-@pytest.mark.parametrize("lost", ["data", "WAL"])
-def test_a_standby_killed_while_it_copies_begins_anew(pair: Pair, lost: str) -> None:
-    fill = "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)"
-    pair.ask_as_ado(fill)
-    standby = 1 - pair.primary
-    pair.did("fence", pod(standby))
-    volume = pair.volume(standby)
-    if lost == "WAL":
-        _lose_wal(pair)
-    else:
-        shutil.rmtree(volume / "pgdata")
     pair.did("unfence", pod(standby))
-    half = volume / "pgdata.new" / "PG_VERSION"
+    kill_while_it_copies(pair, standby)
+    pair.says(standby, "the primary has given up the WAL that is missing here")
+    copied(pair, standby)
+    # And at the operator's word.
+    pair.did("rejoin", "--reclone", pod(standby))
+    pair.says(standby, "copying postgresql-")
+    copied(pair, standby)
+    pair.ask_as_ado("DROP TABLE large")
+
+
+def fill(pair: Pair) -> None:
+    """So much is in the database that copying it takes a while."""
+    large = "CREATE TABLE large AS SELECT repeat('x', 1000) FROM generate_series(1, 300000)"
+    assert pair.ask_as_ado(large) == ""
+
+
+def kill_while_it_copies(pair: Pair, standby: int) -> None:
+    """Waits until a standby has a part of a copy, and ends its container."""
+    half = pair.volume(standby) / "pgdata.new" / "PG_VERSION"
     patiently(lambda: _exists(half))
     pid = pair.process(standby, r"^/bin/sh /etc/ado/config/start.sh")
     subprocess.run(["kill", "-KILL", str(pid)], check=True)
+
+
+def copied(pair: Pair, standby: int) -> None:
+    """The standby follows, and nothing is left of its copying."""
     pair.healthy()
-    assert not half.exists()
+    assert not (pair.volume(standby) / "pgdata.new").exists()
     assert pair.ask(standby, "SELECT count(*) FROM pg_stat_wal_receiver") == "1"
-    pair.ask_as_ado("DROP TABLE large")
+    assert pair.ask(1 - standby, SLOT) == "reserved"
 
 
 def test_replication_is_for_its_own_role_with_its_own_password(pair: Pair) -> None:
@@ -207,20 +203,11 @@ def test_a_password_rotated_under_load_is_refused_no_longer_than_the_rollout(pai
     pair.deployment.reset()
 
 
-def test_a_wrong_mode_of_the_directory_is_mended(pair: Pair) -> None:
-    ordinal = pair.primary
-    data = pair.volume(ordinal) / "pgdata"
-    data.chmod(0o770)
-    pair.delete_pods(ordinal)
-    pair.healthy()
-    assert data.stat().st_mode & 0o777 == 0o700
-
-
 def _lose_wal(pair: Pair) -> None:
     """The primary gives up WAL that its fenced standby has not got."""
     for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
-        fill = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
-        pair.ask(pair.primary, fill)
+        written = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
+        pair.ask(pair.primary, written)
     pair.ask(pair.primary, "CHECKPOINT")
     assert pair.ask(pair.primary, SLOT) == "lost"
 

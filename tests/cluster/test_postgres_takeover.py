@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Sequence
 
-import pytest
-
+from tests.cluster.data import query
 from tests.cluster.deployment import NAMESPACE
 from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
@@ -33,6 +33,11 @@ STEPS = (
 
 
 def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
+    # Beside WAL files that were made ahead, as a checkpoint makes them: they say nothing of what
+    # was written. Which one is found first is the file system's choice, so many.
+    timeline = pair.ask(pair.primary, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 16)")
+    made = " ".join(f"$PGDATA/pg_wal/{timeline}{number:08X}" for number in range(64, 128))
+    assert pair.deployment.shell(f"truncate -s 16M {made}", pod(pair.primary)) == ""
     with pair.writer() as told:
         done = pair.did("promote", pod(1 - pair.primary))
         told.goes_on()
@@ -48,22 +53,32 @@ def test_promotion_under_a_writer_that_never_stops(pair: Pair) -> None:
     assert told.longest_gap < LONGEST_OUTAGE
 
 
-def test_a_former_primary_refuses_to_serve_until_it_rejoins(pair: Pair) -> None:
+def test_a_former_primary_serves_no_more_also_when_it_starts_first(pair: Pair) -> None:
     former, new = pair.primary, 1 - pair.primary
     pair.did("promote", pod(new))
+    pair.ask_as_ado("INSERT INTO kept VALUES ('newer')")
     pair.did("unfence", pod(former))
     pair.says(former, f"waiting: this was the primary, and now {pod(new)} is")
     assert "Is the server running locally" in pair.ask(former, "SELECT 1")
+    pair.did("fence", pod(new))
+    pair.delete_pods(former)
+    pair.says(former, "waiting: this was the primary")
+    pair.did("unfence", pod(new))
+    patiently(lambda: _reads(pair, "newer"))
     pair.did("rejoin", pod(former))
     pair.healthy()
+    assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
 
 
-def test_after_fewer_connections_each_can_still_take_over(pair: Pair) -> None:
+def test_after_fewer_connections_the_standby_serves_and_takes_over(pair: Pair) -> None:
     pair.led_by(0)  # as the stack says
     pair.deployment.up({"ado:postgres": {"maxConnections": 120}})
     pair.deployment.up()
-    for _ in range(2):
-        pair.fail_over()
+    assert pair.ask(0, "SHOW max_connections") == "100"
+    assert "kept-row" in query(
+        pair.deployment, pair.password, "SELECT value FROM kept", "postgresql-ro"
+    )
+    pair.fail_over()
 
 
 def test_a_standby_with_too_few_connections_is_not_promoted_until_it_is_started_anew(
@@ -89,33 +104,13 @@ def test_a_standby_with_too_few_connections_is_not_promoted_until_it_is_started_
     pair.fail_over()
 
 
-def test_what_was_written_is_known_also_beside_wal_files_that_were_made_ahead(pair: Pair) -> None:
-    # As a checkpoint makes them. Which one is found first is the file system's choice, so many.
-    timeline = pair.ask(pair.primary, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 16)")
-    made = " ".join(f"$PGDATA/pg_wal/{timeline}{number:08X}" for number in range(64, 128))
-    assert pair.deployment.shell(f"truncate -s 16M {made}", pod(pair.primary)) == ""
-    pair.fail_over()
+def test_what_the_standby_never_got_is_given_up_on_purpose_and_rewound(pair: Pair) -> None:
+    # By a primary that was promoted just now, which is the harder case; in `make soak` by another.
+    give_up_what_was_not_received(pair, promoted_just_now=True)
 
 
-def test_both_stopped_and_the_old_primary_first_keeps_the_newer_timeline(pair: Pair) -> None:
-    former, new = pair.primary, 1 - pair.primary
-    pair.did("promote", pod(new))
-    pair.ask_as_ado("INSERT INTO kept VALUES ('newer')")
-    pair.did("unfence", pod(former))
-    pair.did("fence", pod(new))
-    pair.delete_pods(former)
-    pair.says(former, "waiting: this was the primary")
-    pair.did("unfence", pod(new))
-    patiently(lambda: _reads(pair, "newer"))
-    pair.did("rejoin", pod(former))
-    pair.healthy()
-    assert "newer" in pair.ask_as_ado("SELECT value FROM kept")
-
-
-@pytest.mark.parametrize("promoted_just_now", [False, True])
-def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rewound(
-    pair: Pair, *, promoted_just_now: bool
-) -> None:
+def give_up_what_was_not_received(pair: Pair, *, promoted_just_now: bool) -> None:
+    """A primary dies with more than its standby has got, which is promoted all the same."""
     if promoted_just_now:
         _fail_over_without_a_checkpoint(pair)
     else:
@@ -147,18 +142,17 @@ def test_a_primary_with_more_than_the_standby_got_is_given_up_on_purpose_and_rew
     pair.ask_as_ado("DROP TABLE IF EXISTS large")
 
 
-@pytest.mark.parametrize("step", range(len(STEPS)))
-def test_a_promotion_cut_off_after_a_step_is_finished_by_the_same_command(
-    pair: Pair, step: int
+def test_a_promotion_cut_off_after_each_of_its_steps_is_finished_by_the_same_command(
+    pair: Pair,
 ) -> None:
     former, new = pair.primary, 1 - pair.primary
-    told = STEPS[step].format(former=pod(former), new=pod(new))
-    with pair.deployment.started_ops("postgres", "promote", pod(new)) as command:
-        assert command.stdout
-        assert any(told in line for line in command.stdout)
-        command.send_signal(signal.SIGKILL)
-    assert list(pair.roles().values()).count("f") <= 1
-    pair.did("promote", pod(new))
+    left = [step.format(former=pod(former), new=pod(new)) for step in STEPS]
+    cut: list[str] = []
+    while step := _cut_off(pair, new, left):
+        left.remove(step)
+        cut.append(step)
+        assert list(pair.roles().values()).count("f") <= 1, cut
+    assert len(cut) > len(STEPS) / 2  # who is killed too late has taken the next step too
     pair.did("rejoin", pod(former))
     pair.healthy()
     assert pair.primary == new
@@ -185,6 +179,20 @@ def test_a_stack_that_names_another_primary_is_refused_before_anything_is_change
     assert pair.kept()
     pair.fail_over()
     pair.deployment.reset()
+
+
+def _cut_off(pair: Pair, target: int, steps: Sequence[str]) -> str | None:
+    """Kills a promotion once it says one of these steps, and returns that; None when it ended."""
+    with pair.deployment.started_ops("postgres", "promote", pod(target)) as command:
+        assert command.stdout
+        assert command.stderr
+        for line in command.stdout:
+            if said := next((step for step in steps if step in line), None):
+                command.send_signal(signal.SIGKILL)
+                return said
+        told = command.stderr.read()
+    assert command.returncode == 0, told
+    return None
 
 
 def _fail_over_without_a_checkpoint(pair: Pair) -> None:

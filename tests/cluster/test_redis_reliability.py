@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -11,21 +13,21 @@ from urllib.parse import quote
 import pytest
 
 from sandbox.paths import Sandbox
-from tests.cluster.data import redis_password
+from tests.cluster.data import ready_container, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.redis_clients import ask
 from tests.cluster.redis_cluster import (
     KEYS,
-    LONGEST_FAILOVER,
+    SERVER,
     SIX,
     SLOTS,
+    START,
     THREE,
     assert_whole,
     away,
     create,
     directory_of,
     fail_over,
-    give_up_replicas,
     host_of,
     nodes,
     read,
@@ -37,12 +39,13 @@ from tests.cluster.redis_cluster import (
     tell,
     with_replicas,
     write,
+    writer,
 )
 from tests.cluster.reliability import record
 
 NOTHING_TO_DO = "create.sh: the cluster is whole; nothing to do\nexit code 0\n"
-AT_ONCE = 1.0
-"""Seconds: much less than any timeout that a client could have."""
+TWO = ["redis-0", "redis-2"]
+"""Who is there while redis-1 is missing."""
 NEW_CLIENT = """
 import json, sys
 from redis.cluster import ClusterNode, RedisCluster
@@ -53,20 +56,6 @@ print(client.get(given["key"]))
 """
 MEET = 'sh "$RUN/meet.sh"; REDISCLI_AUTH=$(cat "$RUN/password") redis-cli cluster nodes'
 """What the loop beside a node does, and whom the node knows right after it."""
-CUT = r"""
-mkdir -p /tmp/cut
-cat >/tmp/cut/redis-cli <<END
-#!/bin/sh
-case "\$*" in
-*" -e "*) rm /tmp/cut/once || exit 1 ;;
-esac
-exec $(command -v redis-cli) "\$@"
-END
-chmod +x /tmp/cut/redis-cli
-touch /tmp/cut/once
-"""
-CUTTING = "/tmp/cut:$PATH"  # noqa: S108 - the pod's own
-"""A `redis-cli` that tells a node one thing, and then fails: so create.sh is cut off there."""
 
 
 @pytest.fixture(scope="module")
@@ -102,72 +91,90 @@ class TestCreate:
         assert nodes(three, THREE) == before
         assert_whole(three, THREE, KEYS)
 
-    def test_cut_off_after_each_of_its_steps_the_next_one_goes_on(self, three: Deployment) -> None:
-        claims = [f"data-{pod}" for pod in THREE]
-        three.kubectl("delete", "pvc", *claims, "-n", NAMESPACE, "--wait=false")
-        restart(three, *THREE)
-        assert {len(node.slots) for node in nodes(three, THREE).values()} == {0}
-        # The applications must write nothing yet: where there are keys no slots are given out.
-        tell(three, THREE, "config set cluster-require-full-coverage yes")
-        endings: list[str] = []
-        while "exit code 0\n" not in endings:
-            assert three.shell(CUT, "redis-0") == ""
-            endings.append(create(three, 0, CUTTING).splitlines(keepends=True)[-1])
-            assert len(endings) < 10, endings
-        # Two nodes met the first, three got slots; the last of these was not cut off.
-        assert endings == [*(["exit code 1\n"] * 4), "exit code 0\n"]
-        shares = [range(5461), range(5461, 10922), range(10922, 16384)]
-        assert [node.slots for node in nodes(three, THREE).values()] == shares
-        tell(three, THREE, "config set cluster-require-full-coverage no")
-        write(three, KEYS)
-        seconds_until(lambda: assert_whole(three, THREE, KEYS))
-        three.wait_until_ready()
 
-
-class TestThreeMasters:
-    def test_a_node_that_is_lost_takes_its_keys_alone_and_brings_them_back(
-        self, three: Deployment
-    ) -> None:
-        lost = nodes(three, THREE)["redis-1"].slots
-        survivors = ["redis-0", "redis-2"]
+class TestOneOfThreeMissing:
+    @pytest.fixture(scope="class")
+    def two(self, three: Deployment, lost: range) -> Iterator[Deployment]:
+        """The same while redis-1 is away; it brings the keys of its slots back."""
+        assert lost
+        places = three.nodes_of("redis")
+        own = {places[pod] for pod in TWO}
+        assert places["redis-1"] not in own, f"a node holds two: {places}"
         with away(three, "redis-1"):
-            for answers in read(three, KEYS, survivors).values():
-                for key, answer in answers.items():
-                    said = "unreachable" if slot_of(key) in lost else KEYS[key]
-                    assert answer.said == said, f"{key}: {answer}"
-                    assert answer.seconds < AT_ONCE, f"{key}: {answer}"
-
-            def missed() -> None:
-                assert ",fail" in ask(three, [(host_of("redis-0"), "CLUSTER", "NODES")])[0].said
-
-            seconds_until(missed)
-            # Nobody is introduced again to whom it knows: votes would be lost with the link.
-            # Whom it is being introduced to has a line too, if only for a moment.
-            known = three.shell(MEET, "redis-0")
-            assert known.count("\n") == len(THREE), known
-            status = three.ops("redis", "status")
-            assert status.returncode == 3, status.stderr
-            assert "- redis-1" in status.stdout
+            three.kubectl("uncordon", *own)
+            yield three
             began = time.monotonic()
         seconds_until(lambda: assert_whole(three, THREE, KEYS))
         record("Redis loses a node of three", seconds=time.monotonic() - began, lost_keys=0)
 
+    @pytest.fixture(scope="class")
+    def lost(self, three: Deployment) -> range:
+        """The slots of redis-1."""
+        return nodes(three, THREE)["redis-1"].slots
+
+    def test_it_takes_its_keys_alone_and_clients_are_told_at_once(
+        self, lost: range, two: Deployment
+    ) -> None:
+        for answers in read(two, KEYS, TWO).values():
+            for key, answer in answers.items():
+                said = "unreachable" if slot_of(key) in lost else KEYS[key]
+                assert answer.said == said, f"{key}: {answer}"
+
+    def test_it_is_missed_and_nobody_is_introduced_again_to_whom_it_knows(
+        self, two: Deployment
+    ) -> None:
+        def missed() -> None:
+            assert ",fail" in ask(two, [(host_of("redis-0"), "CLUSTER", "NODES")])[0].said
+
+        seconds_until(missed)
+        # Votes would be lost with the link. Who is being introduced has a line too, for a moment.
+        known = two.shell(MEET, "redis-0")
+        assert known.count("\n") == len(THREE), known
+        status = two.ops("redis", "status")
+        assert status.returncode == 3, status.stderr
+        assert "- redis-1" in status.stdout
+
     @pytest.mark.parametrize("seeds", [[], ["redis-1", "redis-0", "redis-2"]])
     def test_a_client_starts_while_a_seed_is_away(
-        self, seeds: list[str], three: Deployment
+        self, seeds: list[str], lost: range, two: Deployment
     ) -> None:
-        lost = nodes(three, THREE)["redis-1"].slots
         key = next(key for key in KEYS if slot_of(key) not in lost)
-        password = redis_password(three)
         given = {
-            "url": f"redis://:{quote(password, safe='')}@redis:6379/0",
+            "url": f"redis://:{quote(redis_password(two), safe='')}@redis:6379/0",
             "nodes": [(host_of(pod), 6379) for pod in seeds],
             "key": key,
         }
-        with away(three, "redis-1"):
-            printed = three.inside(NEW_CLIENT, given=json.dumps(given))
+        printed = two.inside(NEW_CLIENT, given=json.dumps(given))
         assert printed.strip() == KEYS[key]
+
+    def test_the_others_find_each_other_at_new_addresses(
+        self, lost: range, two: Deployment
+    ) -> None:
+        kept = {key: value for key, value in KEYS.items() if slot_of(key) not in lost}
+
+        def found() -> None:
+            for pod, answers in read(two, kept, TWO).items():
+                said = {key: answer.said for key, answer in answers.items()}
+                assert said == kept, f"{pod}: {said}"
+
+        restart(two, *TWO)
+        healed = seconds_until(found)
+        record("Redis gets new addresses while a node is missing", seconds_from_start=healed)
+
+
+class TestThreeMasters:
+    def test_what_was_acknowledged_is_there_after_a_kill(self, three: Deployment) -> None:
+        with writer(three, THREE, "killed") as (told, lost):
+            before = ready_container(three, "redis-1")
+            os.kill(three.process("redis-1", SERVER), signal.SIGKILL)
+
+            def again() -> None:
+                assert ready_container(three, "redis-1") not in {"", before}
+
+            seconds_until(again, START)
+            told.goes_on()
         seconds_until(lambda: assert_whole(three, THREE, KEYS))
+        assert lost() == set()
 
     def test_half_a_command_at_the_end_of_the_log_is_cut_off(self, three: Deployment) -> None:
         last = f"{tag_of(nodes(three, THREE)['redis-1'].slots)}last"
@@ -197,26 +204,6 @@ class TestThreeMasters:
         assert [after[pod].id for pod in THREE] == [before[pod].id for pod in THREE]
         record("Redis gets new addresses", seconds=whole, seconds_from_start=healed, lost_keys=0)
 
-    def test_they_find_each_other_while_one_is_missing(self, three: Deployment) -> None:
-        lost = nodes(three, THREE)["redis-1"].slots
-        there = ["redis-0", "redis-2"]
-        kept = {key: value for key, value in KEYS.items() if slot_of(key) not in lost}
-
-        def found() -> None:
-            for pod, answers in read(three, kept, there).items():
-                said = {key: answer.said for key, answer in answers.items()}
-                assert said == kept, f"{pod}: {said}"
-
-        places = three.nodes_of("redis")
-        own = [places[pod] for pod in there]
-        assert places["redis-1"] not in own, f"a node holds two: {places}"
-        with away(three, "redis-1"):
-            three.kubectl("uncordon", *own)
-            restart(three, *there)
-            healed = seconds_until(found)
-        record("Redis gets new addresses while a node is missing", seconds_from_start=healed)
-        seconds_until(lambda: assert_whole(three, THREE, KEYS))
-
 
 class TestReplicas:
     def test_new_nodes_become_replicas_and_no_key_is_lost(self, six: Deployment) -> None:
@@ -235,8 +222,7 @@ class TestReplicas:
             lost_writes=seen.lost,
         )
         assert seen.acknowledged > 0
-        assert seen.lost == 0
-        assert seen.seconds < LONGEST_FAILOVER
+        assert seen.lost == 0  # how long it takes is measured where nothing else runs: `make soak`
         seconds_until(lambda: assert_whole(six, SIX, KEYS))
 
     def test_create_leaves_exchanged_roles_alone(self, six: Deployment) -> None:
@@ -256,18 +242,3 @@ class TestReplicas:
         tell(six, SIX, f"cluster forget {old}")
         assert nodes(six, SIX)[lost].master
         seconds_until(lambda: assert_whole(six, SIX, KEYS))
-
-    def test_all_six_restarted_at_once_find_each_other(self, six: Deployment) -> None:
-        restart(six, *SIX)
-        healed = seconds_until(lambda: assert_whole(six, SIX, KEYS))
-        record("Redis with replicas gets new addresses", seconds_from_start=healed, lost_keys=0)
-
-    def test_replicas_that_were_given_up_and_forgotten_come_back(self, six: Deployment) -> None:
-        before = nodes(six, SIX)
-        give_up_replicas(six)
-        seconds_until(lambda: assert_whole(six, THREE, KEYS))
-        six.up(settings(1))
-        seconds_until(lambda: assert_whole(six, SIX, KEYS))
-        after = nodes(six, SIX)
-        assert [after[pod].id for pod in SIX] == [before[pod].id for pod in SIX]
-        assert {after[pod].master for pod in SIX[3:]} == {after[pod].id for pod in THREE}

@@ -90,9 +90,19 @@ def test_an_unknown_stack_is_refused_with_the_known_ones(deployment: Deployment)
     assert "dev" in refused.stderr
 
 
+def test_a_stack_that_is_not_deployed_is_not_destroyed(deployment: Deployment) -> None:
+    deployment.stack = "prod"
+    deployment.write()
+    nothing = deployment.command("destroy")
+    assert nothing.returncode == 0
+    assert "nothing to delete" in nothing.stdout
+    deployment.stack = "dev"
+    assert deployment.links().keys() == {"gateway", "gateway-ws", "dashboard"}
+
+
 @pytest.mark.parametrize("command", ["preview", "status", "destroy"])
 def test_without_a_sandbox_a_command_says_how_to_start_one(command: str) -> None:
-    arguments = [sys.executable, "-m", "sandbox.stack", command, "--name", "absent"]
+    arguments = [sys.executable, "-m", "sandbox", command, "--name", "absent"]
     refused = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "Sandbox absent does not run; `make up` starts it." in refused.stderr

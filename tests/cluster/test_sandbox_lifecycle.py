@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from sandbox import cgroups, cluster, images, kubectl, network, programs
+from sandbox import cgroups, cluster, files, health, images, kubectl, network, programs
 from sandbox.errors import SandboxError
 from sandbox.mounts import unmount_below
-from sandbox.paths import CHECKOUT, Sandbox
+from sandbox.paths import Sandbox
 from tests.cluster.life import (
     IMAGE,
+    INTERRUPTED,
+    asks,
     command,
     containers,
     deploy,
@@ -30,6 +33,7 @@ from tests.cluster.life import (
     pid_of,
     publish,
     shim_sockets,
+    started,
     succeed,
     traces,
     until,
@@ -46,7 +50,7 @@ def life() -> Iterator[None]:
     for sandbox in (LIFE, NEIGHBOUR):
         succeed("down", sandbox=sandbox)
     try:
-        succeed("up", "--nodes", "2")
+        succeed("start", "--nodes", "2")
         deploy()
         yield
     finally:
@@ -138,12 +142,12 @@ def test_top_shows_nodes_and_pods() -> None:
     until("metrics of every node and pod", top)
 
 
-def test_a_second_up_changes_nothing_and_is_fast() -> None:
+def test_a_second_start_changes_nothing_and_is_fast() -> None:
     before, priority = programs.read_status(LIFE), os.getpriority(os.PRIO_PROCESS, 0)
     os.setpriority(os.PRIO_PROCESS, 0, -20)  # its own time, not that of the tests beside it
     try:
         started = time.monotonic()
-        succeed("up")
+        succeed("start")
         assert time.monotonic() - started < 2
     finally:
         os.setpriority(os.PRIO_PROCESS, 0, priority)
@@ -151,38 +155,90 @@ def test_a_second_up_changes_nothing_and_is_fast() -> None:
 
 
 def test_status_says_what_runs() -> None:
-    seen = json.loads(succeed("status", "--json"))
+    seen = json.loads(succeed("status", "--cluster", "--json"))
     assert seen["running"]
     assert [node["name"] for node in seen["nodes"] if node["ready"]] == ["n1", "n2"]
-    unknown = command("status", sandbox=Sandbox("test-unknown"))
+    unknown = command("status", "--cluster", sandbox=Sandbox("test-unknown"))
     assert unknown.returncode == 3
     assert "There is no sandbox test-unknown" in unknown.stdout
 
 
-@pytest.mark.parametrize("program", ["n1-containerd", "n1-kubelet", "kube-apiserver", "etcd"])
+@pytest.mark.parametrize("program", ["n1-containerd", "kube-apiserver", "etcd"])
 def test_a_killed_program_is_started_again_and_pods_go_on(program: str) -> None:
     before, pid = containers(), pid_of(program)
     os.kill(pid, signal.SIGKILL)
     until(f"{program} ready again", lambda: is_ready_again(program, pid))
-    until("everything running", lambda: cluster.status(LIFE).running)
+    until("everything running", lambda: health.look(LIFE).running)
     assert containers() == before
 
 
-def test_up_repairs_a_sandbox_whose_supervisor_was_killed() -> None:
+def test_a_node_whose_object_was_deleted_is_named_and_made_anew() -> None:
+    before = containers()
+    kubectl.run(LIFE, "delete", "node", "n1")
+    seen = command("status", "--cluster")
+    assert seen.returncode == 3
+    assert "Node n1 is not there" in seen.stdout
+    nothing = succeed("destroy")
+    assert "Node n1 is not there" in nothing
+    assert "nothing to delete" in nothing
+    succeed("start")
+    assert health.look(LIFE).running
+    assert containers() == before
+
+
+def test_status_waits_for_nobody_who_changes_the_stack() -> None:
+    """Of a stack of which only the namespace is there."""
+    namespace = {"type": "kubernetes:core/v1:Namespace"}
+    namespace |= {"outputs": {"metadata": {"name": "default"}}}
+    state = {"checkpoint": {"latest": {"resources": [namespace]}}}
+    stacks = LIFE.pulumi / "state" / ".pulumi" / "stacks" / "ado"
+    files.write(stacks / "dev.json", json.dumps(state))
+    try:
+        with files.locked(LIFE.pulumi / "lock"), files.locked(LIFE.pulumi / "deploying"):
+            seen = succeed("status")
+    finally:
+        shutil.rmtree(LIFE.pulumi)
+    assert seen.startswith("Under way: `")
+    assert f"(pid {os.getpid()})" in seen
+
+
+def test_an_api_server_that_hangs_is_named_in_time_and_mended() -> None:
+    before, pid = containers(), pid_of("kube-apiserver")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        asking = [started(what) for what in ("status", "preview", "destroy")]
+        interrupted = started("status", "--cluster")
+        until("it asks", lambda: asks(interrupted))
+        interrupted.send_signal(signal.SIGINT)
+        assert interrupted.communicate(timeout=5) == ("", INTERRUPTED)
+        assert interrupted.returncode == 130
+        for process in asking:
+            _, said = process.communicate(timeout=30)
+            assert "The API server does not answer within 10 s" in said
+            assert process.returncode == 3
+        succeed("start")
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    assert health.look(LIFE).running
+    assert containers() == before
+
+
+def test_start_repairs_a_sandbox_whose_supervisor_was_killed() -> None:
     before, port = containers(), publish()
     supervisor = programs.supervisor_pid(LIFE)
     assert supervisor
     os.kill(supervisor, signal.SIGKILL)
     until("no supervisor", lambda: programs.supervisor_pid(LIFE) is None)
-    assert command("status").returncode == 3
-    succeed("up")
+    assert command("status", "--cluster").returncode == 3
+    succeed("start")
     assert containers() == before
     assert line_in_volume() == "kept"
     assert publish() == port
     assert fetch(port) == 200
 
 
-def test_up_after_a_reboot_brings_everything_back() -> None:
+def test_start_after_a_reboot_brings_everything_back() -> None:
     """The machine's part is played: processes and namespaces gone, mounts too, files left."""
     port, sockets = publish(), shim_sockets(LIFE)
     cgroups.kill(LIFE.cgroup)
@@ -191,7 +247,7 @@ def test_up_after_a_reboot_brings_everything_back() -> None:
     network.remove(LIFE)
     cgroups.remove(LIFE.cgroup)
     (LIFE.runtime / "boot-id").write_text("another boot")
-    succeed("up")
+    succeed("start")
     wait_for_web()
     assert line_in_volume() == "kept"
     until("the published Service answering", lambda: fetch(port) == 200)
@@ -199,22 +255,22 @@ def test_up_after_a_reboot_brings_everything_back() -> None:
 
 
 def test_two_sandboxes_live_side_by_side() -> None:
-    succeed("up", "--nodes", "1", sandbox=NEIGHBOUR)
-    assert json.loads(succeed("status", "--json", sandbox=NEIGHBOUR))["running"]
+    succeed("start", "--nodes", "1", sandbox=NEIGHBOUR)
+    assert json.loads(succeed("status", "--cluster", "--json", sandbox=NEIGHBOUR))["running"]
     assert len(get("nodes", sandbox=NEIGHBOUR)["items"]) == 1
     assert get("pods", sandbox=NEIGHBOUR)["items"] == []
     before = containers()
     succeed("down", sandbox=NEIGHBOUR)
     assert traces(NEIGHBOUR) == []
     assert containers() == before
-    assert cluster.status(LIFE).running
+    assert health.look(LIFE).running
 
 
 def test_nodes_are_added_and_never_taken_away() -> None:
-    refused = command("up", "--nodes", "1")
+    refused = command("start", "--nodes", "1")
     assert refused.returncode == 1
     assert "has 2 nodes" in refused.stderr
-    succeed("up", "--nodes", "3")
+    succeed("start", "--nodes", "3")
     images.provide(cluster.containerd_sockets(LIFE), [IMAGE], lambda _: None)
     wait_for_web()
     pods = web_pods()
@@ -226,11 +282,11 @@ def test_nodes_are_added_and_never_taken_away() -> None:
     assert [fetch(port) for _ in range(12)] == [200] * 12
 
 
-@pytest.mark.parametrize("after", ["supervisor", "containerd", "kubelet"])
+@pytest.mark.parametrize("after", ["supervisor", "containerd"])
 def test_down_leaves_nothing_after_a_kill(after: str) -> None:
     """Of a running sandbox with pods, whatever died just before."""
-    if not cluster.status(LIFE).running:
-        succeed("up", "--nodes", "1")
+    if not health.look(LIFE).running:
+        succeed("start", "--nodes", "1")
         deploy()
     victim = programs.supervisor_pid(LIFE) if after == "supervisor" else pid_of(f"n1-{after}")
     sockets = shim_sockets(LIFE)
@@ -243,44 +299,31 @@ def test_down_leaves_nothing_after_a_kill(after: str) -> None:
     assert succeed("down") == f"There is no sandbox {LIFE.name}.\n"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-@pytest.mark.parametrize("mend", ["up", "down"])
-def test_an_interrupted_up_is_mended_by_up_and_by_down(how: signal.Signals, mend: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "mend"),
+    [(signal.SIGINT, "start"), (signal.SIGKILL, "start"), (signal.SIGKILL, "down")],
+)
+def test_an_interrupted_start_is_mended_by_start_and_by_down(
+    how: signal.Signals, mend: str
+) -> None:
     succeed("down")
-    # As on a terminal: whoever runs the tests in the background may have Ctrl-C ignored.
-    with_ctrl_c = ["env", "--default-signal=INT", sys.executable]
-    process = subprocess.Popen(
-        [*with_ctrl_c, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = started("start", "--nodes", "1")
     until("etcd running", lambda: any(s.pid for s in programs.read_status(LIFE)))
     process.send_signal(how)
-    output, _ = process.communicate(timeout=30)
-    if how is signal.SIGINT:
-        assert process.returncode == 130
-        assert f"python -m sandbox up --name {LIFE.name}" in output
-        assert f"python -m sandbox down --name {LIFE.name}" in output
-    if mend == "up":
-        succeed("up")
-        assert cluster.status(LIFE).running
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (
+        (130, INTERRUPTED) if how is signal.SIGINT else (-9, "")
+    )
+    succeed(mend)
+    assert health.look(LIFE).running is (mend == "start")
     succeed("down")
     assert traces(LIFE) == []
 
 
-def test_two_ups_at_once_make_one_sandbox() -> None:
+def test_two_starts_at_once_make_one_sandbox() -> None:
     succeed("down")
-    ups = [
-        subprocess.Popen(
-            [sys.executable, "-m", "sandbox", "up", "--nodes", "1", "--name", LIFE.name],
-            cwd=CHECKOUT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
+    ups = [started("start", "--nodes", "1") for _ in range(2)]
     outputs = [up.communicate(timeout=120)[0] for up in ups]
     assert [up.returncode for up in ups] == [0, 0]
     assert sum(" to end …" in output for output in outputs) == 1
-    assert cluster.status(LIFE).running
+    assert health.look(LIFE).running

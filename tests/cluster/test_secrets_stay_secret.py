@@ -139,7 +139,7 @@ def test_no_preview_or_export_shows_a_secret(canaries: Deployment) -> None:
     shown = canaries.command("preview")
     assert "~ update Secret" in shown.stdout
     assert _leaks((shown.stdout + shown.stderr).encode()) == []
-    assert _leaks(json.dumps(canaries.engine().outputs()).encode()) == []
+    assert _leaks(json.dumps(canaries.state().outputs).encode()) == []
 
 
 def test_no_object_but_its_secret_holds_a_secret(canaries: Deployment) -> None:

@@ -1,32 +1,92 @@
-"""Five masters of Redis are lost, one after the other, each under a writer that never stops."""
+"""Five masters of Redis are lost, one after the other; and what else takes long to show."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from statistics import median
 
-from tests.cluster.deployment import Deployment
+import pytest
+
+from sandbox.paths import Sandbox
+from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.redis_cluster import (
     KEYS,
     LONGEST_FAILOVER,
     SIX,
+    THREE,
     assert_whole,
+    create,
     fail_over,
+    give_up_replicas,
+    nodes,
+    restart,
     seconds_until,
     settings,
+    tell,
     with_replicas,
     write,
 )
 from tests.cluster.reliability import record
 
+CUT = r"""
+mkdir -p /tmp/cut
+cat >/tmp/cut/redis-cli <<END
+#!/bin/sh
+case "\$*" in
+*" -e "*) rm /tmp/cut/once || exit 1 ;;
+esac
+exec $(command -v redis-cli) "\$@"
+END
+chmod +x /tmp/cut/redis-cli
+touch /tmp/cut/once
+"""
+CUTTING = "/tmp/cut:$PATH"  # noqa: S108 - the pod's own
+"""A `redis-cli` that tells a node one thing, and then fails: so create.sh is cut off there."""
 
-def test_each_is_replaced_in_time_and_no_confirmed_write_is_lost(deployment: Deployment) -> None:
+
+@pytest.fixture(scope="module")
+def three(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The dev stack with three masters that answer when a write is on disk, and keys in them."""
+    deployment = Deployment(cluster, tmp_path_factory.mktemp("redis"))
     deployment.up(settings(0))
     write(deployment, KEYS)
-    with with_replicas(deployment):
-        seen = []
-        for number in range(5):
-            seen.append(fail_over(deployment, SIX, f"-{number}-"))
-            seconds_until(lambda: assert_whole(deployment, SIX, KEYS))
+    return deployment
+
+
+@pytest.fixture(scope="module")
+def six(three: Deployment) -> Iterator[Deployment]:
+    """The same with a replica of each master."""
+    with with_replicas(three):
+        yield three
+
+
+def test_cut_off_after_each_of_its_steps_the_next_one_goes_on(three: Deployment) -> None:
+    claims = [f"data-{pod}" for pod in THREE]
+    three.kubectl("delete", "pvc", *claims, "-n", NAMESPACE, "--wait=false")
+    restart(three, *THREE)
+    assert {len(node.slots) for node in nodes(three, THREE).values()} == {0}
+    # The applications must write nothing yet: where there are keys no slots are given out.
+    tell(three, THREE, "config set cluster-require-full-coverage yes")
+    endings: list[str] = []
+    while "exit code 0\n" not in endings:
+        assert three.shell(CUT, "redis-0") == ""
+        endings.append(create(three, 0, CUTTING).splitlines(keepends=True)[-1])
+        assert len(endings) < 10, endings
+    # Two nodes met the first, three got slots; the last of these was not cut off.
+    assert endings == [*(["exit code 1\n"] * 4), "exit code 0\n"]
+    shares = [range(5461), range(5461, 10922), range(10922, 16384)]
+    assert [node.slots for node in nodes(three, THREE).values()] == shares
+    tell(three, THREE, "config set cluster-require-full-coverage no")
+    write(three, KEYS)
+    seconds_until(lambda: assert_whole(three, THREE, KEYS))
+    three.wait_until_ready()
+
+
+def test_each_is_replaced_in_time_and_no_confirmed_write_is_lost(six: Deployment) -> None:
+    seen = []
+    for number in range(5):
+        seen.append(fail_over(six, SIX, f"-{number}-"))
+        seconds_until(lambda: assert_whole(six, SIX, KEYS))
     record(
         "Redis loses five masters",
         median_seconds=median(each.seconds for each in seen),
@@ -37,3 +97,20 @@ def test_each_is_replaced_in_time_and_no_confirmed_write_is_lost(deployment: Dep
     assert min(each.acknowledged for each in seen) > 0
     assert [each.lost for each in seen] == [0] * 5
     assert max(each.seconds for each in seen) < LONGEST_FAILOVER
+
+
+def test_all_six_restarted_at_once_find_each_other(six: Deployment) -> None:
+    restart(six, *SIX)
+    healed = seconds_until(lambda: assert_whole(six, SIX, KEYS))
+    record("Redis with replicas gets new addresses", seconds_from_start=healed, lost_keys=0)
+
+
+def test_replicas_that_were_given_up_and_forgotten_come_back(six: Deployment) -> None:
+    before = nodes(six, SIX)
+    give_up_replicas(six)
+    seconds_until(lambda: assert_whole(six, THREE, KEYS))
+    six.up(settings(1))
+    seconds_until(lambda: assert_whole(six, SIX, KEYS))
+    after = nodes(six, SIX)
+    assert [after[pod].id for pod in SIX] == [before[pod].id for pod in SIX]
+    assert {after[pod].master for pod in SIX[3:]} == {after[pod].id for pod in THREE}

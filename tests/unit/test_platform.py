@@ -191,6 +191,12 @@ class TestObjects:
     def test_the_committed_stacks_warn_of_nothing(self, stack: Recording) -> None:
         assert stack.warnings == []
 
+    def test_one_without_credentials_for_object_storage_is_warned(self) -> None:
+        (warning,) = record_stack("dev", secrets={}).warnings
+        assert "orchestrator, workers and backups are given none" in warning
+        for key in ("objectStorageAccessKey", "objectStorageSecretKey"):
+            assert f"pulumi config set --secret {key}" in warning
+
 
 class TestSelectors:
     def test_a_workloads_is_its_name_alone(self, stack: Recording) -> None:

@@ -24,8 +24,6 @@ def _recorded() -> Iterator[str]:
                 match call:
                     case ast.Call(func=ast.Name(id="record"), args=[ast.Constant(str(name))]):
                         yield name
-                    case ast.Call(func=ast.Name(id="survive"), args=[_, ast.Constant(int(kills))]):
-                        yield f"Data pods killed at random, {kills} times"
                     case _:
                         pass
 

@@ -114,6 +114,13 @@ def test_rooms_with_defaults_may_be_left_out() -> None:
     assert load_settings().postgres.max_connections == 400
 
 
+def test_a_stack_file_that_stack_init_has_rewritten_means_the_same() -> None:
+    # It writes `ado:protectData: false` anew as "false".
+    for value in ("false", "true"):
+        configure(stack_config("dev") | {"ado:protectData": value}, SECRETS)
+        assert load_settings().protect_data is (value == "true")
+
+
 def test_a_secret_in_plain_text_is_refused_without_showing_it() -> None:
     refusal = _refusal({"ado:anthropicApiKey": "sk-ant-canary"}, secrets={})
     assert "ado:anthropicApiKey is in plain text" in refusal

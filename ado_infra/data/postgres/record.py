@@ -104,13 +104,16 @@ class Record(pulumi.ComponentResource):
 
 
 def _begin_job(placement: Placement, account: pulumi.Input[str]) -> JobArgs:
-    patch = ("patch", "configmap", NAME, "--type=merge", f"--patch={json.dumps(_BEGUN)}")
+    # An update by the provider takes over what any manager named kubectl… has written, and drops
+    # what the program does not say: the record would be lost.
+    target = ("patch", "configmap", NAME, "--field-manager=ado-ops")
+    patch = ("--type=merge", f"--patch={json.dumps(_BEGUN)}")
     return JobArgs(
         identity=placement.identity(NAME),
         name="postgresql-state-begin",
         namespace=placement.namespace,
         image=placement.kubernetes_image("kubectl"),
-        command=("kubectl", "--cache-dir=/tmp/cache", *patch),
+        command=("kubectl", "--cache-dir=/tmp/cache", *target, *patch),
         decisive={},
         timeout=300,
         resources=JOB_RESOURCES,

@@ -12,11 +12,11 @@ from pulumi.automation.events import EngineEvent
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sandbox import stack
+from sandbox import cli, health, stack
 from sandbox.engine import OnEvent
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome
-from sandbox.paths import Sandbox
+from tests.unit.sandbox.health import running
 
 SECRET: dict[str, Any] = {
     "kind": "Secret",
@@ -58,17 +58,20 @@ class Planning:
         return outcome
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, engine: Planning, *options: str) -> list[str]:
+def shown(
+    monkeypatch: pytest.MonkeyPatch, engine: Planning, *options: str, missing: tuple[str, ...] = ()
+) -> list[str]:
     @contextmanager
     def given(*_: object) -> Generator[Planning]:
         yield engine
 
     printed = io.StringIO()
-    monkeypatch.setattr(stack, "_running", Sandbox)
-    monkeypatch.setattr(stack, "_engine", given)
+    monkeypatch.setattr(health, "require_api", lambda _: running(*missing))
+    monkeypatch.setattr(stack.Stack, "_engine", given)
     monkeypatch.setattr(stack, "refuse_another_primary", lambda *_: None)  # asks a cluster
-    monkeypatch.setattr(stack, "_console", lambda: Console(file=printed, soft_wrap=True))
-    done = CliRunner().invoke(stack.app, ["preview", *options], catch_exceptions=False)
+    console = Console(file=printed, soft_wrap=True)
+    monkeypatch.setattr(cli, "_console", lambda **_: console)
+    done = CliRunner().invoke(cli.app, ["preview", *options], catch_exceptions=False)
     assert done.exit_code == 0
     return (printed.getvalue() + done.stdout).splitlines()
 
@@ -132,3 +135,11 @@ def test_a_refusal_says_what_the_commands_that_it_advises_are_here(
 def test_the_engines_whole_text_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     events = planned(step("create", SECRET), changes={"create": 1})
     assert shown(monkeypatch, Planning(events), "--diff") == ["the engine's text"]
+
+
+def test_what_is_missing_is_said_and_does_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Planning(planned(step("same", SECRET), changes={"same": 1}))
+    assert shown(monkeypatch, engine, missing=("Node n1 is not there",)) == [
+        "Sandbox unit: Node n1 is not there. `make up` repairs it.",
+        "Nothing would change: 1 resources are as said.",
+    ]

@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,10 +15,11 @@ from kubernetes import client
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sandbox import kubectl, rollout, stack, status, tiers
+from sandbox import cli, deployed, health, kubectl, rollout, stack, status, tiers
 from sandbox.errors import SandboxError
 from sandbox.objects import Model, Objects
 from sandbox.paths import Sandbox
+from tests.unit.sandbox.health import running
 
 Fields = Mapping[str, Any]
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -465,12 +465,12 @@ def test_who_can_tell_more_of_postgresql_is_said_under_the_table(
     platform: tiers.Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fenced = replace(platform, postgresql="postgresql-0 is fenced")
-    monkeypatch.setattr(stack, "_running", Sandbox)
-    monkeypatch.setattr(stack.cluster, "status", lambda _: SimpleNamespace(links={}))
+    monkeypatch.setattr(health, "require_api", lambda _: running())
+    monkeypatch.setattr(stack.Stack, "_deployed", lambda _: deployed.Deployed())
 
     def printed(seen: tiers.Platform, *options: str) -> str:
-        monkeypatch.setattr(stack, "_seen", lambda *_: (seen, set[str]()))
-        return CliRunner().invoke(stack.app, ["status", "--name", "unit", *options]).stdout
+        monkeypatch.setattr(stack.Stack, "_platform", lambda *_: (seen, set[str]()))
+        return CliRunner().invoke(cli.app, ["status", "--name", "unit", *options]).stdout
 
     command = ".venv/bin/python -m ado_infra.ops postgres status --stack dev"
     (line,) = (line for line in printed(fenced).splitlines() if command in line)
@@ -515,7 +515,7 @@ def test_a_server_says_itself_which_version_it_is(
     monkeypatch: pytest.MonkeyPatch, component: str, code: int, said: str, version: str
 ) -> None:
     done = subprocess.CompletedProcess[str]([], code, said, "")
-    monkeypatch.setattr(kubectl, "attempt", lambda *_: done)
+    monkeypatch.setattr(kubectl, "attempt", lambda *_, **__: done)
     (tier,) = tiers.tiers(Objects(stateful_sets=[stateful_set(component, 1)]))
     assert rollout._with_real_version(Sandbox("unit"), "ado-system", tier).version == version
 
@@ -543,7 +543,7 @@ def test_the_table_fits_and_has_no_empty_column(platform: tiers.Platform) -> Non
 
 
 def test_programs_read_the_same(platform: tiers.Platform) -> None:
-    seen = json.loads(status.as_json(platform, ["ado-dashboard"], {}))
+    seen = json.loads(status.as_json(platform, ["ado-dashboard"], running()))
     assert seen["ready"] is False
     assert seen["missing"] == ["ado-dashboard"]
     worker = seen["tiers"][1]

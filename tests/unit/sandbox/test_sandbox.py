@@ -20,6 +20,7 @@ from sandbox import (
     cli,
     cluster,
     control_plane,
+    errors,
     kubectl,
     machine,
     mounts,
@@ -28,11 +29,15 @@ from sandbox import (
     relay,
     removal,
 )
+from sandbox.__main__ import main
 from sandbox.errors import SandboxError
 from sandbox.files import locked, write
 from sandbox.paths import Sandbox
 from sandbox.record import Link, Record
 from tests.unit.recording import ROOT
+
+OF_STACKS = ("up", "preview", "status", "picture", "destroy")
+COMMANDS = (*OF_STACKS, "prepare", "start", "down", "kubeconfig")
 
 
 @pytest.mark.parametrize("name", ["", "Default", "a_b", "-a", "a-", "1a", "a" * 21, "a/b", "a.b"])
@@ -51,10 +56,10 @@ def test_without_root_there_is_one_message_and_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    for command in ("up", "down", "status", "kubeconfig", "logs"):
-        monkeypatch.setattr(sys, "argv", ["sandbox", command])
+    for command in (*COMMANDS, "status --cluster", "logs", "secret redisUrl"):
+        monkeypatch.setattr(sys, "argv", ["sandbox", *command.split()])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            errors.run(main)
         printed = capsys.readouterr()
         assert ended.value.code == 1
         assert printed.out == ""
@@ -99,7 +104,7 @@ def test_a_sandboxs_status_shows_each_link_as_it_is_opened(
     kept = record.with_links(Record(nodes=1), links)
     record.save(sandbox, kept)
     monkeypatch.setattr(machine, "require_root", lambda: None)
-    shown = CliRunner().invoke(cli.app, ["status", "--name", sandbox.name]).stdout
+    shown = CliRunner().invoke(cli.app, ["status", "--cluster", "--name", sandbox.name]).stdout
     assert f"gateway: http://127.0.0.1:{kept.links['gateway'].port}" in shown
     assert f"gateway-ws: ws://127.0.0.1:{kept.links['gateway-ws'].port}" in shown
 
@@ -250,7 +255,7 @@ def test_kubectl_gets_its_own_options_and_the_sandboxs_kubeconfig(
     monkeypatch.setattr(os, "execve", lambda *given: became.append(given))
     command = ["kubectl", "--name", sandbox.name, "get", "pods", "-A", "--name", "x", "--help"]
     absent = CliRunner().invoke(cli.app, command)
-    assert "start it" in str(absent.exception)
+    assert "`make up` starts it" in str(absent.exception)
     sandbox.kubeconfig.write_text("")
     CliRunner().invoke(cli.app, command, catch_exceptions=False)
     ((program, arguments, environment),) = became
@@ -258,10 +263,8 @@ def test_kubectl_gets_its_own_options_and_the_sandboxs_kubeconfig(
     assert environment["KUBECONFIG"] == str(sandbox.kubeconfig)
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["up"], ["down"], ["status"], ["kubeconfig"], ["kubectl"], ["logs"]]
-)
-def test_every_command_has_help(command: list[str]) -> None:
-    done = CliRunner().invoke(cli.app, [*command, "--help"])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "kubectl", "logs", "secret"])
+def test_every_command_has_help(command: str) -> None:
+    done = CliRunner().invoke(cli.app, [*command.split(), "--help"])
     assert done.exit_code == 0
     assert "Usage: " in done.output

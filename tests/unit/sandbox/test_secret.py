@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ado_infra.secrets import ConfigSecret
-from sandbox import stack, stack_files
+from sandbox import cli, stack, stack_files
 from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 
@@ -29,18 +29,18 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Keeping:
     keeping = Keeping()
 
     @contextmanager
-    def given(sandbox: Sandbox, name: str, *_: object) -> Generator[Keeping]:
-        assert (sandbox.name, name) == ("other", "prod")
+    def given(kept: stack.Stack) -> Generator[Keeping]:
+        assert (kept.sandbox.name, kept.name) == ("other", "prod")
         yield keeping
 
-    monkeypatch.setattr(stack, "_running", Sandbox)
-    monkeypatch.setattr(stack, "_engine", given)
+    monkeypatch.setattr(cli, "_with_kubeconfig", Sandbox)
+    monkeypatch.setattr(stack.Stack, "_engine", given)
     return keeping
 
 
 def _run(*arguments: str, given: str = "") -> Result:
     command = ["secret", *arguments, "--stack", "prod", "--name", "other"]
-    return CliRunner().invoke(stack.app, command, input=given)
+    return CliRunner().invoke(cli.app, command, input=given)
 
 
 @pytest.mark.parametrize("key", ["databasePassword", "ado:databasePassword"])

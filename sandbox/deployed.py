@@ -1,0 +1,64 @@
+"""What of a stack is deployed in a sandbox, as the engine's state says.
+
+The engine replaces that file whole, so it is read without the engine and without its lock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sandbox.paths import Sandbox
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The state of one stack; its secrets are encrypted."""
+
+    resources: Sequence[Mapping[str, Any]] = ()
+    interrupted: bool = False
+    """Whether a run was killed in the middle of something."""
+
+    @property
+    def namespace(self) -> str | None:
+        """The platform's namespace, also of a deployment that failed; None before any."""
+        made = [r for r in self.resources if r["type"] == "kubernetes:core/v1:Namespace"]
+        return _name(made[-1]) if made else None
+
+    @property
+    def workloads(self) -> set[str]:
+        """Names of the Deployments and StatefulSets that were deployed."""
+        return {_name(r) for r in self.resources if r["type"].startswith("kubernetes:apps/")}
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The stack's exports."""
+        stacks = (r for r in self.resources if r["type"] == "pulumi:pulumi:Stack")
+        return next((stack.get("outputs", {}) for stack in stacks), {})
+
+
+def read(sandbox: Sandbox, stack: str) -> Deployed:
+    """What of this stack is deployed; nothing of one that never was."""
+    for file in _states(sandbox).glob(f"*/{stack}.json"):
+        latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
+        resources = latest.get("resources") or ()
+        return Deployed(resources, interrupted=bool(latest.get("pending_operations")))
+    return Deployed()
+
+
+def stacks(sandbox: Sandbox) -> set[str]:
+    """Every stack of which something is deployed."""
+    named = {file.stem for file in _states(sandbox).glob("*/*.json")}
+    return {stack for stack in named if read(sandbox, stack).resources}
+
+
+def _states(sandbox: Sandbox) -> Path:
+    """Where the engine keeps the stacks, a folder for each project: there is one."""
+    return sandbox.pulumi / "state" / ".pulumi" / "stacks"
+
+
+def _name(resource: Mapping[str, Any]) -> str:
+    return str(resource["outputs"]["metadata"]["name"])

@@ -1,0 +1,36 @@
+"""What interrupted a deployment, in words, where the engine has only those of its connections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+GOES_ON = "What it had made by then is kept; the same command goes on from here."
+_URN = re.compile(r'(?:\d+ errors? occurred:\s*\* )?resource "urn:[^"]*" ')
+"""The engine names the object already."""
+_DIED = re.compile(r"Detected that (\S+) exited prematurely.*?of the plugin:\s*(.*)", re.DOTALL)
+_CUT_OFF = re.compile(r"error reading from server|connection error: desc = ")
+"""What the engine says of objects whose provider has died."""
+_UNANSWERED = re.compile(
+    r'(?:Get|Post|Put|Patch|Delete) "https://[^"]*": (?!.*(?:certificate|no such host))'
+    r"|configured Kubernetes cluster is unreachable|http2: client connection lost"
+    r"|the server is currently unable to handle the request|etcdserver: "
+)
+_EMPTY = ("update failed", "preview failed")
+
+
+def told(errors: Sequence[str]) -> list[str]:
+    """The errors for a reader: many that one mishap has caused are told as that one."""
+    kept = [_URN.sub("", error) for error in errors]
+    if died := next(filter(None, map(_DIED.search, kept)), None):
+        kept = [e for e in kept if not (_CUT_OFF.search(e) or _DIED.search(e))]
+        program = died[1].rpartition("/")[2]
+        kept.append(f"{program} ended in the middle of its work; it was killed, or failed.")
+        kept += [died[2].strip(), GOES_ON] if died[2].strip() else [GOES_ON]
+    if lost := [e for e in kept if _UNANSWERED.search(e)]:
+        kept = [e for e in kept if e not in lost]
+        objects = sorted({e.partition(": ")[0] for e in lost if re.match(r"[\w-]+: ", e)})
+        whom = f" about {', '.join(objects)}" if objects else ""
+        why = lost[0].rpartition('": ')[2].rpartition(": ")[2]
+        kept += [f"The API server went away while it was asked{whom} ({why}).", GOES_ON]
+    return [e for e in kept if e not in _EMPTY] or kept
