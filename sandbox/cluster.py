@@ -175,7 +175,7 @@ def containerd_sockets(sandbox: Sandbox) -> list[Path]:
 
 def holder(sandbox: Sandbox) -> str:
     """Which command is starting, repairing or removing the cluster right now; may be empty."""
-    return files.holder(_lock(sandbox))
+    return files.holder(lock_path(sandbox))
 
 
 def _alone(sandbox: Sandbox, console: Console) -> AbstractContextManager[Path]:
@@ -183,10 +183,11 @@ def _alone(sandbox: Sandbox, console: Console) -> AbstractContextManager[Path]:
         line = f"Waiting for {holder} to end …"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    return locked(_lock(sandbox), waiting)
+    return locked(lock_path(sandbox), waiting)
 
 
-def _lock(sandbox: Sandbox) -> Path:
+def lock_path(sandbox: Sandbox) -> Path:
+    """Locked by who starts, repairs or removes the cluster; gone with it."""
     return RUNTIME_ROOT / f"{sandbox.name}.lock"
 
 

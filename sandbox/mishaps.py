@@ -27,10 +27,10 @@ def told(errors: Sequence[str]) -> list[str]:
         program = died[1].rpartition("/")[2]
         kept.append(f"{program} ended in the middle of its work; it was killed, or failed.")
         kept += [died[2].strip(), GOES_ON] if died[2].strip() else [GOES_ON]
-    if lost := [e for e in kept if _UNANSWERED.search(e)]:
+    if lost := [e for e in kept if _UNANSWERED.search(e) and "webhook" not in e]:
         kept = [e for e in kept if e not in lost]
         objects = sorted({e.partition(": ")[0] for e in lost if re.match(r"[\w-]+: ", e)})
         whom = f" about {', '.join(objects)}" if objects else ""
         why = lost[0].rpartition('": ')[2].rpartition(": ")[2]
         kept += [f"The API server went away while it was asked{whom} ({why}).", GOES_ON]
-    return [e for e in kept if e not in _EMPTY] or kept
+    return [e for e in dict.fromkeys(kept) if e not in _EMPTY] or kept

@@ -21,12 +21,12 @@ from tenacity import (
 from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
+from ado_infra.ops.platform import tiers as interpreted
+from ado_infra.ops.platform.objects import Model, Objects
+from ado_infra.ops.platform.tiers import Platform, Tier
 from sandbox import kubectl
-from sandbox import tiers as interpreted
 from sandbox.errors import NotReadyError, SandboxError
-from sandbox.objects import Model, Objects
 from sandbox.paths import Sandbox
-from sandbox.tiers import Platform, Tier
 
 PART_OF: Final = "app.kubernetes.io/part-of=ado"
 DEADLINE: Final = 300.0

@@ -19,6 +19,8 @@ from typing import Any
 from kubernetes import client
 from rich.console import Console
 
+from ado_infra.ops.platform import picture
+from ado_infra.ops.platform.tiers import Platform
 from sandbox import (
     cluster,
     deployed,
@@ -26,7 +28,6 @@ from sandbox import (
     health,
     images,
     object_storage,
-    picture,
     rollout,
     stack_files,
 )
@@ -43,7 +44,6 @@ from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
 from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_another_primary, refuse_beside
-from sandbox.tiers import Platform
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ado_infra.ops.platform.tiers import Platform, Tier
 from sandbox.health import Status
 from sandbox.programs import State
-from sandbox.tiers import Platform, Tier
 
 
 def as_json(platform: Platform, missing: Iterable[str], cluster: Status) -> str:

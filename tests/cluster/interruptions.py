@@ -11,18 +11,19 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import rollout
-from tests.cluster.deployment import Deployment
+from sandbox import programs, rollout
+from sandbox.mishaps import GOES_ON
+from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.life import until
 from tests.unit.recording import ROOT
 
 SEED = "ADO_INTERRUPTIONS_SEED"
-SHORTEST, LONGEST = 3.0, 45.0
-"""Seconds after which an `up` is killed: from its planning to its waiting for the last tier."""
+SHORTEST, WHOLE, CHANGE = 3.0, 50.0, 25.0
+"""Seconds: an `up` is killed no sooner, and no later when it makes, or changes, everything."""
 _TIER: Mapping[str, Any] = {"image": {"tag": "0.2.0"}}
 CHANGED: Mapping[str, Any] = {
     "ado:gateway": _TIER,
@@ -32,6 +33,7 @@ CHANGED: Mapping[str, Any] = {
 }
 """Rolls every tier that keeps no data, and makes another pool of workers, which goes again."""
 
+API = "kube-apiserver"
 Key = tuple[str, str]
 
 
@@ -95,14 +97,6 @@ def started_up(deployment: Deployment) -> Generator[Up]:
         up.kill()
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The platform's objects as they are in the cluster."""
-
-    uids: Mapping[Key, str] = field(default_factory=dict)
-    secrets: Mapping[str, Any] = field(default_factory=dict)
-
-
 def planned(deployment: Deployment) -> set[Key]:
     """Kind and name of all that the program makes, as it was written last."""
     plan = deployment.engine().preview(refresh=False)
@@ -111,45 +105,55 @@ def planned(deployment: Deployment) -> set[Key]:
     return {(inputs["kind"], inputs["metadata"]["name"]) for inputs in objects}
 
 
-def seen(deployment: Deployment, kinds: set[str]) -> Cluster:
+def written(deployment: Deployment) -> set[Key]:
+    """Writes the stack as committed, or CHANGED where it is so already; what there will be."""
+    spare = ("get", "deployment", "ado-worker-spare", "-n", NAMESPACE, "--ignore-not-found")
+    deployment.write(None if deployment.kubectl(*spare) else CHANGED)
+    return planned(deployment)
+
+
+def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]]:
     """What there is of these kinds, without what controllers made of it."""
     names = ",".join(sorted(kind.lower() for kind in kinds))
     listed = deployment.kubectl("get", names, "-A", "-l", rollout.PART_OF, "-o", "json")
     items = [i for i in json.loads(listed)["items"] if "ownerReferences" not in i["metadata"]]
-    uids = [((i["kind"], i["metadata"]["name"]), i["metadata"]["uid"]) for i in items]
-    assert len(dict(uids)) == len(uids), f"made twice: {sorted(key for key, _ in uids)}"
-    data = {i["metadata"]["name"]: i["data"] for i in items if i["kind"] == "Secret"}
-    return Cluster(dict(uids), data)
+    found = {(item["kind"], item["metadata"]["name"]): item for item in items}
+    assert len(found) == len(items), f"made twice: {[i['metadata']['name'] for i in items]}"
+    return found
 
 
-def assert_next_up_converges(deployment: Deployment, expected: set[Key]) -> str:
+def assert_next_up_converges(deployment: Deployment, expected: set[Key]) -> None:
     """The same command again makes exactly what is expected, out of what is there already."""
     kinds = {kind for kind, _ in expected}
     before = seen(deployment, kinds)
     again = deployment.command("up")
     assert again.returncode == 0, again.stdout + again.stderr
     after = seen(deployment, kinds)
-    assert after.uids.keys() == expected
-    # A Job that another image needs is a new one.
-    kept = {key: uid for key, uid in before.uids.items() if key in expected and key[0] != "Job"}
-    assert kept.items() <= after.uids.items()
-    assert before.secrets.items() <= after.secrets.items()
+    assert after.keys() == expected
+    for key in before.keys() & expected:
+        if key[0] != "Job":  # one that another image needs is a new one
+            assert before[key]["metadata"]["uid"] == after[key]["metadata"]["uid"], key
+        if key[0] == "Secret":
+            assert before[key]["data"] == after[key]["data"], key
     plan = deployment.engine().preview()
     assert (plan.errors, plan.touched) == ([], {})
     urns = [resource["urn"] for resource in deployment.state().resources]
     assert len(urns) == len(set(urns))
-    return again.stdout
 
 
 def until_begun(deployment: Deployment, expected: set[Key], up: Up) -> None:
-    """Returns when the first of all that is expected has been made, and not yet the last."""
+    """Returns when something of what is expected was made or changed."""
     kinds = {kind for kind, _ in expected}
-    missing = expected - seen(deployment, kinds).uids.keys()
-    assert missing
+
+    def looked() -> dict[Key, tuple[str, int | None]]:
+        found = {key: item["metadata"] for key, item in seen(deployment, kinds).items()}
+        return {key: (each["uid"], each.get("generation")) for key, each in found.items()}
+
+    before = looked()
 
     def begun() -> bool:
         assert up.process.poll() is None, up.told()
-        return bool(seen(deployment, kinds).uids.keys() & missing)
+        return looked() != before
 
     until("something new", begun, 120)
 
@@ -162,17 +166,40 @@ def survive(deployment: Deployment, kills: int) -> None:
     seed = int(os.environ.get(SEED) or secrets.randbelow(2**32))
     print(f"{SEED}={seed} kills after the same times")
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-    killed = ups = 0
+    killed = 0
     while killed < kills:
-        if killed and killed % 5 == 0:
+        anew = killed % 5 == 0
+        if anew:
             assert deployment.command("destroy").returncode == 0
-        deployment.write(CHANGED if ups % 2 else None)
-        expected = planned(deployment)
-        moment = chance.uniform(SHORTEST, LONGEST)
+        expected = written(deployment)
+        moment = chance.uniform(SHORTEST, WHOLE if anew else CHANGE)
         with started_up(deployment) as up:
             with suppress(subprocess.TimeoutExpired):
                 up.process.wait(moment)
             was_running = up.kill()
-        print(f"{killed}: {'killed' if was_running else 'ended before'} {moment:.1f} s", flush=True)
+        print(f"{killed}: {'killed' if was_running else 'ended'} by {moment:.1f} s", flush=True)
+        # Each of these is whole or absent; what the engine can keep beside might be cut off.
+        kept = (deployment.sandbox.pulumi / "state").rglob("*")
+        assert {path.suffix for path in kept} & {".json", ".attrs"} == {".json"}
         assert_next_up_converges(deployment, expected)
-        killed, ups = killed + was_running, ups + 1
+        killed += was_running
+
+
+def survive_without_api(deployment: Deployment, seconds: float) -> None:
+    """The API server hangs for a while in the middle of an `up`, and is then started anew."""
+    expected = written(deployment)
+    with started_up(deployment) as up:
+        until_begun(deployment, expected, up)
+        server = next(s for s in programs.read_status(deployment.sandbox) if s.name == API)
+        assert server.pid
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                up.process.wait(seconds)
+        finally:
+            os.kill(server.pid, signal.SIGKILL)
+        code, told = up.ended()
+    assert "Traceback" not in told
+    assert "urn:" not in told
+    assert code == 0 or ("The API server went away" in told and GOES_ON in told), told
+    assert_next_up_converges(deployment, expected)

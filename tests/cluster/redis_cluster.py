@@ -133,7 +133,7 @@ def read(
 ) -> dict[str, dict[str, Answer]]:
     """What a client reads that begins at a pod and goes where it is sent: pod → key → answer.
 
-    One that is sent to a node that is gone gets `unreachable`, after what it took to be sent there.
+    One that is sent to a node that is gone gets `unreachable`.
     """
     keys = list(keys)
     asked = [(pod, key) for pod in pods for key in keys]
@@ -145,7 +145,7 @@ def read(
         final = next(there).said if answer.moved else answer.said
         gone = final.startswith(("ConnectionError", "TimeoutError"))
         said = "unreachable" if answer.moved and gone else final
-        found.setdefault(pod, {})[key] = Answer(said, answer.seconds)
+        found.setdefault(pod, {})[key] = Answer(said)
     return found
 
 

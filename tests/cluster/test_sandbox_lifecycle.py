@@ -24,6 +24,7 @@ from tests.cluster.life import (
     asks,
     command,
     containers,
+    cpu_of_children,
     deploy,
     fetch,
     fetch_inside,
@@ -143,14 +144,10 @@ def test_top_shows_nodes_and_pods() -> None:
 
 
 def test_a_second_start_changes_nothing_and_is_fast() -> None:
-    before, priority = programs.read_status(LIFE), os.getpriority(os.PRIO_PROCESS, 0)
-    os.setpriority(os.PRIO_PROCESS, 0, -20)  # its own time, not that of the tests beside it
-    try:
-        started = time.monotonic()
-        succeed("start")
-        assert time.monotonic() - started < 2
-    finally:
-        os.setpriority(os.PRIO_PROCESS, 0, priority)
+    before, started_at, cpu = programs.read_status(LIFE), time.monotonic(), cpu_of_children()
+    succeed("start")
+    assert cpu_of_children() - cpu < 2  # on a machine of its own it takes no longer than that
+    assert time.monotonic() - started_at < 15
     assert programs.read_status(LIFE) == before
 
 

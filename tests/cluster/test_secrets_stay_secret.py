@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import urllib.parse
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping, Set
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from ado_infra.settings import Mode
 from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
-from tests.cluster.data import AWKWARD
+from tests.cluster.data import AWKWARD, database_password, query, redis, redis_password
 from tests.cluster.deployment import Deployment
+from tests.cluster.test_platform_changes import WORKLOADS, rolled_by, touched
 
 GIVEN = [s for s in ConfigSecret if STORE_SECRETS.get(s, ("", None))[1] is not Mode.EXTERNAL]
 """Every secret of a stack whose stores are its own."""
@@ -31,6 +33,14 @@ HOLDERS = {
         "redis",
     )
 }
+READERS = {
+    *("ado-configuration-agent-credentials", "ado-stores-object-storage-credentials"),
+    *("ado-stores-postgres-passwords", "ado-stores-postgres-workload-statefulset"),
+    *("ado-stores-redis-password", "ado-stores-redis-workload-statefulset"),
+    *("ado-stores-connections-urls", "ado-gateway-workload-deployment"),
+    *("ado-orchestrator-workload-deployment", "ado-worker-default-workload-deployment"),
+}
+"""Logical names of what holds a secret, and of what reads it."""
 
 
 def _canary(key: str) -> str:
@@ -62,21 +72,46 @@ def _leaks(content: bytes) -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Changed:
+    """What was seen of a deployment that was given the canaries."""
+
+    deployment: Deployment
+    touched: Mapping[str, str]
+    """Logical name → operation of what was touched."""
+    rolled: Set[str]
+    """The workloads that have none of their pods left."""
+    former: tuple[str, str]
+    """The passwords of the database and of Redis until then."""
+    arguments: Set[bytes]
+    """Every argument list of any process meanwhile."""
+
+
 @pytest.fixture(scope="module")
-def canaries(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The dev stack, deployed with canaries, then changed, so that history and backups exist."""
+def changed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Changed]:
+    """The dev stack, given canaries, then changed, so that history and backups exist."""
     deployment = Deployment(cluster, tmp_path_factory.mktemp("canary"))
-    deployment.write()
+    deployment.reset()
     engine = deployment.engine()  # puts the sandbox's own secrets in, which are kept for later
     before = (engine.project / "Pulumi.dev.yaml").read_bytes()
+    former = database_password(deployment), redis_password(deployment)
+    assert "1 row" in query(deployment, former[0])
+    assert redis(deployment, former[1], "ping") == "PONG"
     with _object_storage_opens_to_the_canaries(cluster):
-        for key in GIVEN:
-            engine.set_secret(f"ado:{key}", _canary(key))
-        deployment.up()
-        deployment.up({"ado:config": {"orchestration": {"maxParallelAgents": 8}}})
-        yield deployment
+        with deployment.watched_arguments() as arguments:
+            for key in GIVEN:
+                engine.set_secret(f"ado:{key}", _canary(key))
+            outcome, rolled = rolled_by(deployment)
+            deployment.up({"ado:config": {"orchestration": {"maxParallelAgents": 8}}})
+        yield Changed(deployment, touched(outcome), rolled, former, arguments)
         (engine.project / "Pulumi.dev.yaml").write_bytes(before)
     deployment.reset()
+
+
+@pytest.fixture(scope="module")
+def canaries(changed: Changed) -> Deployment:
+    """That deployment."""
+    return changed.deployment
 
 
 @contextmanager
@@ -92,6 +127,16 @@ def _object_storage_opens_to_the_canaries(cluster: Sandbox) -> Generator[None]:
         clusters.up(cluster, None, Console())
         if content != own:
             yield
+
+
+def test_new_secrets_roll_their_readers_and_the_old_passwords_are_refused(changed: Changed) -> None:
+    assert changed.touched == dict.fromkeys(READERS, "update")
+    assert changed.rolled == set(WORKLOADS) - {"ado-dashboard"}
+    database, cache = (_canary(f"{store}Password") for store in ("database", "redis"))
+    assert "1 row" in query(changed.deployment, database)
+    assert "password authentication failed" in query(changed.deployment, changed.former[0])
+    assert redis(changed.deployment, cache, "ping") == "PONG"
+    assert "WRONGPASS" in redis(changed.deployment, changed.former[1], "ping")
 
 
 def test_the_search_finds_what_is_there(canaries: Deployment) -> None:
@@ -148,12 +193,9 @@ def test_no_object_but_its_secret_holds_a_secret(canaries: Deployment) -> None:
         assert _leaks(json.dumps(shown).encode()) == [], f"{key} leaks"
 
 
-def test_no_process_is_given_a_secret_as_an_argument(canaries: Deployment) -> None:
-    with canaries.watched_arguments() as seen:
-        canaries.engine().set_secret("ado:googleApiKey", _canary("googleApiKey"))
-        canaries.up({"ado:gateway": {"image": {"tag": "0.4.0"}}})
-    assert any(b"pulumi" in line for line in seen)
-    assert _leaks(b"\n".join(seen)) == []
+def test_no_process_is_given_a_secret_as_an_argument(changed: Changed) -> None:
+    assert any(b"pulumi" in line for line in changed.arguments)
+    assert _leaks(b"\n".join(changed.arguments)) == []
 
 
 def test_the_passphrase_is_readable_by_its_owner_alone(canaries: Deployment) -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from tests.cluster.deployment import Deployment
-from tests.cluster.interruptions import survive
+from tests.cluster.interruptions import survive, survive_without_api
 
 
-def test_up_survives_being_killed_at_twenty_moments(deployment: Deployment) -> None:
-    assert deployment.command("destroy").returncode == 0
+def test_an_up_killed_at_twenty_moments_is_finished_by_the_next(deployment: Deployment) -> None:
     survive(deployment, 20)
+
+
+def test_an_api_server_away_for_three_minutes_is_told_and_the_next_up_goes_on(
+    deployment: Deployment,
+) -> None:
+    survive_without_api(deployment, 180)

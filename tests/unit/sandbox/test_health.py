@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from ado_infra.ops.platform.tiers import Platform
 from sandbox import cli, cluster, deployed, files, health, kubectl, machine, programs, record, stack
 from sandbox.errors import NotReadyError, SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import Program, ProgramStatus, State
 from sandbox.record import Link, Record
-from sandbox.tiers import Platform
 from tests.unit.sandbox.health import running
 
 
@@ -240,13 +240,17 @@ def test_status_says_what_of_the_cluster_is_missing_and_is_not_content(
 
 @pytest.mark.parametrize(
     "lock",
-    [lambda there: stack.Stack("dev", there, Path(), Console())._lock(), cluster._lock],
+    [lambda there: stack.Stack("dev", there, Path(), Console())._lock(), cluster.lock_path],
     ids=["of the stack", "of the cluster"],
 )
 def test_status_says_which_command_is_at_it_and_does_not_wait_for_it(
-    there: Sandbox, platform: Platform, lock: Callable[[Sandbox], Path]
+    there: Sandbox,
+    platform: Platform,
+    monkeypatch: pytest.MonkeyPatch,
+    lock: Callable[[Sandbox], Path],
 ) -> None:
     assert platform
+    monkeypatch.setattr(cluster, "RUNTIME_ROOT", there.runtime.parent)
     state(there, "dev", *OF_DEV)
     with files.locked(lock(there)):
         assert f"(pid {os.getpid()})" in status(there).stdout.splitlines()[0]

@@ -44,6 +44,11 @@ def test_an_api_server_that_went_away_is_told_once_with_the_objects_it_was_asked
     ]
 
 
+def test_a_webhook_that_does_not_answer_is_not_the_api_server() -> None:
+    failed = 'redis: failed calling webhook "x": Post "https://x.y.svc:443/": connection refused'
+    assert told([failed]) == [failed]
+
+
 def test_any_other_error_is_told_without_the_engines_long_name_of_the_object() -> None:
     refused = f"redis: 1 error occurred:\n\t* {URN}was not created: denied by policy"
     assert told([refused]) == ["redis: was not created: denied by policy"]

@@ -15,9 +15,10 @@ from kubernetes import client
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sandbox import cli, deployed, health, kubectl, rollout, stack, status, tiers
+from ado_infra.ops.platform import tiers
+from ado_infra.ops.platform.objects import Model, Objects
+from sandbox import cli, deployed, health, kubectl, rollout, stack, status
 from sandbox.errors import SandboxError
-from sandbox.objects import Model, Objects
 from sandbox.paths import Sandbox
 from tests.unit.sandbox.health import running
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from sandbox.objects import Model, Objects, labels, within
+from ado_infra.ops.platform.objects import Model, Objects, labels, within
 
 _POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
 _SECRET_URLS: Final = {"DATABASE_URL": "postgresql", "REDIS_URL": "redis"}

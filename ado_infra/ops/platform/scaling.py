@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kubernetes.utils.quantity import parse_quantity
 
-from sandbox.objects import Model, condition
+from ado_infra.ops.platform.objects import Model, condition
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sandbox.objects import Model, condition, holds
+from ado_infra.ops.platform.objects import Model, condition, holds
 
 LONGEST: Final = 300
 """Characters that are shown of what somebody else says."""

@@ -6,9 +6,27 @@ from collections.abc import Sequence
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from sandbox.boxes import METRICS, Arrow, Box, State, arrows_of, boxes_of, described, in_rows
-from sandbox.layout import BAND_PADDING, HEAD, Layout, Link, Net, Point, Rectangle, Row
-from sandbox.tiers import Platform
+from ado_infra.ops.platform.boxes import (
+    METRICS,
+    Arrow,
+    Box,
+    State,
+    arrows_of,
+    boxes_of,
+    described,
+    in_rows,
+)
+from ado_infra.ops.platform.layout import (
+    BAND_PADDING,
+    HEAD,
+    Layout,
+    Link,
+    Net,
+    Point,
+    Rectangle,
+    Row,
+)
+from ado_infra.ops.platform.tiers import Platform
 
 _LINES: Final = ("#1d5fa8", "#a84a12", "#6b3fa0", "#0b6b5f", "#8a1f4f", "#5c5300")
 """Colours of the arrows, in turn; all of them legible on white."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from sandbox.tiers import Platform, Tier
+from ado_infra.ops.platform.tiers import Platform, Tier
 
 _ROWS: Final = {
     "api-gateway": "Applications",

@@ -8,12 +8,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from sandbox import picture
-from sandbox.boxes import State, arrows_of, boxes_of
-from sandbox.connections import Monitor, Need, Route
-from sandbox.layout import Layout, Link, Point, Rectangle, Row
-from sandbox.scaling import Autoscaler
-from sandbox.tiers import Claims, Platform, Tier
+from ado_infra.ops.platform import picture
+from ado_infra.ops.platform.boxes import State, arrows_of, boxes_of
+from ado_infra.ops.platform.connections import Monitor, Need, Route
+from ado_infra.ops.platform.layout import Layout, Link, Point, Rectangle, Row
+from ado_infra.ops.platform.scaling import Autoscaler
+from ado_infra.ops.platform.tiers import Claims, Platform, Tier
 
 SVG = "{http://www.w3.org/2000/svg}"
 TIMES = "\N{MULTIPLICATION SIGN}"

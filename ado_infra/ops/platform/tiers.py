@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sandbox import connections, trouble
-from sandbox.connections import Monitor, Need, Owners, Route
-from sandbox.objects import Model, Objects, condition, holds, labels, within
-from sandbox.scaling import Autoscaler, autoscaler
+from ado_infra.ops.platform import connections, trouble
+from ado_infra.ops.platform.connections import Monitor, Need, Owners, Route
+from ado_infra.ops.platform.objects import Model, Objects, condition, holds, labels, within
+from ado_infra.ops.platform.scaling import Autoscaler, autoscaler
 
 _COMPONENT: Final = "app.kubernetes.io/component"
 _VERSION: Final = "app.kubernetes.io/version"

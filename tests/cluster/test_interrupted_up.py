@@ -1,0 +1,106 @@
+"""An `up` that is interrupted says by what, and the next one goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+from sandbox import kubectl
+from sandbox.mishaps import GOES_ON
+from sandbox.paths import Sandbox
+from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.interruptions import (
+    assert_next_up_converges,
+    started_up,
+    survive,
+    survive_without_api,
+    until_begun,
+    written,
+)
+from tests.cluster.life import until
+
+CLOSED = "the dashboard is closed today"
+
+
+@pytest.fixture(scope="module")
+def platform(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The dev stack, deployed; each test changes it."""
+    deployed = Deployment(cluster, tmp_path_factory.mktemp("interrupted"))
+    deployed.reset()
+    return deployed
+
+
+def test_a_provider_that_is_killed_is_told_and_the_next_up_goes_on(platform: Deployment) -> None:
+    expected = written(platform)
+    with started_up(platform) as up:
+        until_begun(platform, expected, up)
+        for pid in up.processes("pulumi-resource-kubernetes"):
+            os.kill(pid, signal.SIGKILL)
+        code, told = up.ended()
+    assert code == 1, told
+    assert "pulumi-resource-kubernetes ended in the middle of its work" in told
+    assert GOES_ON in told
+    assert not [words for words in ("Traceback", "urn:", "connection") if words in told]
+    assert_next_up_converges(platform, expected)
+
+
+def test_an_api_server_that_goes_away_is_told_and_the_next_up_goes_on(platform: Deployment) -> None:
+    survive_without_api(platform, 15)
+
+
+def test_a_refused_object_is_named_with_the_reason_and_made_once_it_is_admitted(
+    platform: Deployment,
+) -> None:
+    expected = written(platform)
+    with closed_dashboard(platform):
+        refused = platform.command("up")
+    assert refused.returncode == 1, refused.stdout
+    (line,) = (line for line in refused.stderr.splitlines() if CLOSED in line)
+    assert "ado-dashboard" in line
+    assert not [words for words in ("Traceback", "urn:") if words in refused.stderr]
+    assert_next_up_converges(platform, expected)
+
+
+def test_an_up_killed_at_five_moments_is_finished_by_the_next(platform: Deployment) -> None:
+    survive(platform, 5)
+
+
+@contextmanager
+def closed_dashboard(deployment: Deployment) -> Generator[None]:
+    """Admission refuses the dashboard's Deployment, in earnest: no plan foresees it."""
+    name, api = "test-closes-the-dashboard", "admissionregistration.k8s.io/v1"
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
+    rule["operations"] = ["CREATE", "UPDATE"]
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [
+            {"name": "dashboard", "expression": "object.metadata.name == 'ado-dashboard'"},
+            {"name": "in-earnest", "expression": "!has(request.dryRun) || !request.dryRun"},
+        ],
+        "validations": [{"expression": "false", "message": CLOSED}],
+    }
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    items = [
+        {"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec}
+        for kind, spec in (
+            ("ValidatingAdmissionPolicy", policy),
+            ("ValidatingAdmissionPolicyBinding", binding),
+        )
+    ]
+    listing = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    deployment.kubectl("create", "-f", "-", given=listing)
+
+    def closed() -> bool:
+        label = ("label", "deployment/ado-dashboard", "-n", NAMESPACE, "--overwrite", "seen=open")
+        return CLOSED in kubectl.attempt(deployment.sandbox, *label).stderr
+
+    try:
+        until("admission knows the policy", closed)
+        yield
+    finally:
+        deployment.kubectl("delete", "-f", "-", given=listing)

@@ -1,0 +1,178 @@
+"""README.md's "On a cluster of your own", typed as it stands: plain `pulumi`, a fresh environment.
+
+The sandbox lends the cluster and its object storage, and plays no other part.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sandbox import object_storage, plugins, stack
+from sandbox.engine import Engine
+from sandbox.paths import Sandbox
+from sandbox.plugins import python_host
+from sandbox.tools import KUBERNETES, PULUMI, ensure
+from tests.cluster.deployment import Deployment
+from tests.cluster.test_platform_changes import WORKLOADS
+from tests.unit.recording import ROOT
+
+SECTION = re.split(r"^## ", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+(OWN_CLUSTER,) = [text for text in SECTION if text.startswith("On a cluster of your own\n")]
+LINES = [line.split("  #")[0].strip() for line in OWN_CLUSTER.split("```")[1].strip().splitlines()]
+NEEDED, REMOVAL = (
+    re.findall(r"`([^`]+)`", re.split(rf"\n\n{start}|{end}", OWN_CLUSTER)[1])
+    for start, end in (
+        ("A stack of another name needs these", r" \(`pulumi preview`"),
+        ("To take down a protected stack", "In the sandbox"),
+    )
+)
+"""The keys that are called needed, and the commands that take a stack down."""
+STACK = "staging"
+_LANGUAGE = "pulumi-language-python"
+_OWN = ("PULUMI", "KUBE", "PYTHON", "VIRTUAL_ENV")
+"""What a fresh environment has nothing of."""
+
+
+@dataclass
+class Reader:
+    """Somebody with a checkout and a shell, and no more than the README says."""
+
+    checkout: Path
+    environment: dict[str, str]
+    values: dict[str, str] = field(default_factory=dict)
+    """What stands in the README for the reader's own → what it is here."""
+
+    def types(self, line: str, answer: str = "") -> str:
+        """What a line prints, which must succeed; `answer` is given where it asks for a value."""
+        for theirs, ours in self.values.items():
+            line = line.replace(theirs, ours)
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.environment[name] = value
+            return ""
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=self.checkout,
+            env=self.environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=700,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    @contextmanager
+    def forwarded(self, line: str) -> Generator[str]:
+        """Where a port is reached while `kubectl port-forward` runs."""
+        with subprocess.Popen(
+            ["sh", "-c", f"exec {line}"], env=self.environment, stdout=subprocess.PIPE, text=True
+        ) as forward:
+            try:
+                assert forward.stdout
+                yield forward.stdout.readline().split()[2]
+            finally:
+                forward.terminate()
+
+
+def _environment(cluster: Sandbox, folder: Path) -> dict[str, str]:
+    """A home of its own, the cluster, and the programs that the CLI comes with or fetches."""
+    programs = folder / "bin"
+    programs.mkdir()
+    if not shutil.which(_LANGUAGE):
+        launcher = f'#!/bin/sh\nexec {sys.executable} -P {python_host.__file__} "$@"\n'
+        (programs / _LANGUAGE).write_text(launcher)
+        (programs / _LANGUAGE).chmod(0o755)
+    tools = ensure([PULUMI, KUBERNETES], lambda _: None)
+    found = plugins.locate(tools["pulumi"], programs, lambda _: None)
+    lent = [programs, tools["pulumi"].parent, tools["kubectl"].parent]
+    path = [*lent, *(plugin.directory for plugin in found), os.environ["PATH"]]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(_OWN)}
+    return kept | {
+        "HOME": str(folder),
+        "KUBECONFIG": str(cluster.kubeconfig),
+        "PATH": os.pathsep.join(map(str, path)),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+
+@pytest.fixture
+def reader(cluster: Sandbox, tmp_path: Path) -> Iterator[Reader]:
+    """Before the first line, on a cluster without a platform."""
+    checkout = tmp_path / "ado"
+    unwanted = (".*", "build", "__pycache__")
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*unwanted))
+    values = {
+        "pulumi login": "pulumi login file://~",
+        "…": "a-passphrase",
+        "stack init prod": f"stack init {STACK}",
+        "https://s3.eu-central-1.amazonaws.com": object_storage.ENDPOINT,
+        "8080:80": ":80",  # any port that is free
+    }
+    before = dict(os.environ)
+    typing = Reader(checkout, _environment(cluster, tmp_path), values)
+    try:
+        yield typing
+        typing.types(f"pulumi stack rm --yes {STACK}")  # refused as long as anything is left
+    except BaseException:
+        typing.types("pulumi state unprotect --all --yes && pulumi destroy --yes --skip-preview")
+        raise
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _is_needed(line: str) -> bool:
+    key = line.split()[-2] if "--path" in line else line.rsplit(maxsplit=1)[-1]
+    return key in NEEDED or key.endswith(".image.tag")
+
+
+def test_a_stack_with_no_more_than_what_is_needed_comes_up_and_goes_without_a_trace(
+    cluster: Sandbox, reader: Reader, tmp_path: Path
+) -> None:
+    (tmp_path / "dev").mkdir()
+    dev = Deployment(cluster, tmp_path / "dev")
+    dev.write()
+    assert dev.engine().destroy().succeeded
+
+    setting = [line for line in LINES if line.startswith("pulumi config set")]
+    first, (up, look) = LINES[: LINES.index(setting[0])], LINES[LINES.index(setting[-1]) + 1 :]
+    secret = [line for line in setting if "--secret" in line]
+    for line in first + [line for line in setting if _is_needed(line) and line not in secret]:
+        reader.types(line)
+    told = reader.types("pulumi preview")
+    for line in filter(_is_needed, secret):
+        assert line in told  # before anything waits for pods that have no credentials
+    keys = object_storage.credentials(cluster)
+    for line in filter(_is_needed, secret):
+        reader.types(line, keys.access_key if line.endswith("AccessKey") else keys.secret_key)
+    plan = Engine(cluster, reader.checkout, STACK, lambda _: None).preview()
+    stack.provide(cluster, plan, Console(quiet=True))
+
+    assert "warning: No credentials" not in reader.types(f"{up} --yes")
+    assert {tier.name for tier in dev.wait_until_ready()} == set(WORKLOADS)
+    with (
+        reader.forwarded(look) as address,
+        urllib.request.urlopen(f"http://{address}/") as page,
+    ):
+        assert page.status == 200
+    reader.types(f"{up} --yes --expect-no-changes")
+
+    take_down = [line for line in REMOVAL if line.startswith("pulumi ") and "profile" not in line]
+    assert take_down == ["pulumi config set ado:protectData false", "pulumi up", "pulumi destroy"]
+    for line in take_down:
+        reader.types(line if line.startswith("pulumi config") else f"{line} --yes")
+    assert dev.objects() == {}
