@@ -5,10 +5,12 @@ What detached itself into a session of its own, as the supervisor did, is left a
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +49,10 @@ class Interrupt:
 
     def _begin(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.excepthook = lambda _: None  # complaints of threads whose program was ended
+        # Complaints of those whose program is being ended would add nothing.
+        threading.excepthook = lambda _: None
+        warnings.simplefilter("ignore")
+        logging.disable()
         # In a thread, because this one may be waiting for another that waits for a program.
         self._ending = threading.Thread(target=_end_all, args=(_of_terminal(),), daemon=True)
         self._ending.start()

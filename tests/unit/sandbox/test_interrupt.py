@@ -33,6 +33,11 @@ WAYS = {
     "in a thread": (
         "with ThreadPoolExecutor() as pool: pool.submit(subprocess.run, ['sh', '-c', child])"
     ),
+    "with complaints": (
+        "import logging, warnings\n"
+        "    try: subprocess.run(['sh', '-c', child])\n"
+        "    finally: logging.error('x'); warnings.warn('x')"
+    ),
     "read by a thread that nobody joins": (
         "p = subprocess.Popen(['sh', '-c', child], stdout=-1)\n"
         "    threading.Thread(target=p.stdout.read).start(); p.wait()"
