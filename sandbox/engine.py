@@ -175,6 +175,7 @@ class Engine:
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_HOME": str(self.home),
+            "PULUMI_SELF_MANAGED_STATE_GZIP": "false",  # `deployed` reads it
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             # The engine would warn in each run that a provider is older than the SDK; all else
             # that this switches belongs to other commands.
