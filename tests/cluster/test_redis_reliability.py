@@ -92,26 +92,28 @@ class TestCreate:
         assert_whole(three, THREE, KEYS)
 
 
+@pytest.fixture(scope="class")
+def lost(three: Deployment) -> range:
+    """The slots of redis-1."""
+    return nodes(three, THREE)["redis-1"].slots
+
+
+@pytest.fixture(scope="class")
+def two(three: Deployment, lost: range) -> Iterator[Deployment]:
+    """The same while redis-1 is away; it brings the keys of its slots back."""
+    assert lost
+    places = three.nodes_of("redis")
+    own = {places[pod] for pod in TWO}
+    assert places["redis-1"] not in own, f"a node holds two: {places}"
+    with away(three, "redis-1"):
+        three.kubectl("uncordon", *own)
+        yield three
+        began = time.monotonic()
+    seconds_until(lambda: assert_whole(three, THREE, KEYS))
+    record("Redis loses a node of three", seconds=time.monotonic() - began, lost_keys=0)
+
+
 class TestOneOfThreeMissing:
-    @pytest.fixture(scope="class")
-    def two(self, three: Deployment, lost: range) -> Iterator[Deployment]:
-        """The same while redis-1 is away; it brings the keys of its slots back."""
-        assert lost
-        places = three.nodes_of("redis")
-        own = {places[pod] for pod in TWO}
-        assert places["redis-1"] not in own, f"a node holds two: {places}"
-        with away(three, "redis-1"):
-            three.kubectl("uncordon", *own)
-            yield three
-            began = time.monotonic()
-        seconds_until(lambda: assert_whole(three, THREE, KEYS))
-        record("Redis loses a node of three", seconds=time.monotonic() - began, lost_keys=0)
-
-    @pytest.fixture(scope="class")
-    def lost(self, three: Deployment) -> range:
-        """The slots of redis-1."""
-        return nodes(three, THREE)["redis-1"].slots
-
     def test_it_takes_its_keys_alone_and_clients_are_told_at_once(
         self, lost: range, two: Deployment
     ) -> None:
