@@ -103,6 +103,11 @@ class StackSecrets:
         )
 
 
+def not_given(consequence: str, *secrets: ConfigSecret) -> str:
+    """A warning: what follows from secrets that a stack does not give, and how to give them."""
+    return "\n    ".join([consequence, *(f"pulumi config set --secret {key}" for key in secrets)])
+
+
 def generated_digest_key(name: str, opts: pulumi.ResourceOptions) -> Secret:
     """A 256-bit key, made once per stack and in hex, for `kit.digests.secret_digest`."""
     return pulumi.Output.secret(RandomBytes(name, length=32, opts=opts).hex)

@@ -23,8 +23,8 @@ from sandbox import (
     network,
     node,
     packages,
-    plugins,
     programs,
+    providers,
     record,
     removal,
     tools,
@@ -95,7 +95,7 @@ def prepare(console: Console) -> tuple[dict[str, Path], Path]:
             # Unpacking Debian waits for the network and the disk, compiling for the processors.
             pause = pool.submit(images.prepare, report)
             crds = pool.submit(addons.monitoring_crds)
-            modules = [*tools.CLUSTER, tools.PULUMI, *plugins.modules(report)]
+            modules = [*tools.CLUSTER, tools.PULUMI, *providers.modules(report)]
             binaries = tools.ensure(modules, report)
             crds.result()
             return binaries, pause.result()

@@ -2,7 +2,8 @@
 
 Everything the engine keeps is below the sandbox's own state directory: its home with the plugins,
 the backend with the state, and copies of the project and stack files. The checkout is only read,
-so that it stays clean, and KUBECONFIG, `~/.kube` and `~/.pulumi` of the user play no part.
+so that it stays clean; KUBECONFIG and `~/.kube` of the user play no part, and of `~/.pulumi` only
+plugins are used.
 """
 
 from __future__ import annotations
@@ -20,16 +21,21 @@ from pathlib import Path
 from pulumi import automation
 from pulumi.automation import events
 
-from sandbox import deployed, files, object_storage, plugins, stack_files, tools
+from sandbox import deployed, files, object_storage, providers, stack_files, tools
 from sandbox.errors import SandboxError
 from sandbox.gobuild import Report
 from sandbox.outcome import Outcome, plain
 from sandbox.paths import Sandbox
-from sandbox.plugins import Plugin
+from sandbox.providers import Plugin
 from sandbox.stack_files import ACCESS_KEY, SECRET_KEY
 
 OnEvent = Callable[[events.EngineEvent], None]
-Result = automation.PreviewResult | automation.UpResult | automation.DestroyResult
+Result = (
+    automation.PreviewResult
+    | automation.UpResult
+    | automation.RefreshResult
+    | automation.DestroyResult
+)
 
 
 class Engine:
@@ -55,7 +61,7 @@ class Engine:
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._alone():
-            found = plugins.locate(self._pulumi, sandbox.pulumi / "plugins", report)
+            found = providers.locate(self._pulumi, sandbox.pulumi / "plugins", report)
             stack_files.copy_project(
                 checkout,
                 self.project,
@@ -91,14 +97,19 @@ class Engine:
             lambda see: self._stack.preview(on_event=see, diff=True, refresh=refresh), on_event
         )
 
-    def mend(self) -> None:
-        """Clears what a run that was killed left in the state; what it made is kept."""
-        if deployed.read(self._sandbox, self._name).interrupted:
-            with self._alone():
-                self._clear_stale_locks()
-                self._stack.refresh(clear_pending_creates=True, show_secrets=False)
-            # Since 4.29 the provider refuses to create what is there, as it may be after a kill.
-            self._environment["PULUMI_K8S_UPSERT_EXISTING_OBJECTS"] = "true"
+    def mend(self) -> Outcome | None:
+        """Clears what a run that was killed left in the state, where there is any.
+
+        What it made is kept.
+        """
+        if not deployed.read(self._sandbox, self._name).interrupted:
+            return None
+        return self._run(
+            lambda see: self._stack.refresh(
+                on_event=see, clear_pending_creates=True, show_secrets=False
+            ),
+            None,
+        )
 
     def up(self, on_event: OnEvent | None = None) -> Outcome:
         """Makes the sandbox what the program says, also where somebody else has changed it."""
@@ -134,7 +145,7 @@ class Engine:
         self._pulumi_command(["config", "set", "--secret", "--path", path], value)
 
     def _alone(self) -> AbstractContextManager[Path]:
-        return files.locked(self._sandbox.pulumi / "lock", _say_waiting)
+        return files.locked(self._sandbox.pulumi / "lock", say_waiting)
 
     def _run(self, command: Callable[[OnEvent], Result], on_event: OnEvent | None) -> Outcome:
         outcome = Outcome()
@@ -180,6 +191,8 @@ class Engine:
             # The engine would warn in each run that a provider is older than the SDK; all else
             # that this switches belongs to other commands.
             "PULUMI_DEV": "true",
+            # Since 4.29 the provider refuses to create what is there, as it is after a kill.
+            "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",
         }
         # A passphrase of the user's own would take precedence over the sandbox's.
         os.environ.pop("PULUMI_CONFIG_PASSPHRASE", None)
@@ -205,10 +218,9 @@ class Engine:
         origin = tools.origin(self._pulumi)
         lines = [f"Pulumi's engine {self._stack.workspace.pulumi_version}: {origin}"]
         for plugin in found:
-            sdk = plugins.sdk_version(plugin.name)
-            lines.append(
-                f"  provider {plugin.name} {plugin.version}: {plugin.origin}; its SDK is {sdk}"
-            )
+            sdk = providers.sdk_version(plugin.name)
+            version = plugin.version or "of unknown version"
+            lines.append(f"  provider {plugin.name} {version}: {plugin.origin}; its SDK is {sdk}")
         said = "\n".join(lines)
         files.write(_versions(self._sandbox), said)
         return said
@@ -259,5 +271,6 @@ def _language_host() -> str | None:
     return shutil.which("pulumi-language-python")
 
 
-def _say_waiting(holder: str) -> None:
+def say_waiting(holder: str) -> None:
+    """Tells whom a lock is waited for."""
     print(f"Waiting for {holder} to end.", file=sys.stderr)  # stdout may be JSON

@@ -1,4 +1,4 @@
-"""The one exception of the sandbox, and how a command line ends with it."""
+"""The exceptions of the sandbox, and how a command line ends with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from sandbox.interrupt import Interrupt
 
@@ -55,7 +56,10 @@ def _run(command: Callable[[], object]) -> None:
         if interrupt.happened:
             print("Interrupted; the same command goes on from here.", file=sys.stderr, flush=True)
             interrupt.join()
-            sys.exit(128 + signal.SIGINT)
+            with suppress(BrokenPipeError):
+                sys.stdout.flush()
+            # Not sys.exit, which waits for threads: one may be about to start a program.
+            os._exit(128 + signal.SIGINT)
 
 
 def _print(error: SandboxError) -> None:

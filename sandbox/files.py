@@ -6,7 +6,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -47,14 +47,12 @@ def locked(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Gener
 
 def holder(path: Path) -> str:
     """The command and pid that hold a lock at this moment; empty when nobody does."""
-    try:
-        with path.open() as handle:
+    with suppress(FileNotFoundError), path.open() as handle:
+        try:
             # Shared, and given back at once: nobody is kept out by who only asks.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        pass
-    except BlockingIOError:
-        return path.read_text()
+        except BlockingIOError:
+            return handle.read() or "another command"
     return ""
 
 

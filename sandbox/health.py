@@ -65,7 +65,7 @@ def look(sandbox: Sandbox) -> Status:
     ports = {name: link.port for name, link in kept.links.items()} if kept else {}
     api = ports.pop(record.API, None)
     running = programs.read_status(sandbox)
-    supervised = bool(running) or programs.supervisor_pid(sandbox) is not None
+    supervised = programs.supervisor_pid(sandbox) is not None
     seen, silence = _nodes_or_why_not(sandbox) if api else ([], "")
     missing = [] if supervised or not kept else ["No supervisor keeps its programs running"]
     missing += [f"{p.name} is {p.state}" for p in running if p.state is not State.READY]

@@ -6,10 +6,14 @@ import re
 from collections.abc import Sequence
 
 GOES_ON = "What it had made by then is kept; the same command goes on from here."
-_URN = re.compile(r'(?:\d+ errors? occurred:\s*\* )?resource "urn:[^"]*" ')
-"""The engine names the object already."""
+_WRAPPING = re.compile(
+    r'\d+ errors? occurred:\s*\* |(?:(?:update|creation) of )?resource "urn:[^"]*" (?:failed: )?'
+)
+"""How the provider counts its errors and names the object, which is named already."""
 _DIED = re.compile(r"Detected that (\S+) exited prematurely.*?of the plugin:\s*(.*)", re.DOTALL)
-_CUT_OFF = re.compile(r"error reading from server|connection error: desc = ")
+_CUT_OFF = re.compile(
+    r"error reading from server|connection error: desc = |code = (?:Unavailable|Canceled)"
+)
 """What the engine says of objects whose provider has died."""
 _UNANSWERED = re.compile(
     r'(?:Get|Post|Put|Patch|Delete) "https://[^"]*": (?!.*(?:certificate|no such host))'
@@ -21,7 +25,7 @@ _EMPTY = ("update failed", "preview failed")
 
 def told(errors: Sequence[str]) -> list[str]:
     """The errors for a reader: many that one mishap has caused are told as that one."""
-    kept = [_URN.sub("", error) for error in errors]
+    kept = [_WRAPPING.sub("", error).strip() for error in errors]
     if died := next(filter(None, map(_DIED.search, kept)), None):
         kept = [e for e in kept if not (_CUT_OFF.search(e) or _DIED.search(e))]
         program = died[1].rpartition("/")[2]

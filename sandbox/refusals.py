@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandbox import mishaps
 from sandbox.errors import NotReadyError, SandboxError
 from sandbox.paths import CHECKOUT, Sandbox
 
@@ -76,7 +77,7 @@ def failure(errors: Sequence[str], end: str, stack: str) -> SandboxError:
     for commands, here in HERE:
         if named := [f"`{c}`" for c in commands if any(c in error for error in errors)]:
             advice.append(f"instead of {' and '.join(named)}, {here.format(stack=stack)}")
-    told = [*errors, end, *([f"Here, {'; '.join(advice)}."] if advice else [])]
+    told = [*mishaps.told(errors), end, *([f"Here, {'; '.join(advice)}."] if advice else [])]
     if any('"ado-ops"' in error for error in errors):
         told.append(ROTATED)
     return SandboxError("\n".join(told))

@@ -6,11 +6,10 @@ runs in the cluster afterwards.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,9 +34,8 @@ from sandbox import status as shown
 from sandbox.capacity import nodes_needed
 from sandbox.deployed import Deployed
 from sandbox.display import Display
-from sandbox.engine import Engine, used_versions
+from sandbox.engine import Engine, say_waiting, used_versions
 from sandbox.errors import SandboxError
-from sandbox.health import Status
 from sandbox.outcome import Outcome, details
 from sandbox.paths import Sandbox
 from sandbox.planned import containers
@@ -76,7 +74,8 @@ class Stack:
         stack_files.find(self.project, self.name)
         self._reach()
         refuse_another_primary(self.sandbox, self.name, self.project)
-        with self._engine() as engine, Display(self.console, planned=True) as display:
+        engine = self._engine()
+        with Display(self.console, planned=True) as display:
             plan = _checked(engine.preview(None if diff else display.see), self.name)
         if diff and plan.changed:
             return details(plan.text)
@@ -122,7 +121,8 @@ class Stack:
         with self._alone():
             if not deployed.read(self.sandbox, self.name).resources:
                 return False
-            with self._engine() as engine, Display(self.console) as display:
+            engine = self._engine()
+            with Display(self.console) as display:
                 outcome = engine.destroy(display.see)
         if any("protect" in error for error in outcome.errors):
             raise SandboxError(HOW_TO_LIFT.format(stack=self.name))
@@ -133,29 +133,23 @@ class Stack:
 
     def keep_secret(self, path: str, value: str | None) -> None:
         """Keep a secret of the config in this sandbox for every later `up`; None forgets it."""
-        with self._engine() as engine:
-            if value is None:
-                engine.forget_secret(path)
-            else:
-                engine.set_secret(path, value)
+        engine = self._engine()
+        if value is None:
+            engine.forget_secret(path)
+        else:
+            engine.set_secret(path, value)
 
     @property
     def _mending(self) -> str:
         return f"`make up STACK={self.name}` mends it"
 
-    def _reach(self) -> Status:
-        """The sandbox's cluster, whose API server answers; says what else is missing."""
-        seen = health.require_api(self.sandbox)
-        shown.tell_trouble(self.console, seen)
-        return seen
+    def _reach(self) -> None:
+        """Makes sure that the cluster's API server answers; says what else is missing."""
+        shown.tell_trouble(self.console, health.require_api(self.sandbox))
 
     def _alone(self) -> AbstractContextManager[Path]:
         """Held by who deploys and destroys, from the plan to the end."""
-
-        def waiting(holder: str) -> None:
-            print(f"Waiting for {holder} to end.", file=sys.stderr)
-
-        return files.locked(self._lock(), waiting)
+        return files.locked(self._lock(), say_waiting)
 
     def _lock(self) -> Path:
         return self.sandbox.pulumi / "deploying"
@@ -164,8 +158,7 @@ class Stack:
         """Which command is changing the sandbox or its stack right now."""
         return files.holder(self._lock()) or cluster.holder(self.sandbox)
 
-    @contextmanager
-    def _engine(self) -> Generator[Engine]:
+    def _engine(self) -> Engine:
         with step(self.console, "Preparing the engine") as report:
             engine = Engine(self.sandbox, self.project.resolve(), self.name, report)
         if engine.stand_in_secrets:
@@ -175,7 +168,7 @@ class Stack:
             )
         if engine.given_object_storage:
             self.console.print("The sandbox's own object storage takes the place of the stack's.")
-        yield engine
+        return engine
 
     def _deployed(self) -> Deployed:
         """What is deployed of it.
@@ -200,19 +193,22 @@ class Stack:
 
     def _deploy(self) -> None:
         # The engine's own preparation says first what is wrong with the stack file.
-        with self._engine() as engine:
-            self.console.print(engine.versions)
-            refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self.name)
-            with step(self.console, f"Planning stack {self.name}"), ThreadPoolExecutor() as pool:
-                asked = pool.submit(refuse_another_primary, self.sandbox, self.name, self.project)
-                engine.mend()
-                # Looking at the cluster is left to `up`, whatever it finds.
-                plan = _checked(engine.preview(refresh=False), self.name)
-                asked.result()
-            provide(self.sandbox, plan, self.console)
-            # Also when nothing is to be changed in the cluster: what is protected may have changed.
-            with Display(self.console) as display:
-                outcome = engine.up(display.see)
+        engine = self._engine()
+        self.console.print(engine.versions)
+        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self.name)
+        with step(self.console, f"Planning stack {self.name}"), ThreadPoolExecutor() as pool:
+            asked = pool.submit(refuse_another_primary, self.sandbox, self.name, self.project)
+            mended = engine.mend()
+            if mended and not mended.succeeded:
+                end = "The cluster cannot be looked at after a run that was interrupted."
+                raise failure(mended.errors, end, self.name)
+            # Looking at the cluster is left to `up`, whatever it finds.
+            plan = _checked(engine.preview(refresh=False), self.name)
+            asked.result()
+        provide(self.sandbox, plan, self.console)
+        # Also when nothing is to be changed in the cluster: what is protected may have changed.
+        with Display(self.console) as display:
+            outcome = engine.up(display.see)
         if not outcome.succeeded:
             raise failure(outcome.errors, "The deployment failed; see above.", self.name)
         self.console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))

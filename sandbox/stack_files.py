@@ -67,8 +67,7 @@ def copy_project(
 ) -> None:
     """Copy the project file; with `runs_in_place` a language host runs the checkout's program.
 
-    `plugins`: which directory has each provider. Named there, one of another version than the
-    SDK's is taken without a warning.
+    `plugins`: which directory has each provider; named there, it is taken whatever its version.
     """
     project = _load(checkout / "Pulumi.yaml")
     _keep_to_the_sandbox(project)

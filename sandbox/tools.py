@@ -77,9 +77,7 @@ OPERATOR_CRDS = GoModule("github.com/prometheus-operator/prometheus-operator", "
 
 CLUSTER = (KUBERNETES, ETCD, COREDNS, METRICS_SERVER, RCLONE)
 """What a cluster runs."""
-ENGINE = (PULUMI, PROVIDER)
-"""What deploys to it."""
-_WORKSPACES = ((KUBERNETES, ETCD, COREDNS, METRICS_SERVER), ENGINE, (RCLONE,))
+_WORKSPACES = ((KUBERNETES, ETCD, COREDNS, METRICS_SERVER), (PULUMI, PROVIDER))
 """Modules that are built together; any other is built alone."""
 _DOWNLOADED = "downloaded"
 """A mark beside a program in the cache that its publisher has built."""
@@ -130,7 +128,7 @@ def _build(workspace: Sequence[GoModule], modules: Sequence[GoModule], report: R
 
 
 def _download(module: GoModule, program: str, report: Report) -> bool:
-    if module is PROVIDER:  # its release has another version than its module: see sandbox.plugins
+    if module is PROVIDER:  # its release has another version than its module: see sandbox.providers
         return False
     target = module.cached(program)
     done = downloads.fetch(program, module.version, target, report)

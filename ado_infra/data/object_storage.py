@@ -11,7 +11,7 @@ from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.kit.digests import secret_digest
 from ado_infra.kit.sources import SecretKey, base64_data
 from ado_infra.placement import Placement
-from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials
+from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
 from ado_infra.settings import ObjectStorageSettings
 
 
@@ -77,9 +77,9 @@ class ObjectStorage(pulumi.ComponentResource):
 
 _VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}
 """Key in the Secret → the variable that every S3 SDK reads."""
-_NO_CREDENTIALS = (
+_NO_CREDENTIALS = not_given(
     "No credentials for object storage: orchestrator, workers and backups are given none, and fail "
-    "unless their pods have an identity of their own"
-    f"\n    pulumi config set --secret {ConfigSecret.OBJECT_STORAGE_ACCESS_KEY}"
-    f"\n    pulumi config set --secret {ConfigSecret.OBJECT_STORAGE_SECRET_KEY}"
+    "unless their pods have an identity of their own",
+    ConfigSecret.OBJECT_STORAGE_ACCESS_KEY,
+    ConfigSecret.OBJECT_STORAGE_SECRET_KEY,
 )

@@ -12,13 +12,19 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 from ado_infra.kit.digests import config_digest, secret_digest
 from ado_infra.kit.sources import ConfigFile, SecretDirectory, base64_data
 from ado_infra.placement import Placement
-from ado_infra.secrets import AgentCredentials
+from ado_infra.secrets import AgentCredentials, ConfigSecret, not_given
 from ado_infra.settings import ApplicationConfig
 from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT
 
 COMPONENT: Final = "configuration"
 CONFIG_KEY: Final = "config.yaml"
 CREDENTIALS_PATH: Final = "/etc/ado/credentials"
+_NO_CREDENTIALS: Final = not_given(
+    "No key of a model provider: workers are given none, and fail unless their agents reach a "
+    "model without; one of these is enough",
+    ConfigSecret.ANTHROPIC_API_KEY,
+    ConfigSecret.GOOGLE_API_KEY,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +62,8 @@ class Configuration(pulumi.ComponentResource):
             opts=child,
         )
         credentials = args.agent_credentials.data
+        if not credentials:
+            pulumi.log.warn(_NO_CREDENTIALS, self)
         secret = Secret(
             f"{name}-agent-credentials",
             metadata=args.placement.metadata(COMPONENT, "ado-agent-credentials"),

@@ -94,7 +94,7 @@ def _whole(inputs: Mapping[str, Any], key: str, least: int = 0) -> int:
 
 def _refusal(what: str) -> RefusedError:
     return RefusedError(
-        f"{what} is not covered by the offline plugin (only RandomPassword and RandomBytes are "
+        f"{what} is not covered by this stand-in (only RandomPassword and RandomBytes are "
         "made by it); install the official Pulumi plugin for it."
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pulumi.automation as auto
 
-from sandbox import kubectl, plugins
+from sandbox import kubectl, providers
 from sandbox.paths import Sandbox
 from sandbox.tools import PULUMI, ensure
 
@@ -78,7 +78,7 @@ class Engine:
         for part in (self.home, self.work, folder / "state"):
             part.mkdir(parents=True, exist_ok=True)
         pulumi = ensure([PULUMI], lambda _: None)["pulumi"]
-        self._plugins = plugins.locate(pulumi, folder / "plugins", lambda _: None)
+        self._providers = providers.locate(pulumi, folder / "plugins", lambda _: None)
         self._environment = {
             "KUBECONFIG": str(kubeconfig),
             "PATH": f"{pulumi.parent}{os.pathsep}{os.environ['PATH']}",
@@ -96,7 +96,7 @@ class Engine:
             "runtime": "python",
             "config": {key: {"value": value} for key, value in config.items()},
             "plugins": {
-                "providers": [{"name": p.name, "path": str(p.directory)} for p in self._plugins]
+                "providers": [{"name": p.name, "path": str(p.directory)} for p in self._providers]
             },
         }
         (self.work / "Pulumi.yaml").write_text(json.dumps(project))  # which YAML can hold

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import programs, rollout
+from sandbox import kubectl, programs, rollout
 from sandbox.mishaps import GOES_ON
+from sandbox.planned import containers
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.life import until
 from tests.unit.recording import ROOT
@@ -35,6 +36,8 @@ CHANGED: Mapping[str, Any] = {
 
 API = "kube-apiserver"
 Key = tuple[str, str]
+"""Kind and name of an object."""
+Plan = Mapping[Key, Mapping[str, Any]]
 
 
 @dataclass
@@ -97,19 +100,14 @@ def started_up(deployment: Deployment) -> Generator[Up]:
         up.kill()
 
 
-def planned(deployment: Deployment) -> set[Key]:
-    """Kind and name of all that the program makes, as it was written last."""
-    plan = deployment.engine().preview(refresh=False)
-    assert plan.succeeded, plan.errors
-    objects = [inputs for inputs in plan.objects.values() if "kind" in inputs]
-    return {(inputs["kind"], inputs["metadata"]["name"]) for inputs in objects}
-
-
-def written(deployment: Deployment) -> set[Key]:
+def written(deployment: Deployment) -> Plan:
     """Writes the stack as committed, or CHANGED where it is so already; what there will be."""
     spare = ("get", "deployment", "ado-worker-spare", "-n", NAMESPACE, "--ignore-not-found")
     deployment.write(None if deployment.kubectl(*spare) else CHANGED)
-    return planned(deployment)
+    plan = deployment.engine().preview(refresh=False)
+    assert plan.succeeded, plan.errors
+    objects = [inputs for inputs in plan.objects.values() if "kind" in inputs]
+    return {(inputs["kind"], inputs["metadata"]["name"]): inputs for inputs in objects}
 
 
 def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]]:
@@ -122,15 +120,17 @@ def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]
     return found
 
 
-def assert_next_up_converges(deployment: Deployment, expected: set[Key]) -> None:
+def assert_next_up_converges(deployment: Deployment, expected: Plan) -> None:
     """The same command again makes exactly what is expected, out of what is there already."""
     kinds = {kind for kind, _ in expected}
     before = seen(deployment, kinds)
     again = deployment.command("up")
     assert again.returncode == 0, again.stdout + again.stderr
     after = seen(deployment, kinds)
-    assert after.keys() == expected
-    for key in before.keys() & expected:
+    assert after.keys() == expected.keys()
+    for key, planned in expected.items():
+        assert _images(after[key]) == _images(planned), key
+    for key in before.keys() & expected.keys():
         if key[0] != "Job":  # one that another image needs is a new one
             assert before[key]["metadata"]["uid"] == after[key]["metadata"]["uid"], key
         if key[0] == "Secret":
@@ -141,7 +141,11 @@ def assert_next_up_converges(deployment: Deployment, expected: set[Key]) -> None
     assert len(urns) == len(set(urns))
 
 
-def until_begun(deployment: Deployment, expected: set[Key], up: Up) -> None:
+def _images(manifest: Mapping[str, Any]) -> list[str]:
+    return [container["image"] for container in containers(manifest)]
+
+
+def until_begun(deployment: Deployment, expected: Plan, up: Up) -> None:
     """Returns when something of what is expected was made or changed."""
     kinds = {kind for kind, _ in expected}
 
@@ -201,5 +205,7 @@ def survive_without_api(deployment: Deployment, seconds: float) -> None:
         code, told = up.ended()
     assert "Traceback" not in told
     assert "urn:" not in told
+    ready = ("get", "--raw", "/readyz")
+    until("the API server", lambda: not kubectl.attempt(deployment.sandbox, *ready).returncode)
     assert code == 0 or ("The API server went away" in told and GOES_ON in told), told
     assert_next_up_converges(deployment, expected)

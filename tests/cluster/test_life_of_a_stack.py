@@ -123,7 +123,7 @@ def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deploymen
     gone = deployment.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert deployment.objects() == {}
-    assert deployment.state().resources == []
+    assert not deployment.state().resources
 
 
 def test_two_platforms_live_side_by_side_and_one_moves_to_the_stores_of_the_other(

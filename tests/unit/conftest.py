@@ -25,6 +25,12 @@ def strict_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
 
 
+@pytest.fixture(autouse=True)
+def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No unit test asks a publisher for a program."""
+    monkeypatch.setenv("SANDBOX_DOWNLOADS", "no")
+
+
 @pytest.fixture(scope="session")
 def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
     """One loop for all programs under Pulumi's mocks."""

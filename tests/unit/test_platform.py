@@ -191,11 +191,15 @@ class TestObjects:
     def test_the_committed_stacks_warn_of_nothing(self, stack: Recording) -> None:
         assert stack.warnings == []
 
-    def test_one_without_credentials_for_object_storage_is_warned(self) -> None:
-        (warning,) = record_stack("dev", secrets={}).warnings
-        assert "orchestrator, workers and backups are given none" in warning
-        for key in ("objectStorageAccessKey", "objectStorageSecretKey"):
-            assert f"pulumi config set --secret {key}" in warning
+    def test_one_without_keys_is_told_what_gets_none_and_how_to_give_them(self) -> None:
+        agents, storage = sorted(record_stack("dev", secrets={}).warnings, key=len)
+        assert "workers are given none" in agents
+        assert "orchestrator, workers and backups are given none" in storage
+        given = {agents: ("anthropicApiKey", "googleApiKey")}
+        given[storage] = ("objectStorageAccessKey", "objectStorageSecretKey")
+        for warning, keys in given.items():
+            commands = [line.strip() for line in warning.splitlines()[1:]]
+            assert commands == [f"pulumi config set --secret {key}" for key in keys]
 
 
 class TestSelectors:

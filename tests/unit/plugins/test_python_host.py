@@ -22,7 +22,7 @@ from pulumi.runtime.proto import (
     resource_pb2_grpc,
 )
 
-from sandbox.plugins import python_host
+from tests.support import python_host
 
 
 class Engine(engine_pb2_grpc.EngineServicer, resource_pb2_grpc.ResourceMonitorServicer):

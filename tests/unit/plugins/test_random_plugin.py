@@ -137,10 +137,10 @@ def test_what_the_state_has_is_what_is_read(plugin: Any) -> None:
 def test_importing_and_other_types_are_refused_by_name(plugin: Any) -> None:
     import_ = provider_pb2.ReadRequest(urn=PASSWORD, id="s3cret")
     _, said = refusal(lambda: plugin.Read(import_))
-    assert "RandomPassword is not covered by the offline plugin" in said
+    assert "RandomPassword is not covered by this stand-in" in said
     assert "s3cret" not in said
     _, said = refusal(lambda: checked(plugin, f"{STACK}Pet:RandomPet::pet", {}))
-    assert "RandomPet is not covered by the offline plugin" in said
+    assert "RandomPet is not covered by this stand-in" in said
     assert "install the official Pulumi plugin" in said
 
 

@@ -10,12 +10,6 @@ from sandbox import cgroups, paths
 from sandbox.paths import Sandbox
 
 
-@pytest.fixture(autouse=True)
-def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No unit test asks a publisher for a program."""
-    monkeypatch.setenv("SANDBOX_DOWNLOADS", "no")
-
-
 @pytest.fixture
 def sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setattr(paths, "STATE_ROOT", tmp_path / "state")

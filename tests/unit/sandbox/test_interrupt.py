@@ -122,3 +122,19 @@ def test_what_ends_by_itself_is_given_the_time(tmp_path: Path) -> None:
     running = _interrupted(WAYS["in a thread"], slowly, mark)
     assert running.communicate(timeout=20) == ("", LINE)
     assert done.exists()
+
+
+def test_a_thread_that_would_start_a_program_afterwards_does_not_hold_it_up(tmp_path: Path) -> None:
+    mark, waiting = tmp_path / "mark", tmp_path / "waiting"
+    late = (
+        "import time, pathlib\n"
+        "    def work():\n"
+        f"        pathlib.Path({str(waiting)!r}).touch()\n"
+        "        time.sleep(2)\n"
+        "        subprocess.run(['sh', '-c', child])\n"
+        "    with ThreadPoolExecutor() as pool: pool.submit(work)"
+    )
+    running = _interrupted(late, f"echo > {mark}; sleep 1d", waiting)
+    assert running.communicate(timeout=20) == ("", LINE)
+    assert running.returncode == 130
+    assert _alive(waiting) == []

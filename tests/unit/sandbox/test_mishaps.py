@@ -50,6 +50,10 @@ def test_a_webhook_that_does_not_answer_is_not_the_api_server() -> None:
 
 
 def test_any_other_error_is_told_without_the_engines_long_name_of_the_object() -> None:
-    refused = f"redis: 1 error occurred:\n\t* {URN}was not created: denied by policy"
-    assert told([refused]) == ["redis: was not created: denied by policy"]
+    made = f"redis: {URN}was not created: denied by policy"
+    changed = "redis: 1 error occurred:\n\t* update of " + URN + "failed: denied by policy\n\n"
+    assert told([made, changed]) == [
+        "redis: was not created: denied by policy",
+        "redis: denied by policy",
+    ]
     assert told(["update failed"]) == ["update failed"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from typer.testing import CliRunner
 from sandbox import cli, health, stack
 from sandbox.engine import OnEvent
 from sandbox.errors import SandboxError
-from sandbox.outcome import Outcome
+from sandbox.outcome import Outcome, details
 from tests.unit.sandbox.health import running
 
 SECRET: dict[str, Any] = {
@@ -61,13 +59,9 @@ class Planning:
 def shown(
     monkeypatch: pytest.MonkeyPatch, engine: Planning, *options: str, missing: tuple[str, ...] = ()
 ) -> list[str]:
-    @contextmanager
-    def given(*_: object) -> Generator[Planning]:
-        yield engine
-
     printed = io.StringIO()
     monkeypatch.setattr(health, "require_api", lambda _: running(*missing))
-    monkeypatch.setattr(stack.Stack, "_engine", given)
+    monkeypatch.setattr(stack.Stack, "_engine", lambda _: engine)
     monkeypatch.setattr(stack, "refuse_another_primary", lambda *_: None)  # asks a cluster
     console = Console(file=printed, soft_wrap=True)
     monkeypatch.setattr(cli, "_console", lambda **_: console)
@@ -143,3 +137,39 @@ def test_what_is_missing_is_said_and_does_not_stop_it(monkeypatch: pytest.Monkey
         "Sandbox unit: Node n1 is not there. `make up` repairs it.",
         "Nothing would change: 1 resources are as said.",
     ]
+
+
+def test_in_every_detail_only_what_would_change_is_shown() -> None:
+    """The engine prints what a refresh found and what was read, too."""
+    printed = """\
+Previewing update (dev):
+~ pulumi:pulumi:Stack: (refresh)
+    [urn=urn:pulumi:dev::ado::pulumi:pulumi:Stack::ado-dev]
+        ~ kubernetes:policy/v1:PodDisruptionBudget: (refresh)
+            --outputs:--
+          ~ status: {
+            }
+    > kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition: (read)
+        [id=servicemonitors.monitoring.coreos.com]
+        ~ kubernetes:apps/v1:Deployment: (update)
+            [id=ado-system/ado-dashboard]
+          ~ image: "a:1" => "a:2"
+Resources:
+    ~ 1 to update
+    67 unchanged"""
+    assert details(printed).splitlines() == [
+        "Previewing update (dev):",
+        "        ~ kubernetes:apps/v1:Deployment: (update)",
+        "            [id=ado-system/ado-dashboard]",
+        '          ~ image: "a:1" => "a:2"',
+        "Resources:",
+        "    ~ 1 to update",
+        "    67 unchanged",
+    ]
+
+
+def test_what_is_only_read_counts_as_no_change() -> None:
+    outcome = Outcome()
+    changes = {"same": 67, "read": 1, "read-replacement": 1}
+    outcome.see(EngineEvent.from_json({"summaryEvent": {"resourceChanges": changes}}))
+    assert (outcome.changes, outcome.changed) == ({"same": 67}, 0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,10 +26,9 @@ class Keeping:
 def engine(monkeypatch: pytest.MonkeyPatch) -> Keeping:
     keeping = Keeping()
 
-    @contextmanager
-    def given(kept: stack.Stack) -> Generator[Keeping]:
+    def given(kept: stack.Stack) -> Keeping:
         assert (kept.sandbox.name, kept.name) == ("other", "prod")
-        yield keeping
+        return keeping
 
     monkeypatch.setattr(cli, "_with_kubeconfig", Sandbox)
     monkeypatch.setattr(stack.Stack, "_engine", given)

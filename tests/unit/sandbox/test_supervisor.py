@@ -178,7 +178,7 @@ def test_a_program_that_ignores_sigterm_is_killed(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "STOP_GRACE", 0.1)
-    ignoring = ("sh", "-c", "trap '' TERM; while :; do sleep 1d & wait; done")
+    ignoring = ("sh", "-c", "trap '' TERM; while :; do sleep 0.1; done")
     listed(sandbox, Program("stubborn", ignoring, "any"))
     pids: list[int | None] = []
 

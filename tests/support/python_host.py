@@ -10,7 +10,7 @@ them, and installs nothing.
 """
 
 # Names and signatures are the protocol's; messages are generated classes.
-# ruff: noqa: N802, ANN401, ARG002, D102
+# ruff: noqa: N802, ARG002
 
 from __future__ import annotations
 

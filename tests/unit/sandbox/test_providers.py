@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import downloads, kubernetes_provider, plugins, tools
+from sandbox import downloads, kubernetes_provider, providers, tools
 from sandbox.gobuild import GoModule
-from sandbox.plugins import Plugin, sdk_version
+from sandbox.providers import Plugin, sdk_version
 
 PROGRAM = "pulumi-resource-kubernetes"
 
@@ -47,7 +47,7 @@ def _program(directory: Path, name: str) -> Path:
 
 
 def located(tmp_path: Path) -> dict[str, Plugin]:
-    found = plugins.locate(Path("/no/pulumi"), tmp_path / "offline", lambda _: None)
+    found = providers.locate(Path("/no/pulumi"), tmp_path / "offline", lambda _: None)
     return {plugin.name: plugin for plugin in found}
 
 
@@ -109,6 +109,7 @@ def test_where_the_provider_can_be_downloaded_so_is_random(
         folder = f"resource-random-v{sdk_version('random')}"
         _program(Path(env["PULUMI_HOME"]) / "plugins" / folder, "pulumi-resource-random")
 
+    monkeypatch.setenv("SANDBOX_DOWNLOADS", "yes")
     monkeypatch.setattr(downloads, "fetch", fetch)
     monkeypatch.setattr(subprocess, "run", install)
     found = located(tmp_path)

@@ -1,0 +1,116 @@
+"""Where the engine's plugins are, and where each came from.
+
+The official one is taken wherever there is one: on PATH; in the user's own `~/.pulumi`, of exactly
+the SDK's version; downloaded from its publisher; the Kubernetes provider built from its Go module.
+Only for `random`, whose module cannot be had, a stand-in answers (`plugins/random.py`).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import sandbox
+from sandbox import downloads, files, kubernetes_provider, tools
+from sandbox.gobuild import GoModule, Report
+from sandbox.paths import cache_dir
+
+DOWNLOADED = "downloaded"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A resource plugin that the engine is led to."""
+
+    name: str
+    version: str
+    """Without a leading v; empty for one on PATH, which does not say."""
+    origin: str
+    """Where it came from, for the user."""
+    directory: Path
+    """Holds the program `pulumi-resource-<name>`."""
+
+
+def sdk_version(name: str) -> str:
+    """The version of the installed SDK, which asks the engine for a plugin of the same."""
+    return importlib.metadata.version(f"pulumi-{name}")
+
+
+def locate(pulumi: Path, stand_ins: Path, report: Report) -> list[Plugin]:
+    """A plugin for every SDK that the program uses, downloading or building what is missing.
+
+    `stand_ins`: a directory for launchers of those that the sandbox has to play.
+
+    Raises SandboxError when the Kubernetes provider can be had in no way.
+    """
+    tools.ensure(modules(report), report)
+    kubernetes = _found("kubernetes") or _built()
+    random = _found("random")
+    if random is None and kubernetes.origin == DOWNLOADED and downloads.enabled():
+        install = [str(pulumi), "plugin", "install", "resource", "random", sdk_version("random")]
+        home = os.environ | {"PULUMI_HOME": str(_downloads())}
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(install, env=home, capture_output=True, check=False, timeout=60)
+        random = _found("random")
+    return [kubernetes, random or _stand_in("random", stand_ins)]
+
+
+def modules(report: Report) -> list[GoModule]:
+    """What has to be built for them: nothing where they are there or can be downloaded."""
+    program = _program("kubernetes")
+    built, downloaded = tools.PROVIDER.cached(program), _downloaded("kubernetes") / program
+    if _found("kubernetes") or built.exists():
+        return []
+    with files.locked(downloaded.parent.with_name(f"{downloaded.parent.name}.lock")):
+        if downloaded.exists() or downloads.fetch(
+            program, sdk_version("kubernetes"), downloaded, report
+        ):
+            return []
+    return [tools.PROVIDER]
+
+
+def _found(name: str) -> Plugin | None:
+    if on_path := shutil.which(_program(name)):
+        return Plugin(name, "", "found on PATH", Path(on_path).parent)
+    downloaded = _downloaded(name)
+    users_own = Path.home() / ".pulumi" / "plugins" / downloaded.name
+    for origin, directory in {"found in ~/.pulumi": users_own, DOWNLOADED: downloaded}.items():
+        if (directory / _program(name)).is_file():
+            return Plugin(name, sdk_version(name), origin, directory)
+    return None
+
+
+def _built() -> Plugin:
+    directory = tools.PROVIDER.cached(_program("kubernetes")).parent
+    origin = "built from its Go module"
+    return Plugin("kubernetes", kubernetes_provider.RELEASE, origin, directory)
+
+
+def _stand_in(name: str, directory: Path) -> Plugin:
+    program = directory / _program(name)
+    root = Path(sandbox.__file__).parent.parent
+    # -P: the working directory is the Pulumi program's, whose modules must not be picked up.
+    command = shlex.join([sys.executable, "-P", "-m", f"sandbox.plugins.{name}"])
+    launcher = f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(root))} exec {command} "$@"\n'
+    files.write(program, launcher, mode=0o700)
+    return Plugin(name, sdk_version(name), "a stand-in of the sandbox's", directory)
+
+
+def _program(name: str) -> str:
+    return f"pulumi-resource-{name}"
+
+
+def _downloads() -> Path:
+    """A home of the engine's that nothing but downloaded plugins is in."""
+    return cache_dir() / "pulumi"
+
+
+def _downloaded(name: str) -> Path:
+    return _downloads() / "plugins" / f"resource-{name}-v{sdk_version(name)}"
