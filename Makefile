@@ -37,7 +37,7 @@ test: $(READY) ## every test: the fast ones, then those on two clusters of their
 	@$(RUN) -m pytest tests/unit tests/cluster --numprocesses 2 --dist loadfile \
 		--no-loadscope-reorder --durations=10 --maxfail=5
 
-soak: $(READY) ## the long runs: the design's own scaling, up to fifty workers and back (an hour)
+soak: $(READY) ## the long runs, hours: scaling at its own pace, random kills, further variants of faults
 	@$(RUN) -m pytest tests/soak -s
 
 report: $(READY) ## what `make test` and `make soak` measured, written to docs/reliability.md
