@@ -15,7 +15,6 @@ from pulumi_kubernetes.core.v1 import (
     ConfigMap,
     ContainerArgsDict,
     Namespace,
-    Pod,
     PodSpecArgsDict,
     PodTemplateSpecArgsDict,
     Secret,
@@ -26,7 +25,7 @@ from pulumi_random import RandomPassword
 
 from sandbox.images import PAUSE
 from sandbox.paths import Sandbox
-from tests.cluster.engine import Engine, Program, kubectl_in
+from tests.cluster.engine import Engine, kubectl_in
 
 NAMESPACE = "provider-test"
 CANARY = "c4n@ry:/%+'\" value"
@@ -216,25 +215,12 @@ def test_a_conflict_names_the_field_and_its_manager(engine: Engine, kubectl: Any
     assert kubectl("get", "deployment", "web", "-o", "json")["spec"]["replicas"] == 5
 
 
-@pytest.mark.parametrize(
-    ("program", "reason"),
-    [
-        (
-            lambda: Service("it", metadata=named("it"), spec={"ports": [{"port": 0}]}) and None,
-            "spec.ports[0].port",
-        ),
-        (
-            lambda: Pod("it", metadata=named("it"), spec=pod(host_network=True)) and None,
-            'violates PodSecurity "restricted:latest": host namespaces',
-        ),
-    ],
-    ids=["wrong value", "Pod Security"],
-)
-def test_a_refused_object_is_named_with_its_reason(
-    engine: Engine, program: Program, reason: str
-) -> None:
+def test_a_refused_object_is_named_with_its_reason(engine: Engine) -> None:
+    def program() -> None:
+        Service("it", metadata=named("it"), spec={"ports": [{"port": 0}]})
+
     for refused in (engine.preview(program), engine.up(program)):
-        assert reason in refused.failures["it"]
+        assert "spec.ports[0].port" in refused.failures["it"]
         assert "Traceback" not in refused.error
 
 
