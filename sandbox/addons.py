@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from sandbox import control_plane, kubectl, object_storage, storage
 from sandbox.control_plane import MASTERS, Keys
-from sandbox.files import locked, write
+from sandbox.files import made_once, write
 from sandbox.gobuild import module_directory
 from sandbox.network import FABRIC_ADDRESS
 from sandbox.node import CLUSTER_DOMAIN, DNS_ADDRESS
@@ -89,22 +88,14 @@ def install(sandbox: Sandbox, keys: Keys) -> None:
 def monitoring_crds() -> Sequence[Path]:
     """The Prometheus operator's CRDs, one file each, from the cache or its Go module."""
     directory = cache_dir() / "manifests" / f"prometheus-operator-{OPERATOR_CRDS.version}"
-    if not directory.exists():
-        with locked(directory.with_suffix(".lock")):
-            if not directory.exists():  # nor made meanwhile by whoever held the lock
-                _copy_crds(directory)
-    return sorted(directory.iterdir())
+    return sorted(made_once(directory, _copy_crds).iterdir())
 
 
 def _copy_crds(directory: Path) -> None:
     source = module_directory(OPERATOR_CRDS) / "example" / "prometheus-operator-crd"
-    partial = directory.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     for kind in MONITORING_KINDS:
         name = f"monitoring.coreos.com_{kind}.yaml"
-        (partial / name).write_bytes((source / name).read_bytes())
-    partial.rename(directory)
+        (directory / name).write_bytes((source / name).read_bytes())
 
 
 def _corefile(kubeconfig: Path) -> str:

@@ -120,8 +120,8 @@ class Publishers:
     def fetch(self, program: str, version: str, target: Path, report: Report) -> bool:
         """Make `target` the publisher's program, whole; False, and no file, when that cannot be.
 
-        The caller keeps others from fetching the same target meanwhile. A file that is not what
-        its publisher says is reported.
+        The caller keeps others from fetching the same target meanwhile. Why a file is not used is
+        reported; that a host did not answer at all is not.
         """
         file, arch = _FILES.get(program), ARCHITECTURES.get(platform.machine())
         if not enabled() or file is None or arch is None or file.host not in self._those_asked():
@@ -142,9 +142,11 @@ class Publishers:
             _place(room, member, target)
         except HTTPError as refused:
             refused.close()
+            report(f"{url} is not used: {refused}")
         except (LookupError, tarfile.TarError, zipfile.BadZipFile) as unfit:
             report(f"{url} is not used: {unfit}")
-        except (OSError, HTTPException):
+        except (OSError, HTTPException) as failed:
+            report(f"{url} is not used: {failed}")
             self._those_asked().discard(file.host)
         else:
             return True

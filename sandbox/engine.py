@@ -8,6 +8,8 @@ plugins are used.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import runpy
 import secrets
@@ -175,16 +177,13 @@ class Engine:
         return outcome
 
     def _select(self) -> automation.Stack:
-        passphrase = self._sandbox.pulumi / "passphrase"
-        if not passphrase.exists():
-            files.write(passphrase, secrets.token_urlsafe(32))
         os.environ["PATH"] = f"{self._pulumi.parent}{os.pathsep}{os.environ['PATH']}"
         self._environment = {
             "KUBECONFIG": str(self._sandbox.kubeconfig),
             # A file of metadata beside each of the state's would not be written whole: killed
             # meanwhile, the engine could never read its state again.
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase),
             "PULUMI_HOME": str(self.home),
             "PULUMI_SELF_MANAGED_STATE_GZIP": "false",  # `deployed` reads it
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -205,6 +204,13 @@ class Engine:
             program=None if _language_host() else self._program,
         )
         return automation.Stack.create_or_select(self._name, workspace)
+
+    @property
+    def _passphrase(self) -> Path:
+        passphrase = self._sandbox.pulumi / "passphrase"
+        if not passphrase.exists():
+            files.write(passphrase, secrets.token_urlsafe(32))
+        return passphrase
 
     def _program(self) -> None:
         """The checkout's program, run in this process: what the language host would do."""
@@ -230,8 +236,11 @@ class Engine:
         keys = object_storage.credentials(self._sandbox)
         opening = {ACCESS_KEY: keys.access_key, SECRET_KEY: keys.secret_key}
         missing = sorted(self._demanded)
+        # The same value again after a stack file has hidden it for a while: no pod is replaced.
+        seed = self._passphrase.read_bytes()
         for path in missing:
-            stand_in = f"sandbox-{path.split(':')[-1]}-{secrets.token_hex(8)}"
+            own = hmac.new(seed, path.encode(), hashlib.sha256).hexdigest()[:16]
+            stand_in = f"sandbox-{path.split(':')[-1]}-{own}"
             self._set_secret(path, opening.get(path, stand_in))
         self.stand_in_secrets = [path for path in missing if path not in opening]
         self.given_object_storage = len(self.stand_in_secrets) < len(missing)

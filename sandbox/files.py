@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,22 @@ def locked(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Gener
                 handle.flush()
                 yield path
                 return
+
+
+def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
+    """A directory that `make` fills under another name when it is not there yet.
+
+    One process at a time; whoever waited for it meanwhile finds what the other one has made.
+    """
+    if not directory.exists():
+        with locked(directory.with_name(f"{directory.name}.lock")):
+            if not directory.exists():
+                partial = directory.with_name(f"{directory.name}.partial")
+                shutil.rmtree(partial, ignore_errors=True)  # an interrupted one's
+                partial.mkdir()
+                make(partial)
+                partial.rename(directory)  # whole or not at all
+    return directory
 
 
 def holder(path: Path) -> str:

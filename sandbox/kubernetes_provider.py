@@ -25,6 +25,12 @@ _BEFORE, _AFTER = "Provider: pschema.ResourceSpec{", "Provider: &pschema.Resourc
 """The engine's library, with which both are built, wants a pointer there."""
 
 
+def changes() -> bytes:
+    """All that `copied` makes different."""
+    made = (Path(__file__), *sorted(path for path in STANDIN.rglob("*") if path.is_file()))
+    return b"".join(path.read_bytes() for path in made)
+
+
 def copied(source: Path, room: Path) -> Mapping[str, Path]:
     """Lay the provider out in an empty directory; module path → its directory there.
 

@@ -72,6 +72,7 @@ PROVIDER = GoModule(
     {"pulumi-resource-kubernetes": "cmd/pulumi-resource-kubernetes"},
     ldflags=f"-X {kubernetes_provider.MODULE}/pkg/version.Version=v{kubernetes_provider.RELEASE}",
     copied=kubernetes_provider.copied,
+    changes=kubernetes_provider.changes(),
 )
 OPERATOR_CRDS = GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", {})
 

@@ -15,6 +15,7 @@ from pulumi_kubernetes.core.v1 import (
     ConfigMap,
     ContainerArgsDict,
     Namespace,
+    Pod,
     PodSpecArgsDict,
     PodTemplateSpecArgsDict,
     Secret,
@@ -222,6 +223,13 @@ def test_a_refused_object_is_named_with_its_reason(engine: Engine) -> None:
     for refused in (engine.preview(program), engine.up(program)):
         assert "spec.ports[0].port" in refused.failures["it"]
         assert "Traceback" not in refused.error
+
+
+def test_a_pod_that_pod_security_refuses_is_named_with_its_reason(engine: Engine) -> None:
+    refused = engine.up(
+        lambda: Pod("it", metadata=named("it"), spec=pod(host_network=True)) and None
+    )
+    assert 'violates PodSecurity "restricted:latest": host namespaces' in refused.failures["it"]
 
 
 def test_secrets_are_in_no_state_history_or_output(engine: Engine, kubectl: Any) -> None:

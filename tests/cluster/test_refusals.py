@@ -59,7 +59,7 @@ def test_a_stack_that_names_another_cluster_still_goes_to_the_sandbox(
     # It reads the CRD. A refresh would plan an update of what is not Ready at this moment.
     planned = deployment.engine().preview(refresh=False)
     assert planned.succeeded, planned.errors
-    assert set(planned.changes) == {"same"}
+    assert set(planned.changes) == {"same"}, planned.touched
 
 
 def test_a_broken_stack_file_is_named_with_its_line(deployment: Deployment) -> None:

@@ -72,17 +72,16 @@ def test_an_up_killed_at_five_moments_is_finished_by_the_next(platform: Deployme
 
 @contextmanager
 def closed_dashboard(deployment: Deployment) -> Generator[None]:
-    """Admission refuses the dashboard's Deployment, in earnest: no plan foresees it."""
+    """Admission forbids the dashboard's Deployment."""
     name, api = "test-closes-the-dashboard", "admissionregistration.k8s.io/v1"
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments"]}
     rule["operations"] = ["CREATE", "UPDATE"]
     policy = {
         "matchConstraints": {"resourceRules": [rule]},
         "matchConditions": [
-            {"name": "dashboard", "expression": "object.metadata.name == 'ado-dashboard'"},
-            {"name": "in-earnest", "expression": "!has(request.dryRun) || !request.dryRun"},
+            {"name": "dashboard", "expression": "object.metadata.name == 'ado-dashboard'"}
         ],
-        "validations": [{"expression": "false", "message": CLOSED}],
+        "validations": [{"expression": "false", "message": CLOSED, "reason": "Forbidden"}],
     }
     binding = {"policyName": name, "validationActions": ["Deny"]}
     items = [
@@ -96,8 +95,8 @@ def closed_dashboard(deployment: Deployment) -> Generator[None]:
     deployment.kubectl("create", "-f", "-", given=listing)
 
     def closed() -> bool:
-        label = ("label", "deployment/ado-dashboard", "-n", NAMESPACE, "--overwrite", "seen=open")
-        return CLOSED in kubectl.attempt(deployment.sandbox, *label).stderr
+        label = ("label", "deployment/ado-dashboard", "-n", NAMESPACE, "looked=yes")
+        return CLOSED in kubectl.attempt(deployment.sandbox, *label, "--dry-run=server").stderr
 
     try:
         until("admission knows the policy", closed)

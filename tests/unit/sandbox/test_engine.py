@@ -82,7 +82,7 @@ def given(
     secrets: dict[str, str] = {}
     made = Engine.__new__(Engine)  # its constructor would prepare the real engine
     made._sandbox, made._name = sandbox, "dev"
-    made.project.mkdir(parents=True)
+    made.project.mkdir(parents=True, exist_ok=True)
     original = made.project.parent / "Pulumi.dev.yaml"
     original.write_text(f"config: {config}\n")
     made._demanded = stack_files.copy_stack(original, made.project)
@@ -104,6 +104,16 @@ def test_a_stack_with_object_storage_gets_keys_that_open_the_sandboxs(
     }
     assert made.stand_in_secrets == list(stack_files.STAND_IN_SECRETS)
     assert made.given_object_storage
+
+
+def test_a_stand_in_that_is_made_anew_is_the_same_in_its_sandbox_and_another_elsewhere(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, first = given(sandbox, monkeypatch, "{}")
+    _, again = given(sandbox, monkeypatch, "{}")
+    _, elsewhere = given(Sandbox(f"{sandbox.name}-2"), monkeypatch, "{}")
+    assert first == again
+    assert not set(first.values()) & set(elsewhere.values())
 
 
 def test_keys_that_were_encrypted_for_another_storage_give_way_to_those_that_open(
