@@ -32,7 +32,8 @@ class PodField:
 
     def variable(self, name: str) -> EnvVarArgs:
         """The environment variable `name` with this value."""
-        reference = ObjectFieldSelectorArgs(field_path=self.path)
+        # With the default, as in claim templates: the API server takes it for one value.
+        reference = ObjectFieldSelectorArgs(api_version="v1", field_path=self.path)
         return EnvVarArgs(name=name, value_from=EnvVarSourceArgs(field_ref=reference))
 
 

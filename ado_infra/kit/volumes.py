@@ -17,6 +17,7 @@ from pulumi_kubernetes.apps.v1 import StatefulSet
 from pulumi_kubernetes.core.v1 import (
     PersistentVolumeClaimArgs,
     PersistentVolumeClaimSpecArgs,
+    PersistentVolumeClaimStatusArgs,
     VolumeResourceRequirementsArgs,
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -36,14 +37,22 @@ IGNORED: Final = "spec.volumeClaimTemplates"
 
 
 def claim_template(name: str, volume: Volume, identity: Identity) -> PersistentVolumeClaimArgs:
-    """The claim that each pod gets one of."""
+    """The claim that each pod gets one of, with all that the API server would put in itself.
+
+    To it a template is one value: an `up` that was killed could not be gone on with, as whoever
+    applies a template without its defaults changes one that somebody else owns.
+    """
     return PersistentVolumeClaimArgs(
+        api_version="v1",
+        kind="PersistentVolumeClaim",
         metadata=ObjectMetaArgs(name=name, labels=identity.labels),
         spec=PersistentVolumeClaimSpecArgs(
             access_modes=["ReadWriteOnce"],
             resources=VolumeResourceRequirementsArgs(requests={"storage": volume.size}),
             storage_class_name=volume.storage_class,
+            volume_mode="Filesystem",
         ),
+        status=PersistentVolumeClaimStatusArgs(phase="Pending"),
     )
 
 

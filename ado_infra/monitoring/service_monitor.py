@@ -26,6 +26,7 @@ def service_monitor_spec() -> dict[str, Any]:
     names the pool of a worker.
     """
     component = {
+        "action": "replace",  # the default, said for the same reason as in claim templates
         "sourceLabels": ["__meta_kubernetes_service_label_app_kubernetes_io_component"],
         "targetLabel": "component",
     }

@@ -262,15 +262,24 @@ class Deployment:
         assert done.returncode == 0, done.stderr
         return [line for line in done.stderr.splitlines() if "warning" in line.lower()]
 
+    def conflicts(self, manifest: Mapping[str, Any]) -> str:
+        """What somebody who makes this object anew, over the one that is there, is told of it."""
+        return self._apply(manifest, forced=False).stderr
+
     def refusal_of(self, manifest: Mapping[str, Any]) -> str:
         """Why the API server refuses an object."""
         done = self._apply(manifest)
         assert done.returncode != 0, "the API server accepts it"
         return done.stderr
 
-    def _apply(self, manifest: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
-        apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"]
-        return kubectl.attempt(self.sandbox, *apply, standard_input=json.dumps(manifest))
+    def _apply(
+        self, manifest: Mapping[str, Any], *, forced: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        apply = ["apply", "--server-side", f"--force-conflicts={str(forced).lower()}"]
+        given = json.dumps(manifest)
+        return kubectl.attempt(
+            self.sandbox, *apply, "--dry-run=server", "-f", "-", standard_input=given
+        )
 
     @contextmanager
     def watched_arguments(self) -> Generator[set[bytes]]:

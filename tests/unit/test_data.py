@@ -71,6 +71,7 @@ class TestBoth:
         assert claim["spec"] == {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": size}},
+            "volumeMode": "Filesystem",
         }
 
     @pytest.mark.parametrize(("store", "replicas"), [("postgresql", 2), ("redis", 3)])
