@@ -23,6 +23,7 @@ from pathlib import Path
 from pulumi import automation
 from pulumi.automation import events
 
+import ado_infra
 from sandbox import deployed, files, object_storage, providers, stack_files, tools
 from sandbox.errors import SandboxError
 from sandbox.gobuild import Report
@@ -62,6 +63,11 @@ class Engine:
         self._pulumi = tools.ensure([tools.PULUMI], report)["pulumi"]
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # In a directory of this name the engine would log all it does, for a third of its time;
+        # it goes on without where there can be none.
+        logs = self.home / "logs"
+        if not logs.exists():
+            logs.touch()
         with self._alone():
             found = providers.locate(self._pulumi, sandbox.pulumi / "plugins", report)
             stack_files.copy_project(
@@ -115,9 +121,33 @@ class Engine:
 
     def up(self, on_event: OnEvent | None = None) -> Outcome:
         """Makes the sandbox what the program says, also where somebody else has changed it."""
-        return self._run(
+        outcome = self._run(
             lambda see: self._stack.up(on_event=see, show_secrets=False, refresh=True), on_event
         )
+        if outcome.succeeded:
+            files.write(self._deployed, self._fingerprint())
+        return outcome
+
+    @property
+    def is_as_deployed(self) -> bool:
+        """Whether program, settings, versions and state are those that the last `up` ended with.
+
+        Then an `up` could change nothing but what somebody has changed in the cluster since.
+        """
+        known = self._deployed.read_text() if self._deployed.exists() else ""
+        return known == self._fingerprint()
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(self.versions.encode())
+        program = [*files.below(self._checkout), *files.below(Path(ado_infra.__file__).parent)]
+        states = self.backend / ".pulumi" / "stacks"
+        for path in (*program, *files.below(self.project), *files.below(states)):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def _deployed(self) -> Path:
+        return self._sandbox.pulumi / f"deployed-{self._name}"
 
     def destroy(self, on_event: OnEvent | None = None) -> Outcome:
         """Removes what the stack made, or nothing at all when something is protected.

@@ -62,6 +62,15 @@ def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
     return directory
 
 
+def below(directory: Path) -> list[Path]:
+    """Every file of a directory, in order; without hidden ones and those that Python makes."""
+    found: list[Path] = []
+    for parent, directories, names in os.walk(directory):
+        directories[:] = sorted(name for name in directories if name[0] not in "._")
+        found += [Path(parent, name) for name in sorted(names) if name[0] != "."]
+    return found
+
+
 def holder(path: Path) -> str:
     """The command and pid that hold a lock at this moment; empty when nobody does."""
     with suppress(FileNotFoundError), path.open() as handle:

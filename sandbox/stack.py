@@ -202,13 +202,15 @@ class Stack:
             if mended and not mended.succeeded:
                 end = "The cluster cannot be looked at after a run that was interrupted."
                 raise failure(mended.errors, end, self.name)
-            # Looking at the cluster is left to `up`, whatever it finds.
-            plan = _checked(engine.preview(refresh=False), self.name)
+            # Looking at the cluster is left to `up`, where there will be one.
+            as_deployed = engine.is_as_deployed
+            plan = outcome = _checked(engine.preview(refresh=as_deployed), self.name)
             asked.result()
         provide(self.sandbox, plan, self.console)
         # Also when nothing is to be changed in the cluster: what is protected may have changed.
-        with Display(self.console) as display:
-            outcome = engine.up(display.see)
+        if plan.changed or not as_deployed:
+            with Display(self.console) as display:
+                outcome = engine.up(display.see)
         if not outcome.succeeded:
             raise failure(outcome.errors, "The deployment failed; see above.", self.name)
         self.console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))

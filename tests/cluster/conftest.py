@@ -26,10 +26,10 @@ WORKER = "PYTEST_XDIST_WORKER"
 LONGEST_FIRST = (
     # Each of two processes begins with one of these; the second needs nothing deployed at first.
     *("test_redis_reliability", "test_life_of_a_stack"),
-    *("test_postgres_takeover", "test_sandbox_lifecycle"),
+    *("test_postgres_takeover", "test_sandbox_lifecycle", "test_interrupted_up"),
     *("test_postgres_reliability", "test_data_tier", "test_platform_changes"),
     *("test_backup", "test_provider", "test_worker_autoscaling", "test_secrets_stay_secret"),
-    *("test_platform_running", "test_no_setting_replaces", "test_refusals"),
+    *("test_own_cluster", "test_platform_running", "test_no_setting_replaces", "test_refusals"),
     "test_dashboard_queries",
 )
 """The files in the order in which a distributed run takes them, so that no process waits long."""

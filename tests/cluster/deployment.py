@@ -26,7 +26,7 @@ from sandbox.deployed import Deployed
 from sandbox.engine import Engine
 from sandbox.outcome import Outcome
 from sandbox.paths import Sandbox
-from tests.unit.recording import ROOT, merged, record_stack
+from tests.unit.recording import ROOT, Recording, merged, record_stack
 
 NAMESPACE = "ado-system"
 _RESET: dict[tuple[Sandbox, str], str] = {}
@@ -121,15 +121,19 @@ class Deployment:
 
     def provide(self, changes: Mapping[str, Any] | None = None) -> None:
         """Nodes, images and buckets for the stack with these changes, as `make up` does it."""
+        planned = self.planned(changes).objects
+        plan = Outcome(objects={each.urn: each.manifest for each in planned})
+        stack.provide(self.sandbox, plan, Console(quiet=True))
+
+    def planned(self, changes: Mapping[str, Any] | None = None) -> Recording:
+        """What the program asks for with these changes, without the engine."""
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)  # Pulumi's mocks want a current one
         try:
-            recorded = record_stack(self.stack, changes=changes)
+            return record_stack(self.stack, changes=changes)
         finally:
             asyncio.set_event_loop(None)
             loop.close()
-        plan = Outcome(objects={each.urn: each.manifest for each in recorded.objects})
-        stack.provide(self.sandbox, plan, Console(quiet=True))
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs `python -m sandbox` on what was written last, as `make` does."""

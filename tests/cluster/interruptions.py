@@ -103,11 +103,9 @@ def started_up(deployment: Deployment) -> Generator[Up]:
 def written(deployment: Deployment) -> Plan:
     """Writes the stack as committed, or CHANGED where it is so already; what there will be."""
     spare = ("get", "deployment", "ado-worker-spare", "-n", NAMESPACE, "--ignore-not-found")
-    deployment.write(None if deployment.kubectl(*spare) else CHANGED)
-    plan = deployment.engine().preview(refresh=False)
-    assert plan.succeeded, plan.errors
-    objects = [inputs for inputs in plan.objects.values() if "kind" in inputs]
-    return {(inputs["kind"], inputs["metadata"]["name"]): inputs for inputs in objects}
+    changes = None if deployment.kubectl(*spare) else CHANGED
+    deployment.write(changes)
+    return {each.key: each.manifest for each in deployment.planned(changes).objects}
 
 
 def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]]:
