@@ -6,7 +6,8 @@ Each process of a distributed run has one of its own: much of the time is spent 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,12 @@ WORKER = "PYTEST_XDIST_WORKER"
 """Names each process of a distributed run in its environment."""
 
 LONGEST_FIRST = (
-    # Each of two processes begins with one of these; the second needs nothing deployed at first.
-    *("test_redis_reliability", "test_life_of_a_stack"),
+    # Each of two processes begins with one of these; what follows needs nothing deployed at first.
+    *("test_redis_reliability", "test_own_cluster", "test_life_of_a_stack"),
     *("test_postgres_takeover", "test_sandbox_lifecycle", "test_interrupted_up"),
     *("test_postgres_reliability", "test_data_tier", "test_platform_changes"),
     *("test_backup", "test_provider", "test_worker_autoscaling", "test_secrets_stay_secret"),
-    *("test_own_cluster", "test_platform_running", "test_no_setting_replaces", "test_refusals"),
+    *("test_platform_running", "test_no_setting_replaces", "test_refusals"),
     "test_dashboard_queries",
 )
 """The files in the order in which a distributed run takes them, so that no process waits long."""
@@ -74,7 +75,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Sandbox]:
     """A running sandbox of three nodes, removed afterwards."""
-    sandbox, console = sandboxes.shared(os.environ.get(WORKER)), Console()
+    with running(sandboxes.shared(os.environ.get(WORKER))) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def running(sandbox: Sandbox) -> Generator[Sandbox]:
+    """A sandbox of three nodes, new and empty, while the block runs."""
+    console = Console()
     clusters.down(sandbox, console)
     try:
         clusters.up(sandbox, 3, console)

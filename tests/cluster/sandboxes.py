@@ -10,6 +10,8 @@ _NAME = os.environ.get("ADO_TEST_SANDBOX", "test")
 """Another one where the tests of two checkouts run side by side."""
 LIFE, NEIGHBOUR = Sandbox(f"{_NAME}-life"), Sandbox(f"{_NAME}-neighbour")
 """Those of the tests of the sandbox itself."""
+LENT = Sandbox(f"{_NAME}-lent")
+"""That of a stack which is deployed without the sandbox's help, as large as it says."""
 
 
 def shared(worker: str | None) -> Sandbox:
@@ -19,4 +21,4 @@ def shared(worker: str | None) -> Sandbox:
 
 def of_workers(count: int) -> list[Sandbox]:
     """All that a distributed run may start."""
-    return [*(shared(f"gw{number}") for number in range(count)), LIFE, NEIGHBOUR]
+    return [*(shared(f"gw{number}") for number in range(count)), LIFE, NEIGHBOUR, LENT]

@@ -89,43 +89,6 @@ def test_without_the_monitors_crd_nothing_is_made(undeployed: Deployment) -> Non
         undeployed.kubectl("create", "-f", "-", given=json.dumps(crd_alone))
 
 
-def test_a_killed_sandbox_is_repaired_with_everything_deployed(deployment: Deployment) -> None:
-    before, secrets = _kept(deployment), generated(deployment)
-    supervisor = programs.supervisor_pid(deployment.sandbox)
-    assert supervisor
-    os.kill(supervisor, signal.SIGKILL)
-    clusters.up(deployment.sandbox, None, Console())
-    deployment.wait_until_ready()
-    assert set(deployment.up().changes) == {"same"}
-    assert generated(deployment) == secrets
-    assert _kept(deployment) == before
-
-
-def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment) -> None:
-    deployment.kubectl("delete", "deployment", "ado-dashboard", "-n", NAMESPACE)
-    status = deployment.command("status")
-    assert status.returncode == 3
-    assert "Missing: ado-dashboard" in status.stdout
-    assert deployment.command("up").returncode == 0
-    assert deployment.command("status").returncode == 0
-
-    # Its controller looks again after half of the longest grace period of the pods it finds.
-    workloads = ["deployments,statefulsets", "--all", "--cascade=foreground"]
-    deployment.kubectl("delete", *workloads, "-n", NAMESPACE)
-    deployment.kubectl("delete", "namespace", NAMESPACE)
-    again = deployment.command("up")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert deployment.command("status").returncode == 0
-
-
-def test_an_unprotected_stack_is_destroyed_without_a_trace(deployment: Deployment) -> None:
-    assert deployment.objects()
-    gone = deployment.command("destroy")
-    assert gone.returncode == 0, gone.stderr
-    assert deployment.objects() == {}
-    assert not deployment.state().resources
-
-
 def test_two_platforms_live_side_by_side_and_one_moves_to_the_stores_of_the_other(
     undeployed: Deployment, tmp_path: Path
 ) -> None:
@@ -178,3 +141,33 @@ def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> 
     gone = production.command("destroy")
     assert gone.returncode == 0, gone.stderr
     assert production.objects() == {}
+    assert not production.state().resources
+
+
+def test_a_killed_sandbox_is_repaired_with_everything_deployed(deployment: Deployment) -> None:
+    before, secrets = _kept(deployment), generated(deployment)
+    supervisor = programs.supervisor_pid(deployment.sandbox)
+    assert supervisor
+    os.kill(supervisor, signal.SIGKILL)
+    clusters.up(deployment.sandbox, None, Console())
+    deployment.wait_until_ready()
+    assert set(deployment.up().changes) == {"same"}
+    assert generated(deployment) == secrets
+    assert _kept(deployment) == before
+
+
+def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment) -> None:
+    deployment.kubectl("delete", "deployment", "ado-dashboard", "-n", NAMESPACE)
+    status = deployment.command("status")
+    assert status.returncode == 3
+    assert "Missing: ado-dashboard" in status.stdout
+    assert deployment.command("up").returncode == 0
+    assert deployment.command("status").returncode == 0
+
+    # Its controller looks again after half of the longest grace period of the pods it finds.
+    workloads = ["deployments,statefulsets", "--all", "--cascade=foreground"]
+    deployment.kubectl("delete", *workloads, "-n", NAMESPACE)
+    deployment.kubectl("delete", "namespace", NAMESPACE)
+    again = deployment.command("up")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert deployment.command("status").returncode == 0

@@ -23,6 +23,8 @@ from sandbox import object_storage, providers, stack
 from sandbox.engine import Engine
 from sandbox.paths import Sandbox
 from sandbox.tools import KUBERNETES, PULUMI, ensure
+from tests.cluster import sandboxes
+from tests.cluster.conftest import running
 from tests.cluster.deployment import Deployment
 from tests.cluster.test_platform_changes import WORKLOADS
 from tests.support import python_host
@@ -112,6 +114,13 @@ def _environment(cluster: Sandbox, folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Sandbox]:
+    """One of its own: the stack is as large as the committed production."""
+    with running(sandboxes.LENT) as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
 def reader(cluster: Sandbox, tmp_path: Path) -> Iterator[Reader]:
     """Before the first line, on a cluster without a platform."""
@@ -146,11 +155,7 @@ def _is_needed(line: str) -> bool:
 def test_a_stack_with_no_more_than_what_is_needed_comes_up_and_goes_without_a_trace(
     cluster: Sandbox, reader: Reader, tmp_path: Path
 ) -> None:
-    (tmp_path / "dev").mkdir()
-    dev = Deployment(cluster, tmp_path / "dev")
-    dev.write()
-    assert dev.engine().destroy().succeeded
-
+    platform = Deployment(cluster, tmp_path)
     setting = [line for line in LINES if line.startswith("pulumi config set")]
     first, (up, look) = LINES[: LINES.index(setting[0])], LINES[LINES.index(setting[-1]) + 1 :]
     secret = [line for line in setting if "--secret" in line]
@@ -167,7 +172,7 @@ def test_a_stack_with_no_more_than_what_is_needed_comes_up_and_goes_without_a_tr
     stack.provide(cluster, plan, Console(quiet=True))
 
     assert not re.search(r"No (credentials|key)", reader.types(f"{up} --yes"))
-    assert {tier.name for tier in dev.wait_until_ready()} == set(WORKLOADS)
+    assert {tier.name for tier in platform.wait_until_ready()} == set(WORKLOADS)
     with (
         reader.forwarded(look) as address,
         urllib.request.urlopen(f"http://{address}/") as page,
@@ -179,4 +184,4 @@ def test_a_stack_with_no_more_than_what_is_needed_comes_up_and_goes_without_a_tr
     assert take_down == ["pulumi config set ado:protectData false", "pulumi up", "pulumi destroy"]
     for line in take_down:
         reader.types(line if line.startswith("pulumi config") else f"{line} --yes")
-    assert dev.objects() == {}
+    assert platform.objects() == {}
