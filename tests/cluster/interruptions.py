@@ -133,10 +133,14 @@ def assert_next_up_converges(deployment: Deployment, expected: Plan) -> None:
             assert before[key]["metadata"]["uid"] == after[key]["metadata"]["uid"], key
         if key[0] == "Secret":
             assert before[key]["data"] == after[key]["data"], key
-    plan = deployment.engine().preview()
-    assert (plan.errors, plan.touched) == ([], {})
     urns = [resource["urn"] for resource in deployment.state().resources]
     assert len(urns) == len(set(urns))
+
+
+def assert_nothing_is_left_to_do(deployment: Deployment) -> None:
+    """A plan that looks at the cluster finds it as it should be."""
+    plan = deployment.engine().preview()
+    assert (plan.errors, plan.touched) == ([], {})
 
 
 def _images(manifest: Mapping[str, Any]) -> list[str]:
@@ -186,6 +190,7 @@ def survive(deployment: Deployment, kills: int) -> None:
         assert {path.suffix for path in kept} & {".json", ".attrs"} == {".json"}
         assert_next_up_converges(deployment, expected)
         killed += was_running
+    assert_nothing_is_left_to_do(deployment)
 
 
 def survive_without_api(deployment: Deployment, seconds: float) -> None:
@@ -208,3 +213,4 @@ def survive_without_api(deployment: Deployment, seconds: float) -> None:
     until("the API server", lambda: not kubectl.attempt(deployment.sandbox, *ready).returncode)
     assert code == 0 or ("The API server went away" in told and GOES_ON in told), told
     assert_next_up_converges(deployment, expected)
+    assert_nothing_is_left_to_do(deployment)
