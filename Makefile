@@ -56,4 +56,5 @@ $(READY): requirements.txt requirements-ops.txt requirements-dev.txt
 	@$(PYTHON) -m venv .venv
 	@$(RUN) -m pip install --progress-bar off --disable-pip-version-check \
 		-r requirements.txt -r requirements-ops.txt -r requirements-dev.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .  # ado-ops
 	@touch $@

@@ -98,9 +98,9 @@ class Stack:
                 self.console.print(f"Under way: {holder}", markup=False)
             shown.show(self.console, platform, missing, seen.links)
             if platform.postgresql:
-                ask = f"-m ado_infra.ops postgres status --stack {self.name}"
-                python = f"KUBECONFIG={self.sandbox.kubeconfig} .venv/bin/python"
-                self.console.print(f"PostgreSQL: {platform.postgresql}: {python} {ask}")
+                ask = f".venv/bin/ado-ops postgres status --stack {self.name}"
+                kubeconfig = f"KUBECONFIG={self.sandbox.kubeconfig}"
+                self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
             self.console.print(used_versions(self.sandbox))
             shown.tell_trouble(self.console, seen)
         return platform.settled and not missing and seen.running

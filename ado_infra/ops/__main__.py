@@ -1,5 +1,26 @@
-"""`python -m ado_infra.ops`."""
+"""`ado-ops`, which needs more than the platform's program does."""
 
-from ado_infra.ops.cli import main
+import sys
 
-main()
+EXTRA = "ado-infra[ops]"
+
+
+def main() -> None:
+    """Run the command line; say what to install where what it needs is missing."""
+    try:
+        from ado_infra.ops import cli  # noqa: PLC0415 - may be missing
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").partition(".")[0]
+        if package in {"", "ado_infra"}:
+            raise
+        print(
+            f"ado-ops needs {package}, which is not installed: pip install '{EXTRA}', or in a "
+            "checkout: pip install -r requirements-ops.txt",
+            file=sys.stderr,
+        )
+        sys.exit(1)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

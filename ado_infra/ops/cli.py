@@ -1,4 +1,4 @@
-"""The command line: `python -m ado_infra.ops postgres status` and so on."""
+"""The command line: `ado-ops postgres status` and so on."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def restore(
 def main() -> None:
     """Run the command line; an operator's mistake is a message and exit code 1."""
     try:
-        app(prog_name="python -m ado_infra.ops")
+        app(prog_name="ado-ops")
     except OpsError as error:
         _refuse(str(error))
     except client.ApiException as refused:

@@ -144,7 +144,7 @@ class Deployment:
         )
 
     def ops(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs `python -m ado_infra.ops …` as an operator does, who pipes `given` in."""
+        """Runs `ado-ops …` as an operator does, who pipes `given` in."""
         with self.started_ops(*arguments) as command:
             out, errors = command.communicate(given, timeout=400)
         return subprocess.CompletedProcess(arguments, command.returncode, out, errors)
@@ -154,9 +154,9 @@ class Deployment:
         """The same, while it runs."""
         kubeconfig = {"KUBECONFIG": str(self.sandbox.kubeconfig)}
         with subprocess.Popen(
-            [sys.executable, "-m", "ado_infra.ops", *arguments, "--stack", self.stack],
+            [Path(sys.executable).with_name("ado-ops"), *arguments, "--stack", self.stack],
             cwd=self.directory,
-            env=os.environ | kubeconfig | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            env=os.environ | kubeconfig | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -57,7 +57,7 @@ class Pair:
         self.password = database_password(deployment)
 
     def ops(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs `python -m ado_infra.ops postgres …` as an operator does, who pipes `given` in."""
+        """Runs `ado-ops postgres …` as an operator does, who pipes `given` in."""
         return self.deployment.ops("postgres", *arguments, given=given)
 
     def did(self, *arguments: str, given: str = "") -> str:

@@ -50,7 +50,7 @@ class PostgresBackupArgs:
 class PostgresBackup(pulumi.ComponentResource):
     """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
 
-    Produces: ConfigMap and CronJob `postgresql-backup`. `python -m ado_infra.ops postgres restore`
+    Produces: ConfigMap and CronJob `postgresql-backup`. `ado-ops postgres restore`
     makes its Job from the CronJob's. What was written since the last dump is not in it: there is no
     archive of the WAL (docs/data.md).
     """

@@ -74,7 +74,7 @@ class Postgres(pulumi.ComponentResource):
     Produces: ConfigMap `postgresql-config` (scripts and configuration), Secret `postgresql` (both
     passwords), Record `postgresql-state` (who is the primary), StatefulWorkload `postgresql`,
     Services `postgresql` (the primary alone) and `postgresql-ro` (the other pod). Two pods cannot
-    elect: `python -m ado_infra.ops postgres promote` makes the replica the primary. Losing the
+    elect: `ado-ops postgres promote` makes the replica the primary. Losing the
     primary for good costs what the replica had not received yet (docs/data.md). A change
     of its settings or image fails, and reaches no pod and no Service, when
     `settings.primary_ordinal` is not the primary that there is.

@@ -114,7 +114,7 @@ def _stopped(tier: Tier, fenced: Sequence[str]) -> Tier:
     """The same, once it is known that a pod waits for an operator."""
     if tier.name != "postgresql" or tier.settled or not fenced:
         return tier
-    says = f"{' and '.join(fenced)} fenced, see `python -m ado_infra.ops postgres status`"
+    says = f"{' and '.join(fenced)} fenced, see `ado-ops postgres status`"
     return replace(tier, failed=True, reason=f"{tier.reason}; {says}")
 
 

@@ -1,4 +1,4 @@
-"""`python -m ado_infra.ops redis …`."""
+"""`ado-ops redis …`."""
 
 from __future__ import annotations
 

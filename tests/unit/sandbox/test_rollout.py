@@ -473,7 +473,7 @@ def test_who_can_tell_more_of_postgresql_is_said_under_the_table(
         monkeypatch.setattr(stack.Stack, "_platform", lambda *_: (seen, set[str]()))
         return CliRunner().invoke(cli.app, ["status", "--name", "unit", *options]).stdout
 
-    command = ".venv/bin/python -m ado_infra.ops postgres status --stack dev"
+    command = ".venv/bin/ado-ops postgres status --stack dev"
     (line,) = (line for line in printed(fenced).splitlines() if command in line)
     assert line.startswith("PostgreSQL: postgresql-0 is fenced: KUBECONFIG=")
     assert str(Sandbox("unit").kubeconfig) in line

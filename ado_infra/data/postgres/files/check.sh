@@ -6,6 +6,6 @@ is=$(cat "$STATE/primary" 2>/dev/null || echo 0) # a new database begins in pod 
 if [ "$PRIMARY_ORDINAL" != "$is" ]; then
 	echo "ado:postgres.primaryOrdinal is $PRIMARY_ORDINAL, and postgresql-state says that the primary is" \
 		"postgresql-$is: set the former to $is, or make postgresql-$PRIMARY_ORDINAL the primary first" \
-		"with \`python -m ado_infra.ops postgres promote\`" >&2
+		"with \`ado-ops postgres promote\`" >&2
 	exit 1
 fi
