@@ -15,7 +15,7 @@ from tests.unit.recording import ROOT
 ].split(":")
 
 
-def started(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+def started(*arguments: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
     """What the console script does, in a process of its own."""
     program = f"import sys; {before}; sys.argv[0] = 'ado-ops'; "
     program += f"from {MODULE} import {FUNCTION}; {FUNCTION}()"
