@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
-from kubernetes import client, stream
+from kubernetes import client, stream, watch
 from websocket import WebSocketException
 
 from ado_infra.ops.errors import OpsError
@@ -63,11 +63,36 @@ class Namespace:
         )
         return str(said or "")
 
-    def node_answers(self, name: str) -> bool:
-        """Whether the kubelet of a node reports that it is Ready."""
-        node = _unless_missing(lambda: self._core.read_node(name))
-        conditions = node.status.conditions if node else ()
-        return any(c.type == "Ready" and c.status == "True" for c in conditions or ())
+    def node_answers(self, name: str) -> bool | None:
+        """Whether a node's kubelet reports that it is Ready; None for who may not see nodes."""
+        try:
+            node: Model = self._core.read_node(name)
+        except client.ApiException as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                return None
+            if error.status == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ())
+
+    def as_deleted(self, pod: Model, seconds: float) -> Model | None:
+        """This very pod as it was when it was deleted; None when it is not, within the seconds.
+
+        What has happened since the pod was read counts too.
+        """
+        events = watch.Watch().stream(
+            self._core.list_namespaced_pod,
+            self.name,
+            field_selector=f"metadata.name={pod.metadata.name}",
+            resource_version=pod.metadata.resource_version,
+            timeout_seconds=max(1, round(seconds)),
+        )
+        event: Model
+        for event in events:
+            seen = event["object"]
+            if event["type"] == "DELETED" and seen.metadata.uid == pod.metadata.uid:
+                return seen
+        return None
 
     def patch_config_map(
         self, name: str, data: Mapping[str, str | None], *, version: str | None = None
@@ -222,6 +247,18 @@ class Namespace:
             said = (socket.read_stderr() or socket.read_stdout()).strip()
             raise OpsError(f"{pod}: {said or f'exit code {code}'}")
         return str(socket.read_stdout())
+
+
+def have_started(pod: Model) -> bool:
+    """Whether any container of a pod runs, or ever did."""
+    statuses = pod.status.container_statuses or ()
+    return any(s.state.running or s.state.terminated or s.restart_count for s in statuses)
+
+
+def have_ended(pod: Model) -> bool:
+    """Whether the kubelet has said that every container of a pod has ended."""
+    statuses = pod.status.container_statuses or ()
+    return bool(statuses) and all(status.state.terminated for status in statuses)
 
 
 def phase_of(pod: Model) -> tuple[str, bool]:

@@ -52,6 +52,11 @@ SERVICES = {
 }
 
 
+def _containers(*, running: bool) -> Any:
+    state = SimpleNamespace(running=running or None, terminated=None if running else "at")
+    return SimpleNamespace(container_statuses=[SimpleNamespace(state=state, restart_count=0)])
+
+
 class Cluster:
     """Two pods, the record and the Services, as far as the commands see them.
 
@@ -67,11 +72,16 @@ class Cluster:
         self.nodes_off: set[str] = set()
         self.changes: list[str] = []
         self.silent_scripts: set[int] = set()
+        self.unstarted: set[int] = set()
+        self.lost_volumes: set[int] = set()
+        self.torn_away: set[int] = set()
+        """Whose pods lose their objects while their containers run on."""
         self.interrupt_after: int | None = None
         self._born = [0, 0]
+        self._revision = 0
 
     def version(self) -> str:
-        return json.dumps(self.data)
+        return str(self._revision)
 
     def primaries(self) -> list[int]:
         return [m.ordinal for m in self.members if m.server == "primary"]
@@ -82,7 +92,8 @@ class Cluster:
         spec = SimpleNamespace(
             node_name=self.members[ordinal].node, termination_grace_period_seconds=-30
         )
-        return SimpleNamespace(metadata=metadata, spec=spec)
+        running = ordinal not in self.unstarted
+        return SimpleNamespace(metadata=metadata, spec=spec, status=_containers(running=running))
 
     def config_map(self, name: str) -> Any:
         assert name == "postgresql-state"
@@ -91,6 +102,13 @@ class Cluster:
 
     def service(self, name: str) -> Any:
         return SimpleNamespace(spec=SimpleNamespace(selector=self.services[name]))
+
+    def as_deleted(self, pod: Any, seconds: float) -> Any:
+        assert seconds
+        ordinal = pair.ordinal_of(pod.metadata.name)
+        if pod.metadata.uid == str(self._born[ordinal]):
+            return None
+        return SimpleNamespace(status=_containers(running=ordinal in self.torn_away))
 
     def node_answers(self, name: str) -> bool:
         return name not in self.nodes_off
@@ -101,6 +119,7 @@ class Cluster:
         if version not in {None, self.version()}:
             raise OpsError("somebody else")
         self._change(f"{name}: {data}")
+        self._revision += 1
         for key, value in data.items():
             self.data.pop(key, None)
             if value is not None:
@@ -126,8 +145,9 @@ class Cluster:
             return
         self._change(f"delete {pod.metadata.name}" + (" by force" if force else ""))
         self._born[ordinal] += 1
-        if force:
-            self._set(ordinal, server=None, trouble="no node", end=None)
+        if force or ordinal in self.lost_volumes:
+            trouble = "no node" if force else "no volume"
+            self._set(ordinal, server=None, trouble=trouble, end=None)
         else:
             fenced = self._fenced(ordinal) and ordinal not in self.silent_scripts
             self._set(ordinal, server=None, fenced=fenced, streaming=False)
@@ -171,6 +191,7 @@ def looked_at_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (fencing, promotion, rejoining, rotation):
         monkeypatch.setattr(module, "look", lambda cluster, ordinal, *_: cluster.look(ordinal))
     monkeypatch.setattr(fencing, "_RESTART", 0)
+    monkeypatch.setattr(fencing, "_SUCCESSOR", 0)
 
 
 def _promote(cluster: Cluster, **options: Any) -> promotion.Promotion:
@@ -317,10 +338,55 @@ class TestPromote:
                 cluster.patch_config_map("postgresql-state", {"fenced": None})
                 cluster.poke("postgresql-0")
 
-        with pytest.raises(OpsError, match="unfenced postgresql-0 meanwhile"):
+        with pytest.raises(OpsError, match="somebody else"):
             promotion.promote(cluster, 1, say)  # pyright: ignore[reportArgumentType]
         assert cluster.primaries() == [0]
         assert "primary" not in cluster.data
+
+    def test_a_fence_that_was_lifted_and_set_again_meanwhile_is_no_fence(self) -> None:
+        cluster = Cluster()
+
+        def say(line: str) -> None:
+            if "lacks 0 bytes" in line:  # unfenced, written to, and the flag set by hand
+                cluster.patch_config_map("postgresql-state", {"fenced": None})
+                cluster.poke("postgresql-0")
+                cluster.patch_config_map("postgresql-state", {"fenced": "0"})
+
+        with pytest.raises(OpsError, match="somebody else"):
+            promotion.promote(cluster, 1, say)  # pyright: ignore[reportArgumentType]
+        assert cluster.primaries() == [0]
+        assert "primary" not in cluster.data
+
+    @pytest.mark.parametrize("deleted_by_others", [False, True])
+    def test_a_pod_whose_object_goes_while_its_containers_run_needs_the_operators_word(
+        self, *, deleted_by_others: bool
+    ) -> None:
+        # Its node was deleted, or the pod by force; the successor starts nowhere.
+        cluster = Cluster()
+        cluster.torn_away = {0}
+        cluster.lost_volumes = {0}
+        if deleted_by_others:
+            cluster.delete_pod(cluster.pod("postgresql-0"))
+            cluster.unstarted = {0}
+        with pytest.raises(OpsError, match=r"Nobody can tell whether postgresql-0 .*--node-is-off"):
+            _promote(cluster, accept_loss=True)
+        assert "promote postgresql-1" not in cluster.changes
+        assert _promote(cluster, accept_loss=True, node_is_off=True).lost is None
+        assert cluster.data["primary"] == "1"
+
+    def test_a_pod_that_has_ended_and_does_not_start_again_has_no_server(self) -> None:
+        cluster = Cluster()
+        cluster.lost_volumes = {0}
+        told: list[str] = []
+        done = promotion.promote(cluster, 1, told.append, accept_loss=True)  # pyright: ignore[reportArgumentType]
+        assert done.lost is None
+        assert any("at most" in line for line in told)
+        assert "postgresql-0 has ended, and does not start: no volume" in told
+
+    def test_who_may_not_see_nodes_promotes_all_the_same(self) -> None:
+        cluster = Cluster()
+        cluster.node_answers = lambda _: None  # pyright: ignore[reportAttributeAccessIssue]
+        assert _promote(cluster).lost == 0
 
     @pytest.mark.parametrize("slip", [{"primary": "postgresql-1"}, {"fenced": "0 2"}])
     def test_a_record_that_names_no_pod_is_refused(self, slip: dict[str, str]) -> None:

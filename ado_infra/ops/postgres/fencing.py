@@ -1,27 +1,40 @@
 """Fencing: making sure that no server runs in a pod, and that none starts there.
 
 The flag alone stops nothing: it is read when a container starts. So the pod is deleted after it was
-set, each time, and counts as stopped when its kubelet says so.
+set, each time. That its object is gone proves nothing: whoever deletes a node, or a pod by force,
+leaves its containers running. Proof is what the kubelet itself has said, that every container of
+the pod has ended; or a successor that says that it waits, with the volume. Anything else is the
+operator's word.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, Say, wait_until
+from ado_infra.ops.pods import Model, Namespace, Say, have_ended, have_started, wait_until
 from ado_infra.ops.postgres.pair import RECORD, Member, Record, look, pod_name, read_record
 
 _MARGIN: Final = 30.0
 """Seconds for the kubelet to report, beyond what the pod is given to end."""
+_GLANCE: Final = 2.0
+"""Seconds between two looks at the node of a pod that is to end."""
 _RESTART: Final = 300.0
 """Seconds within which a deleted pod is back, where its volume has to follow it."""
+_SUCCESSOR: Final = 60.0
+"""Seconds for a pod that was made already to start and to say that it waits."""
 
 
-def fence(namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = False) -> Member:
-    """Sets the flag and stops the pod; returns it as it is afterwards: without a server.
+def fence(
+    namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = False
+) -> tuple[Member, Record]:
+    """Sets the flag and stops the pod.
 
-    `node_is_off`: the operator's word that a node which does not answer runs nothing.
+    `node_is_off`: the operator's word that where it ran nothing runs any more.
+
+    Returns the pod as it is afterwards, without a server, and the record since which that holds:
+    who builds on it writes the record of that version only.
 
     Raises OpsError when the pod cannot be seen to end; the flag stays set.
     """
@@ -29,19 +42,25 @@ def fence(namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = F
     if ordinal not in record.fenced:
         _write(namespace, record, record.fenced | {ordinal})
         say(f"{name} is fenced from its next start on")
+        record = read_record(namespace)
     pod = namespace.pod(name)
-    forced = pod is not None and _stop(namespace, pod, say, node_is_off=node_is_off)
-    back = wait_until(lambda: _waiting(look(namespace, ordinal)), 0 if forced else _RESTART)
-    here = back or look(namespace, ordinal)
-    if back or forced:
-        return here
+    doubt = _stop(namespace, pod, say, node_is_off=node_is_off)
+    if doubt and node_is_off:
+        return look(namespace, ordinal), record
+    seconds = _SUCCESSOR if doubt else _RESTART
+    say(f"waiting until {name} has started without a server: at most {seconds:.0f} s")
+    here = wait_until(lambda: _waiting(look(namespace, ordinal)), seconds)
+    if here:
+        return here, record
+    here = look(namespace, ordinal)
     if here.server:
         raise _nobody_knows(name, "somebody else has started it")
     if not here.trouble:
         raise _nobody_knows(name, "its script does not say that it waits, see its log")
-    if pod is None and not node_is_off:
-        raise _nobody_knows(name, here.trouble)
-    return here
+    if doubt:
+        raise _nobody_knows(name, doubt)
+    say(f"{name} has ended, and does not start: {here.trouble}")
+    return here, record
 
 
 def unfence(namespace: Namespace, ordinal: int, say: Say) -> None:
@@ -63,28 +82,31 @@ def _waiting(member: Member) -> Member | None:
     return member if member.fenced and not member.server else None
 
 
-def _stop(namespace: Namespace, pod: Model, say: Say, *, node_is_off: bool) -> bool:
-    """Ends this very pod; returns whether by force, on the operator's word alone."""
+def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: bool) -> str:
+    """Ends this very pod; returns why that proves nothing, or nothing when it does.
+
+    Raises OpsError when it does not end, and the operator has not said that its node is off.
+    """
+    if pod is None:
+        return "there is no such pod, and where the one before it ran is not known"
+    if not have_started(pod):
+        return "it has not started, and where the one before it ran is not known"
     name, node = pod.metadata.name, pod.spec.node_name
     say(f"stopping {name}")
     if not pod.metadata.deletion_timestamp:
         namespace.delete_pod(pod)
-
-    def over() -> str | None:
-        now = namespace.pod(name)
-        if now is None or now.metadata.uid != pod.metadata.uid:
-            return "ended"
-        return None if not node or namespace.node_answers(node) else "silent"
-
-    seconds = (pod.spec.termination_grace_period_seconds or 0) + _MARGIN
-    outcome = wait_until(over, seconds)
-    if outcome == "ended":
-        return False
-    if outcome == "silent" and node_is_off:
-        namespace.delete_pod(pod, force=True)
-        return True
-    why = f"its node {node} does not answer" if outcome else f"it did not end in {seconds:.0f} s"
-    raise _nobody_knows(name, why)
+    deadline = time.monotonic() + (pod.spec.termination_grace_period_seconds or 0) + _MARGIN
+    while not (last := namespace.as_deleted(pod, _GLANCE)):
+        silent = namespace.node_answers(node) is False
+        late = time.monotonic() > deadline
+        if (silent or late) and node_is_off:
+            namespace.delete_pod(pod, force=True)
+            return "its node is said to be off"
+        if silent:
+            raise _nobody_knows(name, f"its node {node} does not answer")
+        if late:
+            raise _nobody_knows(name, "it has not ended in time")
+    return "" if have_ended(last) else f"it was deleted without a word from its node {node}"
 
 
 def _nobody_knows(name: str, why: str) -> OpsError:

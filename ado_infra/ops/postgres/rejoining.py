@@ -42,7 +42,7 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
         return False
     if here.rejoining:
         raise OpsError(f"Another rejoin is at work in {here.name}; wait for its end, see `status`.")
-    here = fence(namespace, ordinal, say)
+    here, _ = fence(namespace, ordinal, say)
     if here.trouble:
         raise OpsError(f"{here.name} cannot be reached: {here.trouble}")
     namespace.poke(here.name)
