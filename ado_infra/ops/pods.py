@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
+import websocket
 from kubernetes import client, stream, watch
 from websocket import WebSocketException
 
@@ -22,7 +23,7 @@ FIELD_MANAGER: Final = "ado-ops"
 POLL: Final = 0.5
 """Seconds between two looks at something that is awaited."""
 ANSWER: Final = 20.0
-"""Seconds within which a pod must let a command in."""
+"""Seconds within which the API server must answer, and a pod let a command in."""
 _BEGINNING: Final = 2**16
 """Bytes of a log that are read from its beginning."""
 _POKED: Final = "ado.ops/record-changed"
@@ -219,6 +220,7 @@ class Namespace:
         Raises OpsError with what it said when it fails, when it takes longer than `seconds` (it
         goes on in the pod then), or when the pod cannot be reached.
         """
+        websocket.setdefaulttimeout(ANSWER)  # of an API server that hangs; not of the command
         try:
             socket = stream.stream(
                 self._core.connect_get_namespaced_pod_exec,

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from kubernetes import config
+from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
+from urllib3 import Retry
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.pods import ANSWER, Namespace
 
 NAMESPACE: Final = "ado-system"
 """The program's default (`AdoPlatformArgs.namespace`)."""
@@ -67,12 +68,24 @@ class Target:
 
         Raises OpsError when the kubeconfig has no such context.
         """
+        settings = client.Configuration()
+        # A connection is tried again at once; an answer that does not come is not asked for again.
+        settings.retries = Retry(3, read=0)
         try:
-            found = Namespace(config.new_client_from_config(context=self.cluster), self.namespace)
+            config.load_kube_config(context=self.cluster, client_configuration=settings)
         except ConfigException as missing:
             raise OpsError(
                 f"No cluster to talk to: {missing}. Set KUBECONFIG, or name another --context."
             ) from None
         if announced:
             self.announce()
-        return found
+        return Namespace(Patience(settings), self.namespace)
+
+
+class Patience(client.ApiClient):
+    """A client that gives the API server ANSWER seconds for whatever a call does not say."""
+
+    def call_api(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - untyped there too
+        """As the client's own."""
+        options["_request_timeout"] = options.get("_request_timeout") or ANSWER
+        return super().call_api(*arguments, **options)

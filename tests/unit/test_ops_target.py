@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ import yaml
 from kubernetes.config import kube_config
 from typer.testing import CliRunner, Result
 
-from ado_infra.ops import cli
+from ado_infra.ops import cli, target
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import rotation
@@ -112,3 +114,20 @@ def test_what_rotate_prints_tells_the_stack(
     assert asked.splitlines() == [*where, *secret]
     assert told.split() == ["config", "set", "--stack", "dev", "--secret", "databasePassword"]
     assert value == "n@w"
+
+
+def test_an_api_server_that_hangs_is_told_instead_of_waited_for(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(target, "ANSWER", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        kubeconfig = directory / "kubeconfig"
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        kubeconfig.write_text(kubeconfig.read_text().replace("http://127.0.0.1:1", address))
+        monkeypatch.setattr("sys.argv", ["ado-ops", "postgres", "status", "--stack", "dev"])
+        began = time.monotonic()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    assert ended.value.code == 1
+    assert time.monotonic() - began < 5
+    assert "The API server does not answer" in capsys.readouterr().err
