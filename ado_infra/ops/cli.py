@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from datetime import UTC, datetime
@@ -9,11 +10,14 @@ from getpass import getpass
 from typing import Annotated, NoReturn
 
 import typer
+import yaml
 from kubernetes import client
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
+from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.lease import alone
 from ado_infra.ops.options import Context, DryRun, In, Stack, show
 from ado_infra.ops.postgres import (
     backups,
@@ -95,12 +99,15 @@ def promote(
 ) -> None:
     """Make the standby the primary; the old one is fenced first."""
     where = Target(stack=stack, context=context, namespace=namespace)
-    here, target = where.reach(), pair.ordinal_of(pod)
+    target, here = pair.ordinal_of(pod), where.reach(*rights.SERVER)
     if dry_run:
         promotion.candidate(here, target)
         _plan(*promotion.steps(target))
         return
-    done = promotion.promote(here, target, _say, node_is_off=node_is_off, accept_loss=accept_loss)
+    with alone(here.api, here.name, _say):
+        done = promotion.promote(
+            here, target, _say, node_is_off=node_is_off, accept_loss=accept_loss
+        )
     if not done.seconds:
         _say(f"{done.primary} is the primary already; `status` tells the rest.")
         return
@@ -124,13 +131,14 @@ def rejoin(
     ] = False,
 ) -> None:
     """Make a former primary follow the new one; what it alone has is given up."""
-    here = Target(stack=stack, context=context, namespace=namespace).reach()
-    ordinal = pair.ordinal_of(pod)
+    where, ordinal = Target(stack=stack, context=context, namespace=namespace), pair.ordinal_of(pod)
+    here = where.reach(*rights.SERVER)
     if dry_run:
         way = "empty its volume, so that it copies everything" if reclone else "rewind its volume"
         _plan(f"fence {pair.pod_name(ordinal)}, which stops its server", way, "unfence it")
         return
-    changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone)
+    with alone(here.api, here.name, _say):
+        changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone)
     _say(f"{pair.pod_name(ordinal)} follows{'' if changed else ' already'}.")
 
 
@@ -145,14 +153,15 @@ def fence(
     node_is_off: NodeIsOff = False,
 ) -> None:
     """Stop the server of a pod, and let none start there."""
-    here = Target(stack=stack, context=context, namespace=namespace).reach()
-    ordinal = pair.ordinal_of(pod)
+    where, ordinal = Target(stack=stack, context=context, namespace=namespace), pair.ordinal_of(pod)
+    here = where.reach(*rights.SERVER)
     if dry_run:
         primary = pair.read_record(here).primary == ordinal
         end = ": nobody can write from then on" if primary else ""
         _plan(f"set the flag in {pair.RECORD}", f"delete {pair.pod_name(ordinal)}, see it end{end}")
         return
-    fencing.fence(here, ordinal, _say, node_is_off=node_is_off)
+    with alone(here.api, here.name, _say):
+        fencing.fence(here, ordinal, _say, node_is_off=node_is_off)
     _say(f"{pair.pod_name(ordinal)} is fenced; no server runs there.")
 
 
@@ -166,12 +175,13 @@ def unfence(
     dry_run: DryRun = False,
 ) -> None:
     """Let the server of a pod start again, as what the record says."""
-    here = Target(stack=stack, context=context, namespace=namespace).reach()
-    ordinal = pair.ordinal_of(pod)
+    where, ordinal = Target(stack=stack, context=context, namespace=namespace), pair.ordinal_of(pod)
+    here = where.reach(*rights.SERVER)
     if dry_run:
         _plan(f"take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
         return
-    fencing.unfence(here, ordinal, _say)
+    with alone(here.api, here.name, _say):
+        fencing.unfence(here, ordinal, _say)
     _say(f"{pair.pod_name(ordinal)} may start its server.")
 
 
@@ -190,12 +200,13 @@ def rotate(
     """Give the applications' role a new password, and everybody who reads it."""
     password = rotation.accepted(_standard_input()) if stdin else None
     target = Target(stack=stack, context=context, namespace=namespace)
-    here = target.reach()
+    here = target.reach(*rights.PASSWORD)
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
         _plan("change role ado", "change its Secrets", f"roll {rolled}, wait until Ready")
         return
-    seconds = rotation.rotate(here, _say, password)
+    with alone(here.api, here.name, _say):
+        seconds = rotation.rotate(here, _say, password)
     _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
     if stdin:
         return  # the stack has it
@@ -219,12 +230,13 @@ def back_up(
     dry_run: DryRun = False,
 ) -> None:
     """Make a backup now, beside those of the schedule."""
-    here = Target(stack=stack, context=context, namespace=namespace).reach()
+    here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
     if dry_run:
         backups.required(here)
         _plan(f"make a Job from CronJob {backups.CRON}, and wait until it has ended")
         return
-    _say(backups.back_up(here, _say))
+    with alone(here.api, here.name, _say):
+        _say(backups.back_up(here, _say))
 
 
 @postgres.command()
@@ -242,7 +254,7 @@ def restore(
     ] = False,
 ) -> None:
     """Restore a backup into the empty database ado of the primary."""
-    here = Target(stack=stack, context=context, namespace=namespace).reach()
+    here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
     if listed:
         _say("\n".join(backups.names(here, _say)) or "There is no backup.")
     elif name is None:
@@ -251,11 +263,19 @@ def restore(
         backups.required(here)
         _plan(*backups.steps(name, into_non_empty=into_non_empty))
     else:
-        _say(backups.restore(here, name, _say, into_non_empty=into_non_empty))
+        with alone(here.api, here.name, _say):
+            _say(backups.restore(here, name, _say, into_non_empty=into_non_empty))
+
+
+@app.command()
+def role(namespace: In = NAMESPACE) -> None:
+    """Print a Role with all the rights that these commands need, for `kubectl apply -f -`."""
+    _say(yaml.safe_dump(rights.role(namespace), sort_keys=False).rstrip())
 
 
 def main() -> None:
     """Run the command line; an operator's mistake is a message and exit code 1."""
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each try again is no news
     try:
         app(prog_name="ado-ops")
     except OpsError as error:

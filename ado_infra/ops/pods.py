@@ -34,6 +34,7 @@ class Namespace:
 
     def __init__(self, api: client.ApiClient, name: str) -> None:
         self.name = name
+        self.api = api
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
         self._batch = client.BatchV1Api(api)

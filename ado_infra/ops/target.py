@@ -15,6 +15,7 @@ from urllib3 import Retry
 
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import ANSWER, Namespace
+from ado_infra.ops.rights import Right, require
 
 NAMESPACE: Final = "ado-system"
 """The program's default (`AdoPlatformArgs.namespace`)."""
@@ -63,10 +64,11 @@ class Target:
         place = f"context {self.cluster} · namespace {self.namespace}"
         print(f"Stack {self.stack} · {place}", file=sys.stderr, flush=True)
 
-    def reach(self, *, announced: bool = True) -> Namespace:
+    def reach(self, *needed: Right, announced: bool = True) -> Namespace:
         """The namespace, on the API server of `cluster`.
 
-        Raises OpsError when the kubeconfig has no such context.
+        Raises OpsError when the kubeconfig has no such context, or a right that is needed is
+        missing.
         """
         settings = client.Configuration()
         # A connection is tried again at once; an answer that does not come is not asked for again.
@@ -79,7 +81,9 @@ class Target:
             ) from None
         if announced:
             self.announce()
-        return Namespace(Patience(settings), self.namespace)
+        api = Patience(settings)
+        require(api, self.namespace, needed)
+        return Namespace(api, self.namespace)
 
 
 class Patience(client.ApiClient):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ class Cluster:
     """
 
     name = "ado-system"
+    api = None
 
     def __init__(self, cron: dict[str, Any] | None) -> None:
         self.cron = cron
@@ -288,7 +290,8 @@ class TestStatus:
 
 class TestCommandLine:
     def _run(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-        monkeypatch.setattr(Target, "reach", lambda _: cluster)
+        monkeypatch.setattr(Target, "reach", lambda *_: cluster)
+        monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
         return CliRunner().invoke(cli.app, ["postgres", *arguments, "--stack", "dev"])
 
     def test_a_dry_run_makes_nothing(

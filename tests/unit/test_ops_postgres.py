@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -64,6 +65,7 @@ class Cluster:
     """
 
     name = "ado-system"
+    api = None
 
     def __init__(self, *members: Member) -> None:
         self.members = list(members or (PRIMARY, STANDBY))
@@ -190,6 +192,7 @@ def looked_at_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pods' own script would tell."""
     for module in (fencing, promotion, rejoining, rotation):
         monkeypatch.setattr(module, "look", lambda cluster, ordinal, *_: cluster.look(ordinal))
+    monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
     monkeypatch.setattr(fencing, "_RESTART", 0)
     monkeypatch.setattr(fencing, "_SUCCESSOR", 0)
 
@@ -657,7 +660,7 @@ class TestRotate:
 
     def test_the_stacks_own_password_is_piped_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
         cluster = Rotated()
-        monkeypatch.setattr(Target, "reach", lambda _: cluster)
+        monkeypatch.setattr(Target, "reach", lambda *_: cluster)
         command = ["postgres", "rotate", "--stack", "dev", "--stdin"]
         done = CliRunner().invoke(cli.app, command, input="n@w\n", catch_exceptions=False)
         assert cluster.lets_in("n@w")

@@ -307,7 +307,7 @@ def test_one_that_does_not_let_the_command_in_says_why() -> None:
 
 
 def _status(monkeypatch: pytest.MonkeyPatch, *names: str, **settings: object) -> Result:
-    monkeypatch.setattr(Target, "reach", lambda _: Pods(*names))
+    monkeypatch.setattr(Target, "reach", lambda *_: Pods(*names))
     monkeypatch.setattr(Target, "settings", lambda _: {"ado:redis": settings})
     return CliRunner().invoke(app, ["redis", "status", "--stack", "dev"])
 

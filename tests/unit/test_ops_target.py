@@ -6,15 +6,17 @@ import os
 import socket
 import subprocess
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from kubernetes import client
 from kubernetes.config import kube_config
 from typer.testing import CliRunner, Result
 
-from ado_infra.ops import cli, target
+from ado_infra.ops import cli, rights, target
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import rotation
@@ -96,6 +98,8 @@ def test_what_rotate_prints_tells_the_stack(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "rotate", lambda *_: 1.0)
+    monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
+    monkeypatch.setattr(target, "require", lambda *_: None)
     done = _run("postgres", "rotate", "--stack", "dev", "--context", "far away")
     programs = {
         "kubectl": """printf '%s\\n' "$@" >asked; printf bkB3 # n@w""",
@@ -131,3 +135,37 @@ def test_an_api_server_that_hangs_is_told_instead_of_waited_for(
     assert ended.value.code == 1
     assert time.monotonic() - began < 5
     assert "The API server does not answer" in capsys.readouterr().err
+
+
+def test_rights_that_are_missing_are_named_before_anything_is_touched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = {"delete pods", "create pods/exec"}
+    asked: list[str] = []
+
+    def review(_: object, body: client.V1SelfSubjectAccessReview) -> SimpleNamespace:
+        of = body.spec.resource_attributes
+        assert of is not None
+        assert of.namespace == "ado-system"
+        asked.append(f"{of.verb} {'/'.join(filter(None, (of.resource, of.subresource)))}")
+        return SimpleNamespace(status=SimpleNamespace(allowed=asked[-1] not in refused))
+
+    api = "kubernetes.client.AuthorizationV1Api.create_self_subject_access_review"
+    monkeypatch.setattr(api, review)
+    for options in ([], ["--dry-run"]):
+        done = _run("postgres", "promote", "1", "--stack", "dev", *options)
+        said = str(done.exception)
+        assert "You may not delete pods, create pods/exec in namespace ado-system." in said
+        assert "Nothing was touched" in said
+        assert "ado-ops role --namespace ado-system" in said
+
+
+def test_the_printed_role_has_every_right_that_is_asked_for() -> None:
+    printed = yaml.safe_load(_run("role", "--namespace", "shop").stdout)
+    assert (printed["kind"], printed["metadata"]["namespace"]) == ("Role", "shop")
+    given = {
+        (rule["apiGroups"][0], rule["resources"][0]): set(rule["verbs"])
+        for rule in printed["rules"]
+    }
+    for right in (*rights.SERVER, *rights.PASSWORD, *rights.BACKUP):
+        assert set(right.verbs) <= given[right.group, right.resource]

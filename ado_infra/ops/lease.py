@@ -1,0 +1,127 @@
+"""One operator at a time: a Lease in the platform's namespace tells who is at work.
+
+It keeps nobody out who does not ask for it; each write is safe without, as it says which state it
+was decided on. It is there so that two people hear of each other.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+from threading import Event, Thread
+from typing import Any, Final
+
+from kubernetes import client
+
+from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Model, Say, wait_until
+
+NAME: Final = "ado-ops"
+RENEWAL: Final = 5.0
+"""Seconds between two signs of life."""
+PATIENCE: Final = 3 * RENEWAL
+"""Seconds without one after which somebody counts as gone. Clocks are not compared."""
+
+
+@contextmanager
+def alone(api: client.ApiClient, namespace: str, say: Say) -> Generator[None]:
+    """Holds the Lease during the block.
+
+    Raises OpsError when somebody else does, and is at work.
+    """
+    # A client of its own: while a command runs in a pod, all that a client asks becomes part of it.
+    leases = client.CoordinationV1Api(type(api)(api.configuration))
+    held = _acquired(leases, namespace, say)
+    done = Event()
+    renewal = Thread(target=_renew, args=(leases, namespace, held, done), daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewal.join()
+        with suppress(client.ApiException, OSError):
+            leases.delete_namespaced_lease(
+                NAME,
+                namespace,
+                body=client.V1DeleteOptions(
+                    preconditions=client.V1Preconditions(uid=held.metadata.uid)
+                ),
+            )
+
+
+def _acquired(leases: client.CoordinationV1Api, namespace: str, say: Say) -> Model:
+    while True:
+        found = _read(leases, namespace)
+        mine = _signed(namespace, found)
+        with _unless_beaten():
+            if found is None:
+                return leases.create_namespaced_lease(namespace, mine)
+            who, version = found.spec.holder_identity, found.metadata.resource_version
+            say(f"{who} was at work here; waiting {PATIENCE:.0f} s to see whether that goes on")
+
+            def moved(version: str = version) -> bool:
+                now = _read(leases, namespace)
+                return now is None or now.metadata.resource_version != version
+
+            if not wait_until(moved, PATIENCE):
+                return leases.replace_namespaced_lease(NAME, namespace, mine)
+            if _read(leases, namespace) is not None:
+                raise OpsError(
+                    f"{who} is at work here since {found.spec.acquire_time:%H:%M:%S} UTC. Nothing "
+                    "was touched; wait for its end."
+                )
+
+
+def _renew(leases: client.CoordinationV1Api, namespace: str, held: Model, done: Event) -> None:
+    while not done.wait(RENEWAL):
+        held.spec.renew_time = datetime.now(UTC)
+        try:
+            held.metadata = leases.replace_namespaced_lease(NAME, namespace, held).metadata
+        except client.ApiException as refused:
+            if refused.status == HTTPStatus.CONFLICT:
+                return  # taken over, by who saw no sign of life
+        except Exception:  # noqa: BLE001, S110 - the next sign may get through
+            pass
+
+
+def _signed(namespace: str, found: Model | None) -> client.V1Lease:
+    now = datetime.now(UTC)
+    return client.V1Lease(
+        metadata=client.V1ObjectMeta(
+            name=NAME,
+            namespace=namespace,
+            resource_version=found.metadata.resource_version if found else None,
+        ),
+        spec=client.V1LeaseSpec(
+            holder_identity=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})",
+            acquire_time=now,
+            renew_time=now,
+            lease_duration_seconds=round(PATIENCE),
+        ),
+    )
+
+
+def _read(leases: client.CoordinationV1Api, namespace: str) -> Model | None:
+    try:
+        found: Any = leases.read_namespaced_lease(NAME, namespace)
+    except client.ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+    return found
+
+
+@contextmanager
+def _unless_beaten() -> Generator[None]:
+    """Goes on where somebody else was faster."""
+    try:
+        yield
+    except client.ApiException as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise

@@ -1,0 +1,124 @@
+"""One operator at a time, against an API server that is played by a small class."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from ado_infra.ops import lease
+from ado_infra.ops.errors import OpsError
+
+NOBODY, BEATEN = client.ApiException(status=404), client.ApiException(status=409)
+
+
+class Leases:
+    """The one Lease; `at_work`: its holder renews it whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.kept: Any = None
+        self.at_work = False
+        self._changes = 0
+
+    def read_namespaced_lease(self, name: str, namespace: str) -> Any:
+        assert (name, namespace) == ("ado-ops", "ado-system")
+        if self.kept is None:
+            raise NOBODY
+        if self.at_work:
+            self._keep(self.kept)
+        return copy.deepcopy(self.kept)
+
+    def create_namespaced_lease(self, _namespace: str, body: Any) -> Any:
+        if self.kept is not None:
+            raise BEATEN
+        return self._keep(body)
+
+    def replace_namespaced_lease(self, _name: str, _namespace: str, body: Any) -> Any:
+        if self.kept is None or (
+            body.metadata.resource_version != self.kept.metadata.resource_version
+        ):
+            raise BEATEN
+        return self._keep(body)
+
+    def delete_namespaced_lease(self, _name: str, _namespace: str, body: Any) -> None:
+        if self.kept is None or body.preconditions.uid != self.kept.metadata.uid:
+            raise BEATEN
+        self.kept = None
+
+    def _keep(self, body: Any) -> Any:
+        self._changes += 1
+        self.kept = copy.deepcopy(body)
+        self.kept.metadata.resource_version = str(self._changes)
+        self.kept.metadata.uid = self.kept.metadata.uid or f"uid-{self._changes}"
+        return copy.deepcopy(self.kept)
+
+
+@pytest.fixture
+def leases(monkeypatch: pytest.MonkeyPatch) -> Leases:
+    made = Leases()
+    monkeypatch.setattr(client, "CoordinationV1Api", lambda _: made)
+    monkeypatch.setattr(lease, "PATIENCE", 0.02)
+    monkeypatch.setattr(lease, "RENEWAL", 0.01)
+    monkeypatch.setattr("ado_infra.ops.pods.POLL", 0.001)
+    return made
+
+
+def alone(told: list[str] | None = None) -> Any:
+    return lease.alone(Client(), "ado-system", (told if told is not None else []).append)  # pyright: ignore[reportArgumentType]
+
+
+class Client:
+    """An API client, as far as another is made like it."""
+
+    configuration = None
+
+    def __init__(self, configuration: None = None) -> None:
+        assert configuration is None
+
+
+def test_whoever_is_at_work_is_told_to_the_second_who_changes_nothing(leases: Leases) -> None:
+    with alone():
+        holder = leases.kept.spec.holder_identity
+        leases.at_work = True
+        with pytest.raises(OpsError, match=r"is at work here since .* Nothing was touched") as told:
+            alone().__enter__()
+        assert holder in str(told.value)
+        leases.at_work = False
+    assert leases.kept is None
+
+
+def test_one_who_gives_no_sign_of_life_is_gone(leases: Leases) -> None:
+    dead = client.V1LeaseSpec(holder_identity="dead@host")
+    leases.create_namespaced_lease(
+        "ado-system", client.V1Lease(metadata=client.V1ObjectMeta(), spec=dead)
+    )
+    told: list[str] = []
+    with alone(told):
+        assert leases.kept.spec.holder_identity != "dead@host"
+    assert "dead@host was at work here" in told[0]
+    assert leases.kept is None
+
+
+def _work_until_renewed(leases: Leases) -> None:
+    with alone():
+        first = leases.kept.metadata.resource_version
+        assert lease.wait_until(lambda: leases.kept.metadata.resource_version != first, 5)
+        raise InterruptedError
+
+
+def test_it_gives_signs_of_life_and_is_gone_after_an_error_too(leases: Leases) -> None:
+    with pytest.raises(InterruptedError):
+        _work_until_renewed(leases)
+    assert leases.kept is None
+
+
+def test_one_who_was_taken_for_gone_does_not_end_the_others(leases: Leases) -> None:
+    with alone():
+        leases.kept = None
+        taken = client.V1LeaseSpec(holder_identity="other@host")
+        leases.create_namespaced_lease(
+            "ado-system", client.V1Lease(metadata=client.V1ObjectMeta(), spec=taken)
+        )
+    assert leases.kept.spec.holder_identity == "other@host"
