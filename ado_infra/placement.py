@@ -38,13 +38,18 @@ class Placement:
         return Identity(application=APPLICATION, instance=self.instance, component=component)
 
     def metadata(
-        self, component: str, name: str, labels: dict[str, str] | None = None
+        self,
+        component: str,
+        name: str,
+        labels: dict[str, str] | None = None,
+        annotations: dict[str, str] | None = None,
     ) -> ObjectMetaArgs:
-        """Name, namespace and labels of an object of a component."""
+        """Name, namespace, labels and annotations of an object of a component."""
         return ObjectMetaArgs(
             name=name,
             namespace=self.namespace,
             labels={**self.identity(component).labels, **(labels or {})},
+            annotations=annotations,
         )
 
     def own_image(self, name: str, version: ImageVersion) -> str:

@@ -48,6 +48,15 @@ _SCHEMES: Final = {
 _ROOMS: Final = [field.alias or name for name, field in Settings.model_fields.items()]
 
 
+_NO_LONGER: Final = {
+    "ado:postgres.primaryOrdinal": (
+        "ConfigMap postgresql-state alone says who is the primary, and `ado-ops postgres promote` "
+        "changes it"
+    ),
+}
+"""Settings that there were → why none is needed any more."""
+
+
 def load_settings() -> Settings:
     """The settings of the selected stack.
 
@@ -241,7 +250,9 @@ def _describe(error: ErrorDetails, rooms: Mapping[str, Any]) -> str:
         *parents, key = location
         known = _keys_at(parents)
         remove = f"pulumi config rm --path '{path}'"
-        return f"{path} is unknown; {_suggest(str(key), known)}\n    {remove}"
+        why = _NO_LONGER.get(path)
+        said = f"no longer a setting: {why}" if why else f"unknown; {_suggest(str(key), known)}"
+        return f"{path} is {said}\n    {remove}"
     if error["type"] == "missing":
         leaf = _dotted(_first_leaf(location))
         return f"{path} is missing\n    pulumi config set --path 'ado:{leaf}' VALUE"

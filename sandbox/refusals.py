@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from sandbox import mishaps
-from sandbox.errors import NotReadyError, SandboxError
-from sandbox.paths import CHECKOUT, Sandbox
+from sandbox.errors import SandboxError
 
 HOW_TO_LIFT = """\
 The stack is protected: nothing was deleted. To take it down with its data, lift the protection.
@@ -28,8 +23,6 @@ HERE = (
     (("kubectl",), "`.venv/bin/python -m sandbox kubectl`"),
 )
 """Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
-ANSWER_DEADLINE = 60.0
-"""Seconds for a question to the API server, with the imports of who asks."""
 ROTATED = """\
 ado-ops are the operator's commands: `ops postgres rotate` has changed this password, and the stack
 does not know it. Tell the stack, as docs/data.md, Passwords, says. To take the Secrets over by
@@ -44,31 +37,6 @@ def refuse_beside(others: set[str], stack: str) -> None:
             f"Stack {other} is deployed here already, and both use one namespace. First "
             f"`make destroy STACK={other}`, or `make down`; then `make up STACK={stack}`."
         )
-
-
-def refuse_another_primary(sandbox: Sandbox, stack: str, project: Path) -> None:
-    """Asks the operator's command what it advises to ask before every deployment.
-
-    Raises SandboxError with its answer when it refuses.
-    """
-    command = ["-m", "ado_infra.ops", "postgres", "status", "--check", "--stack", stack]
-    try:
-        done = subprocess.run(
-            [sys.executable, *command, "--context", sandbox.context],
-            cwd=project,
-            env=os.environ | {"KUBECONFIG": str(sandbox.kubeconfig), "PYTHONPATH": str(CHECKOUT)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=ANSWER_DEADLINE,
-        )
-    except subprocess.TimeoutExpired:
-        raise NotReadyError(
-            f"Which PostgreSQL is the primary could not be asked within {ANSWER_DEADLINE:.0f} s: "
-            "the API server does not answer; `make up` repairs it."
-        ) from None
-    if done.returncode != 0:
-        raise refusal([done.stderr.strip()], stack)
 
 
 def failure(errors: Sequence[str], end: str, stack: str) -> SandboxError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +40,7 @@ from sandbox.paths import Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
-from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_another_primary, refuse_beside
+from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_beside
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,6 @@ class Stack:
         """Show what `up` would change; change nothing. With `diff` the engine's whole text."""
         stack_files.find(self.project, self.name)
         self._reach()
-        refuse_another_primary(self.sandbox, self.name, self.project)
         engine = self._engine()
         with Display(self.console, planned=True) as display:
             plan = _checked(engine.preview(None if diff else display.see), self.name)
@@ -196,8 +194,7 @@ class Stack:
         engine = self._engine()
         self.console.print(engine.versions)
         refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self.name)
-        with step(self.console, f"Planning stack {self.name}"), ThreadPoolExecutor() as pool:
-            asked = pool.submit(refuse_another_primary, self.sandbox, self.name, self.project)
+        with step(self.console, f"Planning stack {self.name}"):
             mended = engine.mend()
             if mended and not mended.succeeded:
                 end = "The cluster cannot be looked at after a run that was interrupted."
@@ -205,7 +202,6 @@ class Stack:
             # Looking at the cluster is left to `up`, where there will be one.
             as_deployed = engine.is_as_deployed
             plan = outcome = _checked(engine.preview(refresh=as_deployed), self.name)
-            asked.result()
         provide(self.sandbox, plan, self.console)
         # Also when nothing is to be changed in the cluster: what is protected may have changed.
         if plan.changed or not as_deployed:

@@ -98,6 +98,8 @@ class JobArgs:
         variables: Environment variables that are no secrets.
         secrets: Environment variables read from Secrets.
         files: Volume name → what is read from a ConfigMap or Secret.
+        scratch: Volume name → an empty directory; of that name it is one with that of `before`.
+        before: What runs first, to its end.
     """
 
     identity: Identity
@@ -115,6 +117,8 @@ class JobArgs:
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
+    scratch: Mapping[str, Scratch] = field(default_factory=dict)
+    before: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +200,10 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
             template=PodTemplateSpecArgs(
                 metadata=ObjectMetaArgs(labels=labels),
                 spec=_pod_spec(
-                    [_only_step(args)], args.user, args.pull_secret, args.service_account
+                    [*args.before, _last_step(args)],
+                    args.user,
+                    args.pull_secret,
+                    args.service_account,
                 ),
             ),
         ),
@@ -214,11 +221,12 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
 
 def job_digest(args: JobArgs) -> str:
     """What tells a Job from those that do something else: ten hex digits."""
-    decisive = [args.image, args.command, dict(args.decisive)]
+    decisive: list[object] = [args.image, args.command, dict(args.decisive)]
+    decisive += [[step.image, step.command, dict(step.variables)] for step in args.before]
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:10]
 
 
-def _only_step(args: JobArgs) -> Step:
+def _last_step(args: JobArgs) -> Step:
     return Step(
         name=args.name,
         image=args.image,
@@ -227,6 +235,7 @@ def _only_step(args: JobArgs) -> Step:
         variables=args.variables,
         secrets=args.secrets,
         files=args.files,
+        scratch=args.scratch,
     )
 
 

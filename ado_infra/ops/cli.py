@@ -50,20 +50,9 @@ NodeIsOff = Annotated[
 
 
 @postgres.command()
-def status(
-    stack: Stack,
-    context: Context = None,
-    namespace: In = NAMESPACE,
-    *,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only compare the stack's primaryOrdinal; for CI.")
-    ] = False,
-) -> None:
+def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> None:
     """Show both pods and what to do about them; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
-    if check:
-        _check(target)
-        return
     here = target.reach()
     if target.is_external("postgres"):
         _say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
@@ -74,8 +63,6 @@ def status(
     services = {name: service.spec.selector for name, service in found.items() if service}
     wrong = list(report.findings(record, members, services))
     wrong += rotation.findings(here, members[record.primary])
-    if refused := report.mismatch(record, target.settings(), stack):
-        wrong.append(refused)
     table = report.table(record, members)
     if backup := backups.seen(here):
         now = datetime.now(UTC)
@@ -114,8 +101,6 @@ def promote(
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
     _say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
     _say(f"The other one is fenced; it follows after `rejoin {pair.pod_name(1 - target)}`.")
-    if report.mismatch(pair.read_record(here), where.settings(), stack):
-        _say(f"{report.commit_line(target, stack)}. Until then the stack is refused.")
 
 
 @postgres.command()
@@ -292,15 +277,6 @@ def main() -> None:
 def _refuse(message: str) -> NoReturn:
     Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
     sys.exit(1)
-
-
-def _check(target: Target) -> None:
-    here = target.reach(announced=False)
-    if target.is_external("postgres") or here.config_map(pair.RECORD) is None:
-        return  # or nothing is deployed yet
-    if refused := report.mismatch(pair.read_record(here), target.settings(), target.stack):
-        target.announce()
-        raise OpsError(refused)
 
 
 def _standard_input() -> str:

@@ -64,7 +64,7 @@ class Target:
         place = f"context {self.cluster} · namespace {self.namespace}"
         print(f"Stack {self.stack} · {place}", file=sys.stderr, flush=True)
 
-    def reach(self, *needed: Right, announced: bool = True) -> Namespace:
+    def reach(self, *needed: Right) -> Namespace:
         """The namespace, on the API server of `cluster`.
 
         Raises OpsError when the kubeconfig has no such context, or a right that is needed is
@@ -79,8 +79,7 @@ class Target:
             raise OpsError(
                 f"No cluster to talk to: {missing}. Set KUBECONFIG, or name another --context."
             ) from None
-        if announced:
-            self.announce()
+        self.announce()
         api = Patience(settings)
         require(api, self.namespace, needed)
         return Namespace(api, self.namespace)

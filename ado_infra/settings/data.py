@@ -99,8 +99,6 @@ class PostgresSettings(StoreSettings):
     resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
     volume: PostgresVolume = PostgresVolume()
     max_connections: Annotated[int, Field(ge=20, le=10_000)] = 400
-    primary_ordinal: Annotated[int, Field(ge=0, le=1)] = 0
-    """Which of the two pods is the primary."""
     backup: BackupSettings | None = None
 
 

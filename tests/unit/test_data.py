@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -26,7 +29,6 @@ from ado_infra.settings import (
     Volume,
 )
 from tests.unit.manifests import (
-    changes,
     checksums,
     container,
     directories,
@@ -136,37 +138,20 @@ class TestPostgres:
         timeout = int(re.findall(r"--timeout (\d+)", command)[0])
         assert 0 < timeout < pod(stack, "postgresql")["terminationGracePeriodSeconds"] == 120
 
-    @pytest.mark.parametrize(("primary", "replica"), [(0, 1), (1, 0)])
-    def test_each_service_leads_to_one_role(self, primary: int, replica: int) -> None:
-        stack = record_stack("dev", changes={"ado:postgres": {"primaryOrdinal": primary}})
-        for service, ordinal in (("postgresql", primary), ("postgresql-ro", replica)):
-            selector = {"app": "postgresql", POD_NAME_LABEL: f"postgresql-{ordinal}"}
-            assert stack.get("Service", service)["spec"]["selector"] == selector
+    def test_its_services_lead_nowhere_until_the_record_says_where(self, stack: Recording) -> None:
+        for service in ("postgresql", "postgresql-ro"):
+            manifest = stack.get("Service", service)
+            selector = {"app": "postgresql", POD_NAME_LABEL: "nobody"}
+            assert manifest["spec"]["selector"] == selector
+            assert manifest["metadata"]["annotations"] == {"pulumi.com/skipAwait": "true"}
+            (made,) = (r for r in stack.objects if r.key == ("Service", service))
+            assert made.ignored == ("spec.selector",)
             assert service_ports(stack, service) == {"postgresql": (5432, "postgresql")}
-
-    def test_another_primary_moves_the_services_and_rolls_no_pod(self, dev: Recording) -> None:
-        changed = record_stack("dev", changes={"ado:postgres": {"primaryOrdinal": 1}})
-        assert changes(dev, changed).keys() == {
-            ("Job", "postgresql-check"),
-            ("Service", "postgresql"),
-            ("Service", "postgresql-ro"),
-        }
 
     def test_nothing_that_operators_change_is_taken_over_by_force(self, stack: Recording) -> None:
         # A stack that was not told of a password's rotation is refused, and does not undo it.
         told = [r.manifest["metadata"].get("annotations") or {} for r in stack.objects]
         assert not [annotations for annotations in told if "pulumi.com/patchForce" in annotations]
-
-    def test_every_change_is_checked_before_it_is_made(self, dev: Recording) -> None:
-        name = job(dev, "postgresql-check")
-        (check,) = (r for r in dev.objects if r.key == ("Job", name))
-        (pods,) = (r for r in dev.resources if r.name == "ado-stores-postgres-workload")
-        assert check.urn in pods.dependencies  # and the Services wait for the pods
-        assert check.manifest["spec"]["backoffLimit"] == 0
-        assert environment(dev, name)["PRIMARY_ORDINAL"] == "0"
-        for settings in ({"primaryOrdinal": 1}, {"maxConnections": 200}):
-            other = record_stack("dev", changes={"ado:postgres": settings})
-            assert ("Job", name) not in {r.key for r in other.objects}
 
     def test_the_record_of_roles_is_made_and_never_filled(self, stack: Recording) -> None:
         record = stack.get("ConfigMap", "postgresql-state")
@@ -175,14 +160,53 @@ class TestPostgres:
         assert found[told["STATE"]] == "ConfigMap postgresql-state, read-only"
         assert "checksum/state" not in checksums(stack, "postgresql")  # it changes under the pods
 
-    def test_a_database_is_noted_once_it_is_there(self, stack: Recording) -> None:
+    @pytest.mark.parametrize("recorded", ["", "0", "1", "2"])
+    def test_a_database_is_noted_and_its_services_are_led_by_the_record(
+        self, recorded: str, stack: Recording, tmp_path: Path
+    ) -> None:
         name = job(stack, "postgresql-state-begin")
+        (begin,) = (r for r in stack.objects if r.key == ("Job", name))
+        before = {key: r.urn for r in stack.objects if (key := r.key)}
+        for needed in (
+            ("StatefulSet", "postgresql"),
+            ("Service", "postgresql"),
+            ("Service", "postgresql-ro"),
+        ):
+            assert before[needed] in begin.dependencies
+        (decide,) = pod(stack, name)["initContainers"]
+        told = {each["name"]: each.get("value") for each in decide["env"]}
+        if recorded:
+            (tmp_path / "primary").write_text(recorded)
+        (tmp_path / "password").write_text("secret")
+        asked = tmp_path / "psql"
+        asked.write_text('#!/bin/sh\necho "$@" "$PGPASSWORD" >"$STATE/asked"\necho "$SAID"\n')
+        asked.chmod(0o755)
+        here = dict.fromkeys(("STATE", "SERVED", "SECRETS"), str(tmp_path))
+        environment = {**told, **here, "PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+        decided = {
+            said: subprocess.run(
+                decide["command"], env={**environment, "SAID": said}, check=False
+            ).returncode
+            for said in ("t", "f")
+        }
+        # A standby, or no pod at all: nothing is led anywhere.
+        assert decided["t"] == 1
+        assert (decided["f"] == 0) == (recorded != "2")
+        assert (
+            f"postgresql-{recorded or 0}.postgresql-headless " in (tmp_path / "asked").read_text()
+        )
+        if recorded == "2":
+            return
+        items = json.loads((tmp_path / "led.json").read_text())["items"]
+        led = {item["metadata"]["name"]: item for item in items}
+        assert led["postgresql-state"]["data"] == {"initialised": "true"}
+        primary = int(recorded or "0")
+        for service, ordinal in (("postgresql", primary), ("postgresql-ro", 1 - primary)):
+            selector = {"app": "postgresql", POD_NAME_LABEL: f"postgresql-{ordinal}"}
+            assert led[service]["spec"] == {"selector": selector}
         command = container(stack, name)["command"]
         assert command[0] == "kubectl"
-        assert json.loads(command[-1].partition("=")[2]) == {"data": {"initialised": "true"}}
-        (begin,) = (r for r in stack.objects if r.key == ("Job", name))
-        (pods,) = (r for r in stack.objects if r.key == ("StatefulSet", "postgresql"))
-        assert pods.urn in begin.dependencies
+        assert "--field-manager=ado-ops" in command
 
     @pytest.mark.parametrize(
         ("name", "sizes"),

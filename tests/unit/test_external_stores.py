@@ -36,7 +36,6 @@ OF_POSTGRESQL = {
     ("ServiceAccount", "postgresql-state"),
     ("Role", "postgresql-state"),
     ("RoleBinding", "postgresql-state"),
-    ("Job", "postgresql-check"),
     ("Job", "postgresql-state-begin"),
     ("Secret", "postgresql"),
     ("StatefulSet", "postgresql"),

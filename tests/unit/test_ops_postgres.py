@@ -473,40 +473,14 @@ class TestStatus:
         (line,) = report.findings(BEGUN, (PRIMARY, STANDBY), moved)
         assert line.startswith("Service postgresql does not lead to postgresql-0")
 
-    @pytest.mark.parametrize("room", [{}, {"primaryOrdinal": 0}, {"primaryOrdinal": 7}, "slip"])
-    def test_a_stack_that_names_the_primary_is_right(self, room: object) -> None:
-        assert report.mismatch(BEGUN, {"ado:postgres": room}, "prod") is None
-
-    @pytest.mark.parametrize("options", [["--check"], []])
-    def test_a_stack_whose_database_is_outside_names_no_primary(
-        self, options: list[str], monkeypatch: pytest.MonkeyPatch
+    def test_a_database_that_is_outside_has_nobody_to_ask(
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        cluster = Cluster()
-        cluster.data["primary"] = "1"
-        monkeypatch.setattr(Target, "reach", lambda *_, **__: cluster)
+        monkeypatch.setattr(Target, "reach", lambda *_: Cluster())
         monkeypatch.setattr(Target, "settings", lambda _: {"ado:postgres": {"mode": "external"}})
-        done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev", *options])
+        done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev"])
         assert done.exit_code == 0
-        assert ("ask who runs it" in done.stdout) == (options == [])
-
-    @pytest.mark.parametrize("named", [0, 1])
-    def test_who_promotes_is_told_to_name_the_primary_unless_the_stack_does(
-        self, named: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(Target, "reach", lambda *_, **__: Cluster())
-        settings = {"ado:postgres": {"primaryOrdinal": named}}
-        monkeypatch.setattr(Target, "settings", lambda _: settings)
-        done = CliRunner().invoke(cli.app, ["postgres", "promote", "1", "--stack", "dev"])
-        assert done.exit_code == 0, done.output
-        assert ("Set it: " in done.stdout) == (named == 0), done.stdout
-
-    def test_a_stack_that_names_another_primary_is_refused_with_both(self) -> None:
-        promoted = replace(BEGUN, primary=1)
-        refusal = report.mismatch(promoted, {"ado:postgres": {"maxConnections": 100}}, "prod")
-        assert refusal
-        assert "primaryOrdinal is 0" in refusal
-        assert "the primary is postgresql-1" in refusal
-        assert "pulumi config set --stack prod --path postgres.primaryOrdinal 1" in refusal
+        assert "ask who runs it" in done.stdout
 
 
 REFUSED = 'psql: error: FATAL:  password authentication failed for user "ado"'

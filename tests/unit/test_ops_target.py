@@ -18,11 +18,8 @@ from typer.testing import CliRunner, Result
 
 from ado_infra.ops import cli, rights, target
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import rotation
 from ado_infra.ops.target import Target
-
-CHECK = ["postgres", "status", "--check", "--stack", "dev"]
 
 
 @pytest.fixture(autouse=True)
@@ -76,22 +73,6 @@ def test_a_context_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[st
     with pytest.raises(OpsError, match=r"No cluster to talk to: .*--context"):
         Target(stack="dev", context="elsewhere").reach()
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("primary", ["0", "1"])
-def test_a_check_says_so_only_when_it_refuses(
-    primary: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    metadata = SimpleNamespace(resource_version="1")
-    found = SimpleNamespace(data={"primary": primary}, metadata=metadata)
-    monkeypatch.setattr(Namespace, "config_map", lambda *_: found)
-    done = _run(*CHECK)
-    if primary == "0":
-        assert (done.output, done.exit_code) == ("", 0)
-        return
-    assert done.stderr.startswith("Stack dev · context here")
-    for way in ("--path postgres.primaryOrdinal 1", "`primaryOrdinal: 1` below `ado:postgres` in"):
-        assert way in str(done.exception)
 
 
 def test_what_rotate_prints_tells_the_stack(

@@ -35,7 +35,6 @@ EXACTLY = {
     "Deployment": {"ado-api-gateway", "ado-dashboard", "ado-orchestrator", "ado-worker"},
     "StatefulSet": {"postgresql", "redis"},
     "Job": {
-        "postgresql-check-DIGEST",
         "postgresql-state-begin-DIGEST",
         "redis-cluster-create-DIGEST",
     },
@@ -88,7 +87,7 @@ AdoPlatform ado
   WorkerPool ado-worker-default
     Workload ado-worker-default-workload
 """
-OF_DATABASES = ("postgresql", "postgresql-check", "redis", "redis-cluster-create")
+OF_DATABASES = ("postgresql", "redis", "redis-cluster-create")
 ASKING_THE_API = "postgresql-state-begin"
 CRD = (
     "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition",

@@ -29,7 +29,6 @@ PACKAGES = {
         "common.sh",
         "start.sh",
         "rejoin.sh",
-        "check.sh",
         "look.sh",
         "roles.sql",
         "pg_hba.conf",
@@ -121,7 +120,7 @@ def test_a_script_passes_shellcheck(package: str, name: str) -> None:
 def test_a_script_is_told_of_every_variable_it_reads(
     package: str, name: str, whole: Recording
 ) -> None:
-    jobs = {"create.sh": "redis-cluster-create", "check.sh": "postgresql-check"}
+    jobs = {"create.sh": "redis-cluster-create"}
     store = {"ado_infra.data.postgres": "postgresql", "ado_infra.data.redis": "redis"}[package]
     if name in OF_BACKUP:
         template = whole.only("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]

@@ -216,9 +216,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:images": {"rclone": "https://registry.example.com/rclone"}},
         "ado:images.rclone = .* is no image registry",
     ),
-    "third pod of PostgreSQL": (
-        {"ado:postgres": {"primaryOrdinal": 2}},
-        "ado:postgres.primaryOrdinal = 2: must be less than or equal to 1",
+    "primary of PostgreSQL": (
+        {"ado:postgres": {"primaryOrdinal": 1}},
+        r"primaryOrdinal is no longer a setting: .*\n.*rm --path 'ado:postgres.primaryOrdinal'",
     ),
     "replicas of PostgreSQL": ({"ado:postgres": {"replicas": 3}}, "replicas is unknown"),
     "volume of less than nothing": (

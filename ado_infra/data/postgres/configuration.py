@@ -12,7 +12,6 @@ _FILES: Final = (
     "common.sh",
     "start.sh",
     "rejoin.sh",
-    "check.sh",
     "look.sh",
     "roles.sql",
     "pg_hba.conf",

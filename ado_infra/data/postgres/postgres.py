@@ -10,11 +10,10 @@ from urllib.parse import quote
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, StoreFiles
+from ado_infra.data.files import CONFIG, SECRETS, StoreFiles
 from ado_infra.data.postgres.configuration import files
-from ado_infra.data.postgres.record import STATE, Record
+from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
-from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
@@ -23,6 +22,7 @@ from ado_infra.placement import Placement
 from ado_infra.settings import PostgresSettings
 
 NAME: Final = "postgresql"
+STANDBY: Final = "postgresql-ro"
 PORT: Final = 5432
 DATABASE: Final = "ado"
 IDENTITY: Final = {"host": NAME, "port": str(PORT), "database": DATABASE}
@@ -73,11 +73,10 @@ class Postgres(pulumi.ComponentResource):
 
     Produces: ConfigMap `postgresql-config` (scripts and configuration), Secret `postgresql` (both
     passwords), Record `postgresql-state` (who is the primary), StatefulWorkload `postgresql`,
-    Services `postgresql` (the primary alone) and `postgresql-ro` (the other pod). Two pods cannot
-    elect: `ado-ops postgres promote` makes the replica the primary. Losing the
-    primary for good costs what the replica had not received yet (docs/data.md). A change
-    of its settings or image fails, and reaches no pod and no Service, when
-    `settings.primary_ordinal` is not the primary that there is.
+    Services `postgresql` (the primary alone) and `postgresql-ro` (the other pod), which are made
+    so that they lead nowhere, and are led by the record. Two pods cannot elect: `ado-ops postgres
+    promote` makes the replica the primary. Losing the primary for good costs what the replica had
+    not received yet (docs/data.md).
     """
 
     url: pulumi.Output[str]
@@ -94,22 +93,20 @@ class Postgres(pulumi.ComponentResource):
         config, self.passwords = _files(name, args, child)
         directories = {"config": config, "passwords": self.passwords, "state": record.directory}
         workload = _workload(args, directories)
-        checked = one_shot(f"{name}-check", _check_job(args, workload), child)
-        right = pulumi.ResourceOptions(parent=self, depends_on=[checked])
-        pods = StatefulWorkload(f"{name}-workload", workload, right)
-        record.begin_after(pods)
-        served = pulumi.ResourceOptions(parent=self, depends_on=[pods])
-        primary = args.settings.primary_ordinal
-        for role, service, ordinal in (
-            ("primary", NAME, primary),
-            ("replica", f"{NAME}-ro", 1 - primary),
-        ):
-            Service(
-                f"{name}-{role}",
-                metadata=args.placement.metadata(NAME, service),
-                spec=_service_spec(ordinal),
-                opts=served,
-            )
+        pods = StatefulWorkload(f"{name}-workload", workload, child)
+        services = [
+            _service(f"{name}-{role}", service, args.placement, child)
+            for role, service in (("primary", NAME), ("replica", STANDBY))
+        ]
+        roles = Roles(
+            primary=NAME,
+            standby=STANDBY,
+            selector=selector(NAME),
+            database=DATABASE,
+            image=workload.image,
+            passwords=self.passwords,
+        )
+        record.begin_after([pods, *services], roles)
         self.url = pulumi.Output.secret(args.password).apply(_url)
         self.register_outputs({"url": self.url})
 
@@ -179,30 +176,20 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
     )
 
 
-def _check_job(args: PostgresArgs, workload: StatefulArgs) -> JobArgs:
-    """Asks before each change whether the stack names the primary that there is."""
-    settings = args.settings
-    return JobArgs(
-        identity=args.placement.identity("postgresql-check"),
-        name="postgresql-check",
-        namespace=args.placement.namespace,
-        image=workload.image,
-        command=("/bin/sh", f"{CONFIG}/check.sh"),
-        decisive={"settings": settings.model_dump_json(exclude={"backup"})},
-        timeout=300,
-        retries=0,
-        resources=JOB_RESOURCES,
-        user=USER,
-        pull_secret=args.placement.images.pull_secret,
-        variables={"PRIMARY_ORDINAL": str(settings.primary_ordinal), "STATE": STATE},
-        files={name: workload.files[name] for name in ("config", "state")},
-    )
-
-
-def _service_spec(ordinal: int) -> ServiceSpecArgs:
-    pod = {"statefulset.kubernetes.io/pod-name": f"{NAME}-{ordinal}"}
-    return ServiceSpecArgs(
-        type="ClusterIP",
-        selector={**selector(NAME), **pod},
-        ports=[ServicePortArgs(name="postgresql", port=PORT, target_port="postgresql")],
+def _service(
+    name: str, service: str, placement: Placement, opts: pulumi.ResourceOptions
+) -> Service:
+    return Service(
+        name,
+        # Nobody waits for its endpoints: a fenced pod must not hold up an update.
+        metadata=placement.metadata(NAME, service, annotations={"pulumi.com/skipAwait": "true"}),
+        spec=ServiceSpecArgs(
+            type="ClusterIP",
+            selector={**selector(NAME), POD_LABEL: "nobody"},
+            ports=[ServicePortArgs(name="postgresql", port=PORT, target_port="postgresql")],
+        ),
+        # Where it leads is the record's to say. To the API server a selector is one value.
+        opts=pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(ignore_changes=["spec.selector"])
+        ),
     )

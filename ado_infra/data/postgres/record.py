@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 import pulumi
 from pulumi_kubernetes.core.v1 import ConfigMap, ServiceAccount
@@ -15,24 +17,62 @@ from pulumi_kubernetes.rbac.v1 import (
     SubjectArgs,
 )
 
-from ado_infra.data.files import JOB_RESOURCES
-from ado_infra.kit.jobs import JobArgs, one_shot
-from ado_infra.kit.sources import ConfigDirectory
+from ado_infra.data.files import JOB_RESOURCES, SECRETS
+from ado_infra.kit.jobs import JobArgs, Step, one_shot
+from ado_infra.kit.labels import headless_name
+from ado_infra.kit.pods import Scratch
+from ado_infra.kit.sources import ConfigDirectory, SecretDirectory
 from ado_infra.placement import Placement
 
 NAME: Final = "postgresql-state"
 STATE: Final = "/etc/ado/state"
 """Where the pods see it: a file for each key."""
 
-_BEGUN: Final = {"data": {"initialised": "true"}}
+POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
+_SERVED: Final = "/run/served"
+_DECIDE: Final = """set -eu
+primary=$(cat "$STATE/primary" 2>/dev/null || echo 0)  # a new database begins in pod 0
+PGPASSWORD=$(cat "$SECRETS/password")
+export PGPASSWORD PGCONNECT_TIMEOUT=10
+standby=$(psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$primary.$HEADLESS_SERVICE" \
+	--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()')
+if [ "$standby" != f ]; then
+	echo "By postgresql-state $POD-$primary is the primary, and it is a standby:" \
+		'`ado-ops postgres status` says what to do' >&2
+	exit 1
+fi
+printenv "LED_BY_$primary" >"$SERVED/led.json"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Whom the record speaks of.
+
+    Attributes:
+        primary: Service that leads to the primary, whose name the pods' names begin with.
+        standby: Service that leads to the other one.
+        selector: Labels of both pods.
+        database: The database, and the role that asks it.
+        image: Has a shell and psql.
+        passwords: Where the role's password is.
+    """
+
+    primary: str
+    standby: str
+    selector: Mapping[str, str]
+    database: str
+    image: str
+    passwords: SecretDirectory
 
 
 class Record(pulumi.ComponentResource):
     """Who may be PostgreSQL's primary, as a ConfigMap that the program creates and never fills.
 
     Produces: ConfigMap `postgresql-state`; ServiceAccount, Role and RoleBinding of that name, with
-    the right to change this one object; Job `postgresql-state-begin-<digest>`, which notes that
-    there is a database now. Its keys belong to that Job and to `ado_infra.ops`:
+    the right to change this object and both Services alone; Job `postgresql-state-begin-<digest>`,
+    which notes that there is a database now, and leads the Services by the record. Its keys, and
+    where the Services lead, belong to that Job and to `ado-ops`:
 
     - `initialised`: `true` once there is a database; nobody makes an empty one from then on.
     - `primary`: ordinal of the pod that may be the primary; 0 where nothing is said.
@@ -58,8 +98,11 @@ class Record(pulumi.ComponentResource):
         )
         self.register_outputs({"configMap": config_map.metadata.name})
 
-    def begin_after(self, database: pulumi.Resource) -> None:
-        """Notes that there is a database, once `database` is Ready; later times change nothing."""
+    def begin_after(self, database: Sequence[pulumi.Resource], roles: Roles) -> None:
+        """Notes that there is a database, and leads its Services, once `database` is Ready.
+
+        Where both was done before, nothing changes.
+        """
         opts = pulumi.ResourceOptions(parent=self)
         metadata = self._placement.metadata(NAME, NAME)
         account = ServiceAccount(
@@ -68,19 +111,7 @@ class Record(pulumi.ComponentResource):
             automount_service_account_token=False,  # the Job's pod asks for it
             opts=opts,
         )
-        role = Role(
-            f"{self._name}-role",
-            metadata=metadata,
-            rules=[
-                PolicyRuleArgs(
-                    api_groups=[""],
-                    resources=["configmaps"],
-                    resource_names=[NAME],
-                    verbs=["get", "patch"],
-                )
-            ],
-            opts=opts,
-        )
+        role = Role(f"{self._name}-role", metadata=metadata, rules=_rules(roles), opts=opts)
         binding = RoleBinding(
             f"{self._name}-binding",
             metadata=metadata,
@@ -98,25 +129,77 @@ class Record(pulumi.ComponentResource):
         )
         one_shot(
             f"{self._name}-begin",
-            _begin_job(self._placement, account.metadata.name),
-            pulumi.ResourceOptions(parent=self, depends_on=[database, binding]),
+            _begin_job(self._placement, account.metadata.name, roles, self.directory),
+            pulumi.ResourceOptions(parent=self, depends_on=[*database, binding]),
         )
 
 
-def _begin_job(placement: Placement, account: pulumi.Input[str]) -> JobArgs:
+def _rules(roles: Roles) -> list[PolicyRuleArgs]:
+    objects = {"configmaps": [NAME], "services": [roles.primary, roles.standby]}
+    return [
+        PolicyRuleArgs(
+            api_groups=[""], resources=[kind], resource_names=names, verbs=["get", "patch"]
+        )
+        for kind, names in objects.items()
+    ]
+
+
+def _led(roles: Roles, primary: int) -> str:
+    """What is applied when that pod is the primary."""
+    record: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME},
+        "data": {"initialised": "true"},
+    }
+    services: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name},
+            "spec": {"selector": {**roles.selector, POD_LABEL: f"{roles.primary}-{ordinal}"}},
+        }
+        for name, ordinal in ((roles.primary, primary), (roles.standby, 1 - primary))
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [record, *services]})
+
+
+def _begin_job(
+    placement: Placement, account: pulumi.Input[str], roles: Roles, record: ConfigDirectory
+) -> JobArgs:
+    # kubectl's image has no shell to decide in.
+    served = {"served": Scratch(path=_SERVED, size_limit="1Mi", in_memory=True)}
+    decide = Step(
+        name="decide",
+        image=roles.image,
+        command=("/bin/sh", "-c", _DECIDE),
+        resources=JOB_RESOURCES,
+        variables={
+            "DATABASE": roles.database,
+            "HEADLESS_SERVICE": headless_name(roles.primary),
+            "POD": roles.primary,
+            "SECRETS": SECRETS,
+            "SERVED": _SERVED,
+            "STATE": STATE,
+            **{f"LED_BY_{primary}": _led(roles, primary) for primary in (0, 1)},
+        },
+        scratch=served,
+        files={"state": record, "passwords": roles.passwords},
+    )
     # An update by the provider takes over what any manager named kubectl… has written, and drops
     # what the program does not say: the record would be lost.
-    target = ("patch", "configmap", NAME, "--field-manager=ado-ops")
-    patch = ("--type=merge", f"--patch={json.dumps(_BEGUN)}")
+    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=ado-ops")
     return JobArgs(
         identity=placement.identity(NAME),
         name="postgresql-state-begin",
         namespace=placement.namespace,
         image=placement.kubernetes_image("kubectl"),
-        command=("kubectl", "--cache-dir=/tmp/cache", *target, *patch),
+        command=("kubectl", "--cache-dir=/tmp/cache", *apply, f"--filename={_SERVED}/led.json"),
         decisive={},
         timeout=300,
         resources=JOB_RESOURCES,
         pull_secret=placement.images.pull_secret,
         service_account=account,
+        scratch=served,
+        before=(decide,),
     )

@@ -48,27 +48,6 @@ def _behind(leader: Member, member: Member) -> str:
     return f"{max(0, leader.end - member.end)} B"
 
 
-def mismatch(record: Record, settings: Mapping[str, Any], stack: str) -> str | None:
-    """Why the stack must not be deployed: it names another primary than there is."""
-    room = settings.get("ado:postgres")
-    wanted = room.get("primaryOrdinal", 0) if isinstance(room, Mapping) else 0
-    if wanted == record.primary or wanted not in {0, 1}:
-        return None  # what is no ordinal at all is refused by the program, with all else
-    return (
-        f"ado:postgres.primaryOrdinal is {wanted}, and {RECORD} says that the primary is "
-        f"{pod_name(record.primary)}. {commit_line(record.primary, stack)}. Or, "
-        f"if that follows, promote {pod_name(wanted)} first."
-    )
-
-
-def commit_line(primary: int, stack: str) -> str:
-    """How a stack says who the primary is."""
-    return (
-        f"Set it: `pulumi config set --stack {stack} --path postgres.primaryOrdinal {primary}`, or "
-        f"`primaryOrdinal: {primary}` below `ado:postgres` in Pulumi.{stack}.yaml"
-    )
-
-
 def findings(
     record: Record, members: Sequence[Member], services: Mapping[str, Any]
 ) -> Iterator[str]:
