@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.manifests import environment, job, told
+from tests.unit.manifests import environment, job, pod, told
 from tests.unit.recording import ROOT, Recording, record_stack
 
 OF_BACKUP = {
@@ -26,6 +26,7 @@ OF_BACKUP = {
 """Script of PostgreSQL's backup → the container whose variables it gets."""
 PACKAGES = {
     "ado_infra.data.postgres": {
+        "begin.sh",
         "common.sh",
         "start.sh",
         "rejoin.sh",
@@ -126,6 +127,9 @@ def test_a_script_is_told_of_every_variable_it_reads(
         template = whole.only("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         containers = [*template["initContainers"], *template["containers"]]
         (given,) = [told(one) for one in containers if one["name"] == OF_BACKUP[name]]
+    elif name == "begin.sh":
+        (decide,) = pod(whole, job(whole, "postgresql-state-begin"))["initContainers"]
+        given = told(decide)
     else:
         given = environment(whole, job(whole, jobs[name]) if name in jobs else store)
     text = _text(package, name)

@@ -9,6 +9,7 @@ from ado_infra.settings import PostgresSettings
 from ado_infra.values import size_in_bytes
 
 _FILES: Final = (
+    "begin.sh",
     "common.sh",
     "start.sh",
     "rejoin.sh",

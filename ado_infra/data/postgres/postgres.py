@@ -104,7 +104,7 @@ class Postgres(pulumi.ComponentResource):
             selector=selector(NAME),
             database=DATABASE,
             image=workload.image,
-            passwords=self.passwords,
+            files=directories,
         )
         record.begin_after([pods, *services], roles)
         self.url = pulumi.Output.secret(args.password).apply(_url)

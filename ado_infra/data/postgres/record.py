@@ -17,11 +17,11 @@ from pulumi_kubernetes.rbac.v1 import (
     SubjectArgs,
 )
 
-from ado_infra.data.files import JOB_RESOURCES, SECRETS
+from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS
 from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import ConfigDirectory, SecretDirectory
+from ado_infra.kit.sources import ConfigDirectory, Files
 from ado_infra.placement import Placement
 
 NAME: Final = "postgresql-state"
@@ -30,19 +30,6 @@ STATE: Final = "/etc/ado/state"
 
 POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
 _SERVED: Final = "/run/served"
-_DECIDE: Final = """set -eu
-primary=$(cat "$STATE/primary" 2>/dev/null || echo 0)  # a new database begins in pod 0
-PGPASSWORD=$(cat "$SECRETS/password")
-export PGPASSWORD PGCONNECT_TIMEOUT=10
-standby=$(psql --no-psqlrc --quiet --no-align --tuples-only \
-	--host "$POD-$primary.$HEADLESS_SERVICE" --username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()')
-if [ "$standby" != f ]; then
-	echo "By postgresql-state $POD-$primary is the primary, and it is a standby:" \
-		'`ado-ops postgres status` says what to do' >&2
-	exit 1
-fi
-printenv "LED_BY_$primary" >"$SERVED/led.json"
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +42,7 @@ class Roles:
         selector: Labels of both pods.
         database: The database, and the role that asks it.
         image: Has a shell and psql.
-        passwords: Where the role's password is.
+        files: Volume name → what its pods read, the password among it.
     """
 
     primary: str
@@ -63,7 +50,7 @@ class Roles:
     selector: Mapping[str, str]
     database: str
     image: str
-    passwords: SecretDirectory
+    files: Mapping[str, Files]
 
 
 class Record(pulumi.ComponentResource):
@@ -129,7 +116,7 @@ class Record(pulumi.ComponentResource):
         )
         one_shot(
             f"{self._name}-begin",
-            _begin_job(self._placement, account.metadata.name, roles, self.directory),
+            _begin_job(self._placement, account.metadata.name, roles),
             pulumi.ResourceOptions(parent=self, depends_on=[*database, binding]),
         )
 
@@ -164,15 +151,13 @@ def _led(roles: Roles, primary: int) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [record, *services]})
 
 
-def _begin_job(
-    placement: Placement, account: pulumi.Input[str], roles: Roles, record: ConfigDirectory
-) -> JobArgs:
+def _begin_job(placement: Placement, account: pulumi.Input[str], roles: Roles) -> JobArgs:
     # kubectl's image has no shell to decide in.
     served = {"served": Scratch(path=_SERVED, size_limit="1Mi", in_memory=True)}
     decide = Step(
         name="decide",
         image=roles.image,
-        command=("/bin/sh", "-c", _DECIDE),
+        command=("/bin/sh", f"{CONFIG}/begin.sh"),
         resources=JOB_RESOURCES,
         variables={
             "DATABASE": roles.database,
@@ -184,7 +169,7 @@ def _begin_job(
             **{f"LED_BY_{primary}": _led(roles, primary) for primary in (0, 1)},
         },
         scratch=served,
-        files={"state": record, "passwords": roles.passwords},
+        files=roles.files,
     )
     # An update by the provider takes over what any manager named kubectl… has written, and drops
     # what the program does not say: the record would be lost.

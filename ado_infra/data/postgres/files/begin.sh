@@ -1,0 +1,16 @@
+#!/bin/sh
+# Run by a Job once PostgreSQL is Ready: what kubectl has to apply, so that the record says that there is a
+# database, and the Services lead to whom it says. Only when that one is the primary in earnest: of a
+# record that was lost nobody knows what it said.
+set -eu
+primary=$(cat "$STATE/primary" 2>/dev/null || echo 0) # a new database begins in pod 0
+PGPASSWORD=$(cat "$SECRETS/password")
+export PGPASSWORD PGCONNECT_TIMEOUT=10
+standby=$(psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$primary.$HEADLESS_SERVICE" \
+	--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()')
+if [ "$standby" != f ]; then
+	echo "By postgresql-state $POD-$primary is the primary, and it is a standby: \`ado-ops postgres" \
+		"status\` says what to do" >&2
+	exit 1
+fi
+printenv "LED_BY_$primary" >"$SERVED/led.json"
