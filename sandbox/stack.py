@@ -206,8 +206,9 @@ class Stack:
             # is an `up`, which looks at the cluster itself, also when its plan is empty: what is
             # protected shows in none.
             as_deployed = engine.is_as_deployed
-            plan = _checked(engine.preview(refresh=as_deployed), self.name)
-            asked.result()
+            plan = engine.preview(refresh=as_deployed)
+            asked.result()  # first: with another primary the plan fails too, in other words
+            _checked(plan, self.name)
         provide(self.sandbox, plan, self.console)
         if plan.changed or not as_deployed:
             with Display(self.console) as display:

@@ -172,7 +172,7 @@ def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment
     assert again.returncode == 0, again.stdout + again.stderr
     assert deployment.command("status").returncode == 0
 
-    (state,) = deployed.states(deployment.sandbox)
+    (state,) = deployed.states(deployment.sandbox, "dev")
     written = state.stat().st_mtime_ns
     assert "Nothing to change" in deployment.command("up").stdout
     assert state.stat().st_mtime_ns == written  # it was only planned
