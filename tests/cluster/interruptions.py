@@ -23,7 +23,7 @@ from tests.cluster.life import until
 from tests.unit.recording import ROOT
 
 SEED = "ADO_INTERRUPTIONS_SEED"
-WHOLE, CHANGE = 30.0, 8.0
+WHOLE, CHANGE = 30.0, 5.0
 """Seconds after its first change in which an `up` that makes, or changes, everything is killed."""
 _TIER: Mapping[str, Any] = {"image": {"tag": "0.2.0"}}
 CHANGED: Mapping[str, Any] = {
