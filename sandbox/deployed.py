@@ -42,7 +42,7 @@ class Deployed:
 
 def read(sandbox: Sandbox, stack: str) -> Deployed:
     """What of this stack is deployed; nothing of one that never was."""
-    for file in _states(sandbox).glob(f"*/{stack}.json"):
+    for file in states(sandbox, stack):
         latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
         resources = latest.get("resources") or ()
         return Deployed(resources, interrupted=bool(latest.get("pending_operations")))
@@ -51,13 +51,14 @@ def read(sandbox: Sandbox, stack: str) -> Deployed:
 
 def stacks(sandbox: Sandbox) -> set[str]:
     """Every stack of which something is deployed."""
-    named = {file.stem for file in _states(sandbox).glob("*/*.json")}
+    named = {file.stem for file in states(sandbox)}
     return {stack for stack in named if read(sandbox, stack).resources}
 
 
-def _states(sandbox: Sandbox) -> Path:
-    """Where the engine keeps the stacks, a folder for each project: there is one."""
-    return sandbox.pulumi / "state" / ".pulumi" / "stacks"
+def states(sandbox: Sandbox, stack: str = "*") -> list[Path]:
+    """The file that the engine keeps a stack's state in, or that of every stack."""
+    # A folder for each project, of which there is one.
+    return sorted((sandbox.pulumi / "state" / ".pulumi" / "stacks").glob(f"*/{stack}.json"))
 
 
 def _name(resource: Mapping[str, Any]) -> str:

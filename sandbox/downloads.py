@@ -223,7 +223,7 @@ class Publishers:
             return begun.result(self._answer)
         except TimeoutError:
             if begun.cancel():
-                raise
+                raise TimeoutError(f"no answer within {self._answer:g} s") from None
             return begun.result()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import runpy
 import secrets
@@ -63,11 +64,10 @@ class Engine:
         self._pulumi = tools.ensure([tools.PULUMI], report)["pulumi"]
         for directory in (self.home, self.backend, self.project):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # In a directory of this name the engine would log all it does, for a third of its time;
-        # it goes on without where there can be none.
+        # The engine would log every call in a directory of this name, for a third of its time.
         logs = self.home / "logs"
-        if not logs.exists():
-            logs.touch()
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.touch()
         with self._alone():
             found = providers.locate(self._pulumi, sandbox.pulumi / "plugins", report)
             stack_files.copy_project(
@@ -121,12 +121,14 @@ class Engine:
 
     def up(self, on_event: OnEvent | None = None) -> Outcome:
         """Makes the sandbox what the program says, also where somebody else has changed it."""
-        outcome = self._run(
-            lambda see: self._stack.up(on_event=see, show_secrets=False, refresh=True), on_event
-        )
-        if outcome.succeeded:
-            files.write(self._deployed, self._fingerprint())
-        return outcome
+
+        def command(see: OnEvent) -> Result:
+            asked = self._asked()
+            done = self._stack.up(on_event=see, show_secrets=False, refresh=True)
+            files.write(self._last_up, asked + self._state())
+            return done
+
+        return self._run(command, on_event)
 
     @property
     def is_as_deployed(self) -> bool:
@@ -134,20 +136,32 @@ class Engine:
 
         Then an `up` could change nothing but what somebody has changed in the cluster since.
         """
-        known = self._deployed.read_text() if self._deployed.exists() else ""
-        return known == self._fingerprint()
-
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(self.versions.encode())
-        program = [*files.below(self._checkout), *files.below(Path(ado_infra.__file__).parent)]
-        states = self.backend / ".pulumi" / "stacks"
-        for path in (*program, *files.below(self.project), *files.below(states)):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        last = self._last_up.read_text() if self._last_up.exists() else ""
+        return last == self._asked() + self._state()
 
     @property
-    def _deployed(self) -> Path:
-        return self._sandbox.pulumi / f"deployed-{self._name}"
+    def _last_up(self) -> Path:
+        return self._sandbox.pulumi / f"last-up-{self._name}"
+
+    def _asked(self) -> str:
+        """A digest of all that decides what an `up` does: what else it reads shows in its plan."""
+        digest = hashlib.sha256(self.versions.encode())
+        package = Path(ado_infra.__file__).parent
+        roots = [self._checkout] if self._checkout in package.parents else [self._checkout, package]
+        for root in roots:
+            for path in files.python_below(root):
+                digest.update(f"{path} {path.stat().st_size}\n".encode())
+                digest.update(path.read_bytes())
+        for name in ("Pulumi.yaml", f"Pulumi.{self._name}.yaml"):
+            settings = stack_files.load(self.project / name)  # two writers lay them out differently
+            digest.update(json.dumps(settings, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def _state(self) -> str:
+        digest = hashlib.sha256()
+        for path in deployed.states(self._sandbox, self._name):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
 
     def destroy(self, on_event: OnEvent | None = None) -> Outcome:
         """Removes what the stack made, or nothing at all when something is protected.
@@ -207,13 +221,15 @@ class Engine:
         return outcome
 
     def _select(self) -> automation.Stack:
-        os.environ["PATH"] = f"{self._pulumi.parent}{os.pathsep}{os.environ['PATH']}"
+        own = str(self._pulumi.parent)
+        if own not in os.environ["PATH"].split(os.pathsep):
+            os.environ["PATH"] = f"{own}{os.pathsep}{os.environ['PATH']}"
         self._environment = {
             "KUBECONFIG": str(self._sandbox.kubeconfig),
             # A file of metadata beside each of the state's would not be written whole: killed
             # meanwhile, the engine could never read its state again.
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
-            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._passphrase),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self._ensure_passphrase()),
             "PULUMI_HOME": str(self.home),
             "PULUMI_SELF_MANAGED_STATE_GZIP": "false",  # `deployed` reads it
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -235,8 +251,7 @@ class Engine:
         )
         return automation.Stack.create_or_select(self._name, workspace)
 
-    @property
-    def _passphrase(self) -> Path:
+    def _ensure_passphrase(self) -> Path:
         passphrase = self._sandbox.pulumi / "passphrase"
         if not passphrase.exists():
             files.write(passphrase, secrets.token_urlsafe(32))
@@ -267,7 +282,7 @@ class Engine:
         opening = {ACCESS_KEY: keys.access_key, SECRET_KEY: keys.secret_key}
         missing = sorted(self._demanded)
         # The same value again after a stack file has hidden it for a while: no pod is replaced.
-        seed = self._passphrase.read_bytes()
+        seed = self._ensure_passphrase().read_bytes()
         for path in missing:
             own = hmac.new(seed, path.encode(), hashlib.sha256).hexdigest()[:16]
             stand_in = f"sandbox-{path.split(':')[-1]}-{own}"

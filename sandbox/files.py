@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,11 +38,14 @@ def locked(path: Path, waiting: Callable[[str], None] = lambda _: None) -> Gener
                 waiting(handle.read() or "another command")
                 fcntl.flock(handle, fcntl.LOCK_EX)
             # Its last holder may have deleted the file: then this lock keeps nobody out.
-            if path.exists() and path.stat().st_ino == os.fstat(handle.fileno()).st_ino:
+            if _inode(path) == os.fstat(handle.fileno()).st_ino:
                 handle.truncate(0)
                 handle.write(f"`{_command()}` (pid {os.getpid()})")
                 handle.flush()
-                yield path
+                try:
+                    yield path
+                finally:
+                    handle.truncate(0)  # who waits must not hear of one that has ended
                 return
 
 
@@ -62,13 +65,16 @@ def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
     return directory
 
 
-def below(directory: Path) -> list[Path]:
-    """Every file of a directory, in order; without hidden ones and those that Python makes."""
-    found: list[Path] = []
+def python_below(directory: Path) -> Iterator[Path]:
+    """Every Python file of a directory, in order, but not of its virtual environments."""
     for parent, directories, names in os.walk(directory):
-        directories[:] = sorted(name for name in directories if name[0] not in "._")
-        found += [Path(parent, name) for name in sorted(names) if name[0] != "."]
-    return found
+        directories[:] = sorted(
+            name
+            for name in directories
+            if name[0] != "." and not Path(parent, name, "pyvenv.cfg").exists()
+        )
+        paths = (Path(parent, name) for name in sorted(names) if name.endswith(".py"))
+        yield from (path for path in paths if path.is_file())
 
 
 def holder(path: Path) -> str:
@@ -80,6 +86,13 @@ def holder(path: Path) -> str:
         except BlockingIOError:
             return handle.read() or "another command"
     return ""
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _command() -> str:

@@ -199,17 +199,18 @@ class Stack:
             if mended and not mended.succeeded:
                 end = "The cluster cannot be looked at after a run that was interrupted."
                 raise failure(mended.errors, end, self.name)
-            # Looking at the cluster is left to `up`, where there will be one.
+            # What was deployed as it is now is planned only, against the cluster. Anything else
+            # is an `up`, which looks at the cluster itself, also when its plan is empty: what is
+            # protected shows in none.
             as_deployed = engine.is_as_deployed
-            plan = outcome = _checked(engine.preview(refresh=as_deployed), self.name)
+            plan = _checked(engine.preview(refresh=as_deployed), self.name)
         provide(self.sandbox, plan, self.console)
-        # Also when nothing is to be changed in the cluster: what is protected may have changed.
         if plan.changed or not as_deployed:
             with Display(self.console) as display:
-                outcome = engine.up(display.see)
-        if not outcome.succeeded:
-            raise failure(outcome.errors, "The deployment failed; see above.", self.name)
-        self.console.print(_summary(outcome, nothing="Nothing to change", otherwise="Deployed"))
+                plan = engine.up(display.see)
+            if not plan.succeeded:
+                raise failure(plan.errors, "The deployment failed; see above.", self.name)
+        self.console.print(_summary(plan, nothing="Nothing to change", otherwise="Deployed"))
 
 
 def _checked(outcome: Outcome, stack: str) -> Outcome:

@@ -46,7 +46,7 @@ def find(checkout: Path, stack: str) -> Path:
     if not file.exists():
         known = sorted(p.suffixes[0].removeprefix(".") for p in checkout.glob("Pulumi.*.yaml"))
         raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
-    _load(file)
+    load(file)
     return file
 
 
@@ -69,7 +69,7 @@ def copy_project(
 
     `plugins`: which directory has each provider; named there, it is taken whatever its version.
     """
-    project = _load(checkout / "Pulumi.yaml")
+    project = load(checkout / "Pulumi.yaml")
     _keep_to_the_sandbox(project)
     providers = [{"name": name, "path": str(path)} for name, path in plugins.items()]
     project["plugins"] = {"providers": providers}
@@ -86,8 +86,8 @@ def copy_stack(stack_file: Path, directory: Path) -> set[str]:
     encrypted for the user's own stack and cannot be read here, and those that a stack demands.
     """
     copy = directory / stack_file.name
-    kept = _load(copy) if copy.exists() else {}
-    document = _load(stack_file)
+    kept = load(copy) if copy.exists() else {}
+    document = load(stack_file)
     _keep_to_the_sandbox(document)
     given = document.get("config") or {}
     own = {key: v for key, v in (kept.get("config") or {}).items() if _is_secure(v)}
@@ -104,7 +104,7 @@ def copy_stack(stack_file: Path, directory: Path) -> set[str]:
     return {path for path in demanded if config.get(path) is None}
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
     """A YAML file that holds a mapping; empty counts as one.
 
     Raises SandboxError naming file and line when it does not.

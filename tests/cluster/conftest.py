@@ -6,10 +6,10 @@ Each process of a distributed run has one of its own: much of the time is spent 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from rich.console import Console
@@ -25,8 +25,9 @@ WORKER = "PYTEST_XDIST_WORKER"
 """Names each process of a distributed run in its environment."""
 
 LONGEST_FIRST = (
-    # Each of two processes begins with one of these; what follows needs nothing deployed at first.
-    *("test_redis_reliability", "test_own_cluster", "test_life_of_a_stack"),
+    # Each of two processes begins with one of these,
+    *("test_redis_reliability", "test_own_cluster"),
+    "test_life_of_a_stack",  # and the second goes on with this, which needs nothing deployed.
     *("test_postgres_takeover", "test_sandbox_lifecycle", "test_interrupted_up"),
     *("test_postgres_reliability", "test_data_tier", "test_platform_changes"),
     *("test_backup", "test_provider", "test_worker_autoscaling", "test_secrets_stay_secret"),
@@ -75,20 +76,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Sandbox]:
     """A running sandbox of three nodes, removed afterwards."""
-    with running(sandboxes.shared(os.environ.get(WORKER))) as sandbox:
+    with sandboxes.running(sandboxes.shared(os.environ.get(WORKER))) as sandbox:
         yield sandbox
-
-
-@contextmanager
-def running(sandbox: Sandbox) -> Generator[Sandbox]:
-    """A sandbox of three nodes, new and empty, while the block runs."""
-    console = Console()
-    clusters.down(sandbox, console)
-    try:
-        clusters.up(sandbox, 3, console)
-        yield sandbox
-    finally:
-        clusters.down(sandbox, console)
 
 
 @pytest.fixture
@@ -102,14 +91,10 @@ def deployment(cluster: Sandbox, tmp_path: Path) -> Deployment:
 @pytest.fixture
 def engine(cluster: Sandbox, tmp_path: Path) -> Iterator[Engine]:
     """An engine with an empty state; what a test leaves in the cluster is destroyed."""
-    before = dict(os.environ)
-    try:
+    with mock.patch.dict(os.environ):
         started = Engine(tmp_path, cluster.kubeconfig)
         yield started
         assert started.destroy().error == ""
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 @pytest.fixture(scope="module")

@@ -99,8 +99,9 @@ class Deployment:
 
         Also when a pod was replaced or restarted: a test may not find what another one left.
         """
-        states = sorted((self.sandbox.pulumi / "state" / ".pulumi" / "stacks").rglob("*.json"))
-        digest = hashlib.sha256(b"".join(state.read_bytes() for state in states))
+        digest = hashlib.sha256()
+        for state in deployed.states(self.sandbox):
+            digest.update(state.read_bytes())
         objects = self.objects()
         for key in sorted(objects):
             manifest = dict(objects[key])

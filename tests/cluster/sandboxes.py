@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 
+from rich.console import Console
+
+from sandbox import cluster as clusters
 from sandbox.paths import Sandbox
 
 _NAME = os.environ.get("ADO_TEST_SANDBOX", "test")
@@ -22,3 +27,15 @@ def shared(worker: str | None) -> Sandbox:
 def of_workers(count: int) -> list[Sandbox]:
     """All that a distributed run may start."""
     return [*(shared(f"gw{number}") for number in range(count)), LIFE, NEIGHBOUR, LENT]
+
+
+@contextmanager
+def running(sandbox: Sandbox) -> Generator[Sandbox]:
+    """A sandbox of three nodes, new and empty, while the block runs."""
+    console = Console()
+    clusters.down(sandbox, console)
+    try:
+        clusters.up(sandbox, 3, console)
+        yield sandbox
+    finally:
+        clusters.down(sandbox, console)

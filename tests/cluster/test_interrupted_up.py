@@ -16,6 +16,7 @@ from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.interruptions import (
     assert_next_up_converges,
+    assert_nothing_is_left_to_do,
     started_up,
     survive,
     survive_without_api,
@@ -47,6 +48,7 @@ def test_a_provider_that_is_killed_is_told_and_the_next_up_goes_on(platform: Dep
     assert GOES_ON in told
     assert not [words for words in ("Traceback", "urn:", "connection error") if words in told]
     assert_next_up_converges(platform, expected)
+    assert_nothing_is_left_to_do(platform)
 
 
 def test_an_api_server_that_goes_away_is_told_and_the_next_up_goes_on(platform: Deployment) -> None:
@@ -64,6 +66,7 @@ def test_a_refused_object_is_named_with_the_reason_and_made_once_it_is_admitted(
     assert "ado-dashboard" in line
     assert not [words for words in ("Traceback", "urn:") if words in refused.stderr]
     assert_next_up_converges(platform, expected)
+    assert_nothing_is_left_to_do(platform)
 
 
 def test_an_up_killed_at_five_moments_is_finished_by_the_next(platform: Deployment) -> None:

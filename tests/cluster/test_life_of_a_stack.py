@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from sandbox import cluster as clusters
-from sandbox import programs
+from sandbox import deployed, programs
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.test_platform_changes import WORKLOADS, generated
@@ -171,3 +171,8 @@ def test_what_was_deleted_by_hand_is_missed_and_made_anew(deployment: Deployment
     again = deployment.command("up")
     assert again.returncode == 0, again.stdout + again.stderr
     assert deployment.command("status").returncode == 0
+
+    (state,) = deployed.states(deployment.sandbox, "dev")
+    written = state.stat().st_mtime_ns
+    assert "Nothing to change" in deployment.command("up").stdout
+    assert state.stat().st_mtime_ns == written  # it was only planned

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from pulumi import automation
 from pulumi.automation import events
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret
-from sandbox import object_storage, stack_files
+from sandbox import deployed, object_storage, stack_files
 from sandbox.engine import Engine, OnEvent
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome
@@ -32,7 +34,7 @@ def test_a_file_that_holds_no_settings_is_refused_by_name(
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(content)
     with pytest.raises(SandboxError, match=message) as refused:
-        stack_files._load(file)
+        stack_files.load(file)
     assert str(refused.value).startswith(str(file))
 
 
@@ -40,7 +42,7 @@ def test_a_file_that_holds_no_settings_is_refused_by_name(
 def test_an_empty_file_says_nothing(tmp_path: Path, content: str) -> None:
     file = tmp_path / "Pulumi.dev.yaml"
     file.write_text(content)
-    assert not stack_files._load(file).get("config")
+    assert not stack_files.load(file).get("config")
 
 
 def test_every_secret_that_production_demands_is_put_in() -> None:
@@ -156,3 +158,66 @@ def test_the_engines_events_are_drained_although_nobody_can_show_them(
         made._run(engine, show)
     assert shown == [0]
     assert len(taken_in) == 3
+
+
+class Stack:
+    """The engine's stack, as far as an `up` writes its state."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.fails = False
+
+    def up(self, **_: object) -> SimpleNamespace:
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        self.state.write_text("{}")
+        if self.fails:
+            raise automation.errors.CommandError(automation.CommandResult("", "no", 1))
+        return SimpleNamespace(stdout="")
+
+
+@pytest.fixture
+def upped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
+    """An engine after an `up` of a small checkout."""
+    made, _ = given(sandbox, monkeypatch, "{ado:profile: development}")
+    made._checkout, made.versions = tmp_path / "checkout", "1.0"
+    made._checkout.mkdir()
+    (made._checkout / "__main__.py").write_text("protect = False")
+    (made.project / "Pulumi.yaml").write_text("name: ado")
+    made._stack = Stack(made.backend / ".pulumi" / "stacks" / "ado" / "dev.json")  # pyright: ignore[reportAttributeAccessIssue]
+    assert not made.is_as_deployed
+    assert made.up().succeeded
+    return made
+
+
+def test_what_is_as_deployed_stays_so_whoever_writes_the_settings_anew(upped: Engine) -> None:
+    settings = upped.project / "Pulumi.dev.yaml"
+    (upped._checkout / "notes.md").write_text("read by no program")
+    (upped._checkout / "gone.py").symlink_to("nowhere")
+    settings.write_text(json.dumps(stack_files.load(settings)))
+    assert upped.is_as_deployed
+
+
+@pytest.mark.parametrize("changed", ["program", "library", "settings", "versions", "state"])
+def test_anything_that_no_plan_might_show_is_deployed_again(upped: Engine, changed: str) -> None:
+    match changed:
+        case "program":
+            (upped._checkout / "__main__.py").write_text("protect = True")
+        case "library":
+            (upped._checkout / "_lib").mkdir()
+            (upped._checkout / "_lib" / "new.py").touch()
+        case "settings":
+            with (upped.project / "Pulumi.dev.yaml").open("a") as file:
+                file.write("  ado:protectData: true\n")
+        case "versions":
+            upped.versions = "1.1"
+        case _:
+            (state,) = deployed.states(upped._sandbox)
+            state.write_text("{ }")
+    assert not upped.is_as_deployed
+
+
+def test_an_up_that_failed_has_deployed_nothing(upped: Engine) -> None:
+    upped._stack.fails = True  # pyright: ignore[reportAttributeAccessIssue]
+    (upped._checkout / "__main__.py").write_text("protect = True")
+    assert not upped.up().succeeded
+    assert not upped.is_as_deployed

@@ -76,6 +76,6 @@ def test_a_stack_file_that_is_copied_anew_leaves_it(tmp_path: Path) -> None:
     copy.write_text("encryptionsalt: s\nconfig: {ado:databasePassword: {secure: own}}\n")
     file.write_text("config: {ado:databasePassword: {secure: the user's}, ado:gateway: {}}\n")
     stack_files.copy_stack(file, copy.parent)
-    config = stack_files._load(copy)["config"]
+    config = stack_files.load(copy)["config"]
     assert config["ado:databasePassword"] == {"secure": "own"}
     assert config["ado:gateway"] == {}
