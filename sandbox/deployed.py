@@ -5,6 +5,7 @@ The engine replaces that file whole, so it is read without the engine and withou
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ def states(sandbox: Sandbox, stack: str = "*") -> list[Path]:
     """The file that the engine keeps a stack's state in, or that of every stack."""
     # A folder for each project, of which there is one.
     return sorted((sandbox.pulumi / "state" / ".pulumi" / "stacks").glob(f"*/{stack}.json"))
+
+
+def digest(sandbox: Sandbox, stack: str = "*") -> str:
+    """What tells one state of a stack, or of all of them, from another."""
+    read_so_far = hashlib.sha256()
+    for file in states(sandbox, stack):
+        read_so_far.update(file.read_bytes())
+    return read_so_far.hexdigest()
 
 
 def _name(resource: Mapping[str, Any]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import os
 import runpy
 import secrets
@@ -24,9 +23,9 @@ from pathlib import Path
 from pulumi import automation
 from pulumi.automation import events
 
-import ado_infra
 from sandbox import deployed, files, object_storage, providers, stack_files, tools
 from sandbox.errors import SandboxError
+from sandbox.fingerprint import fingerprint
 from sandbox.gobuild import Report
 from sandbox.outcome import Outcome, plain
 from sandbox.paths import Sandbox
@@ -144,24 +143,11 @@ class Engine:
         return self._sandbox.pulumi / f"last-up-{self._name}"
 
     def _asked(self) -> str:
-        """A digest of all that decides what an `up` does: what else it reads shows in its plan."""
-        digest = hashlib.sha256(self.versions.encode())
-        package = Path(ado_infra.__file__).parent
-        roots = [self._checkout] if self._checkout in package.parents else [self._checkout, package]
-        for root in roots:
-            for path in files.python_below(root):
-                digest.update(f"{path} {path.stat().st_size}\n".encode())
-                digest.update(path.read_bytes())
-        for name in ("Pulumi.yaml", f"Pulumi.{self._name}.yaml"):
-            settings = stack_files.load(self.project / name)  # two writers lay them out differently
-            digest.update(json.dumps(settings, sort_keys=True).encode())
-        return digest.hexdigest()
+        settings = [self.project / name for name in ("Pulumi.yaml", f"Pulumi.{self._name}.yaml")]
+        return fingerprint(self._checkout, settings, self.versions)
 
     def _state(self) -> str:
-        digest = hashlib.sha256()
-        for path in deployed.states(self._sandbox, self._name):
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
+        return deployed.digest(self._sandbox, self._name)
 
     def destroy(self, on_event: OnEvent | None = None) -> Outcome:
         """Removes what the stack made, or nothing at all when something is protected.

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -63,18 +63,6 @@ def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
                 make(partial)
                 partial.rename(directory)  # whole or not at all
     return directory
-
-
-def python_below(directory: Path) -> Iterator[Path]:
-    """Every Python file of a directory, in order, but not of its virtual environments."""
-    for parent, directories, names in os.walk(directory):
-        directories[:] = sorted(
-            name
-            for name in directories
-            if name[0] != "." and not Path(parent, name, "pyvenv.cfg").exists()
-        )
-        paths = (Path(parent, name) for name in sorted(names) if name.endswith(".py"))
-        yield from (path for path in paths if path.is_file())
 
 
 def holder(path: Path) -> str:

@@ -99,9 +99,7 @@ class Deployment:
 
         Also when a pod was replaced or restarted: a test may not find what another one left.
         """
-        digest = hashlib.sha256()
-        for state in deployed.states(self.sandbox):
-            digest.update(state.read_bytes())
+        digest = hashlib.sha256(deployed.digest(self.sandbox).encode())
         objects = self.objects()
         for key in sorted(objects):
             manifest = dict(objects[key])

@@ -24,15 +24,12 @@ from tests.unit.recording import ROOT
 
 SEED = "ADO_INTERRUPTIONS_SEED"
 WHOLE, CHANGE = 30.0, 5.0
-"""Seconds after its first change in which an `up` that makes, or changes, everything is killed."""
-_TIER: Mapping[str, Any] = {"image": {"tag": "0.2.0"}}
+"""Seconds after its first change in which an `up` of everything, or of CHANGED, is killed."""
 CHANGED: Mapping[str, Any] = {
-    "ado:gateway": _TIER,
-    "ado:dashboard": _TIER,
-    "ado:orchestrator": _TIER,
-    "ado:workerPools": {"default": _TIER, "spare": {**_TIER, "scaling": {"minReplicas": 1}}},
+    "ado:dashboard": {"image": {"tag": "0.2.0"}},
+    "ado:workerPools": {"spare": {"scaling": {"minReplicas": 1}}},
 }
-"""Rolls every tier that keeps no data, and makes another pool of workers, which goes again."""
+"""Rolls a tier, and makes another pool of workers, which goes again."""
 
 API = "kube-apiserver"
 Key = tuple[str, str]
@@ -118,8 +115,11 @@ def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]
     return found
 
 
-def assert_next_up_converges(deployment: Deployment, expected: Plan) -> None:
-    """The same command again makes exactly what is expected, out of what is there already."""
+def assert_next_up_converges(deployment: Deployment, expected: Plan) -> str:
+    """The same command again makes exactly what is expected, out of what is there already.
+
+    What it said.
+    """
     kinds = {kind for kind, _ in expected}
     before = seen(deployment, kinds)
     again = deployment.command("up")
@@ -135,6 +135,7 @@ def assert_next_up_converges(deployment: Deployment, expected: Plan) -> None:
             assert before[key]["data"] == after[key]["data"], key
     urns = [resource["urn"] for resource in deployment.state().resources]
     assert len(urns) == len(set(urns))
+    return again.stdout
 
 
 def assert_nothing_is_left_to_do(deployment: Deployment) -> None:
@@ -165,35 +166,43 @@ def until_begun(deployment: Deployment, expected: Plan, up: Up) -> None:
         assert up.process.poll() is None, up.told()
         return looked() != before
 
-    until("something new", begun, 120)
+    until("something new", begun, 300)
 
 
-def survive(deployment: Deployment, kills: int) -> None:
-    """Kills an `up` so many times, each time after another while, and lets the next one finish.
-
-    Of five the first makes everything, from nothing; the others change every tier.
-    """
+def moments() -> random.Random:
+    """When to kill: others in each run, the same ones again for who sets what is printed."""
     seed = int(os.environ.get(SEED) or secrets.randbelow(2**32))
     print(f"{SEED}={seed} kills after the same times")
-    chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-    killed = 0
+    return random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+
+
+def killed_up(deployment: Deployment, expected: Plan, moment: float) -> bool:
+    """Kills an `up` so many seconds after its first change; whether it still ran."""
+    with started_up(deployment) as up:
+        until_begun(deployment, expected, up)
+        with suppress(subprocess.TimeoutExpired):
+            up.process.wait(moment)
+        was_running = up.kill()
+    print(f"{'killed' if was_running else 'ended'} after {moment:.1f} s", flush=True)
+    # Each of these is whole or absent; what the engine can keep beside might be cut off.
+    kept = (deployment.sandbox.pulumi / "state").rglob("*")
+    assert {path.suffix for path in kept} & {".json", ".attrs"} == {".json"}
+    return was_running
+
+
+def survive(deployment: Deployment, kills: int, *, anew: int = 0) -> None:
+    """Kills an `up` so many times, each time after another while, and lets the next one finish.
+
+    Each changes a tier and a pool of workers; with `anew` each so many-th makes everything.
+    """
+    chance, killed = moments(), 0
     while killed < kills:
-        anew = killed % 5 == 0
-        if anew:
+        if whole := bool(anew) and killed % anew == 0:
             assert deployment.command("destroy").returncode == 0
         expected = written(deployment)
-        moment = chance.uniform(0, WHOLE if anew else CHANGE)
-        with started_up(deployment) as up:
-            until_begun(deployment, expected, up)
-            with suppress(subprocess.TimeoutExpired):
-                up.process.wait(moment)
-            was_running = up.kill()
-        print(f"{killed}: {'killed' if was_running else 'ended'} after {moment:.1f} s", flush=True)
-        # Each of these is whole or absent; what the engine can keep beside might be cut off.
-        kept = (deployment.sandbox.pulumi / "state").rglob("*")
-        assert {path.suffix for path in kept} & {".json", ".attrs"} == {".json"}
+        moment = chance.uniform(0, WHOLE if whole else CHANGE)
+        killed += killed_up(deployment, expected, moment)
         assert_next_up_converges(deployment, expected)
-        killed += was_running
     assert_nothing_is_left_to_do(deployment)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -62,12 +61,6 @@ def succeed(*arguments: str, sandbox: Sandbox = LIFE) -> str:
     done = command(*arguments, sandbox=sandbox)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def cpu_of_children() -> float:
-    """Seconds of CPU of every program that this process has run to its end."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def until(what: str, condition: Callable[[], Any], deadline: float = 60) -> Any:

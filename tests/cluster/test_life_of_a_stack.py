@@ -15,6 +15,12 @@ from sandbox import cluster as clusters
 from sandbox import deployed, programs
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.interruptions import (
+    WHOLE,
+    assert_next_up_converges,
+    killed_up,
+    moments,
+)
 from tests.cluster.test_platform_changes import WORKLOADS, generated
 
 TWO_PLATFORMS = """
@@ -112,9 +118,12 @@ def test_two_platforms_live_side_by_side_and_one_moves_to_the_stores_of_the_othe
 def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> None:
     production = replace(undeployed, stack="prod")
     production.write()
-    up = production.command("up")
-    assert up.returncode == 0, up.stdout + up.stderr
-    assert "The sandbox puts in secrets of its own" in up.stdout
+    # Its first `up` is killed, at another moment in each run.
+    expected = {each.key: each.manifest for each in production.planned().objects}
+    killed_up(production, expected, moments().uniform(0, WHOLE))
+    assert "The sandbox puts in secrets of its own" in assert_next_up_converges(
+        production, expected
+    )
     tiers = [tier for tier in production.wait_until_ready() if tier.kind != "Job"]
     assert {(tier.name, tier.ready) for tier in tiers} == {
         ("ado-api-gateway", 2),

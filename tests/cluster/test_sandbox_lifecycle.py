@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +23,6 @@ from tests.cluster.life import (
     asks,
     command,
     containers,
-    cpu_of_children,
     deploy,
     fetch,
     fetch_inside,
@@ -143,11 +141,9 @@ def test_top_shows_nodes_and_pods() -> None:
     until("metrics of every node and pod", top)
 
 
-def test_a_second_start_changes_nothing_and_is_fast() -> None:
-    before, started_at, cpu = programs.read_status(LIFE), time.monotonic(), cpu_of_children()
+def test_a_second_start_changes_nothing() -> None:
+    before = programs.read_status(LIFE)
     succeed("start")
-    assert cpu_of_children() - cpu < 2  # on a machine of its own it takes no longer than that
-    assert time.monotonic() - started_at < 15
     assert programs.read_status(LIFE) == before
 
 

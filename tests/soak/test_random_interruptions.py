@@ -7,7 +7,7 @@ from tests.cluster.interruptions import survive, survive_without_api
 
 
 def test_an_up_killed_at_twenty_moments_is_finished_by_the_next(deployment: Deployment) -> None:
-    survive(deployment, 20)
+    survive(deployment, 20, anew=5)
 
 
 def test_an_api_server_away_for_three_minutes_is_told_and_the_next_up_goes_on(

@@ -437,8 +437,9 @@ def test_a_host_that_stops_in_the_middle_is_given_up_and_leaves_nothing(
     assert not publishers.fetch("etcd", "v3.7.3", tmp_path / "etcd", said.append)
     assert time.monotonic() - begun < PATIENCE
     assert list(tmp_path.iterdir()) == []
-    assert said[0] == "downloading etcd"
-    assert "is not used" in said[1]
+    begins, reason = said
+    assert begins == "downloading etcd"
+    assert "is not used" in reason
     asked = len(server.asked)
     assert not publishers.fetch("etcd", "v3.7.3", tmp_path / "etcd", said.append)
     assert len(server.asked) == asked

@@ -216,6 +216,14 @@ def test_anything_that_no_plan_might_show_is_deployed_again(upped: Engine, chang
     assert not upped.is_as_deployed
 
 
+def test_a_setting_that_yaml_takes_for_a_date_is_one_like_others(upped: Engine) -> None:
+    settings = upped.project / "Pulumi.dev.yaml"
+    settings.write_text("config: {ado:gateway: {image: {tag: 2026-11-29}}}\n")
+    assert not upped.is_as_deployed
+    assert upped.up().succeeded
+    assert upped.is_as_deployed
+
+
 def test_an_up_that_failed_has_deployed_nothing(upped: Engine) -> None:
     upped._stack.fails = True  # pyright: ignore[reportAttributeAccessIssue]
     (upped._checkout / "__main__.py").write_text("protect = True")
