@@ -114,6 +114,9 @@ def rejoin(
     reclone: Annotated[
         bool, typer.Option("--reclone", help="Empty its volume, and copy everything.")
     ] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Give up what it has and the primary lacks.")
+    ] = False,
 ) -> None:
     """Make a former primary follow the new one; what it alone has is given up."""
     where, ordinal = Target(stack=stack, context=context, namespace=namespace), pair.ordinal_of(pod)
@@ -123,7 +126,7 @@ def rejoin(
         _plan(f"fence {pair.pod_name(ordinal)}, which stops its server", way, "unfence it")
         return
     with alone(here.api, here.name, _say):
-        changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone)
+        changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone, accept_loss=accept_loss)
     _say(f"{pair.pod_name(ordinal)} follows{'' if changed else ' already'}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -148,7 +149,9 @@ class Namespace:
         """
         found = _unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
         if found is None or key not in (found.data or {}):
-            raise OpsError(f"There is no key {key} in Secret {name}; `pulumi up` makes it.")
+            raise OpsError(
+                f"There is no key {key} in Secret {name}; `pulumi up --refresh` makes it."
+            )
         return base64.b64decode(found.data[key]).decode()
 
     def patch_secret(self, name: str, values: Mapping[str, str]) -> None:
@@ -156,6 +159,18 @@ class Namespace:
         self._core.patch_namespaced_secret(
             name, self.name, {"stringData": values}, field_manager=FIELD_MANAGER
         )
+
+    def secret_changed(self, name: str) -> datetime | None:
+        """When these commands last changed a Secret; None for never."""
+        found = _unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
+        managers = (found.metadata.managed_fields or ()) if found else ()
+        return max((m.time for m in managers if m.manager == FIELD_MANAGER), default=None)
+
+    def pods_of_deployment(self, deployment: Model) -> list[Model]:
+        """The pods of a Deployment, without those that are ending."""
+        labels = ",".join(f"{k}={v}" for k, v in deployment.spec.selector.match_labels.items())
+        found = self._core.list_namespaced_pod(self.name, label_selector=labels).items
+        return [pod for pod in found if not pod.metadata.deletion_timestamp]
 
     def deployments(self) -> list[Model]:
         """Every Deployment."""

@@ -142,20 +142,25 @@ class Deployment:
             [*command, *where], cwd=ROOT, capture_output=True, text=True, check=False, timeout=400
         )
 
-    def ops(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def ops(
+        self, *arguments: str, given: str = "", kubeconfig: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Runs `ado-ops …` as an operator does, who pipes `given` in."""
-        with self.started_ops(*arguments) as command:
+        with self.started_ops(*arguments, kubeconfig=kubeconfig) as command:
             out, errors = command.communicate(given, timeout=400)
         return subprocess.CompletedProcess(arguments, command.returncode, out, errors)
 
     @contextmanager
-    def started_ops(self, *arguments: str) -> Generator[subprocess.Popen[str]]:
-        """The same, while it runs."""
-        kubeconfig = {"KUBECONFIG": str(self.sandbox.kubeconfig)}
+    def started_ops(
+        self, *arguments: str, kubeconfig: Path | None = None
+    ) -> Generator[subprocess.Popen[str]]:
+        """The same, while it runs; as the administrator unless there is another `kubeconfig`."""
+        whose = {"KUBECONFIG": str(kubeconfig or self.sandbox.kubeconfig)}
+        of_stack = () if arguments == ("role",) else ("--stack", self.stack)
         with subprocess.Popen(
-            [Path(sys.executable).with_name("ado-ops"), *arguments, "--stack", self.stack],
+            [Path(sys.executable).with_name("ado-ops"), *arguments, *of_stack],
             cwd=self.directory,
-            env=os.environ | kubeconfig | {"PYTHONUNBUFFERED": "1"},
+            env=os.environ | whose | {"PYTHONUNBUFFERED": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -85,7 +85,6 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 }
 """Another value for every setting, by room and key."""
 ELSEWHERE = {
-    "postgres.primaryOrdinal": "is moved by a failover; see test_postgres_takeover",
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
     "images.rclone": "is read by the backup alone; see tests/unit/test_backup.py",

@@ -71,7 +71,7 @@ def test_a_former_primary_serves_no_more_also_when_it_starts_first(pair: Pair) -
 
 
 def test_after_fewer_connections_the_standby_serves_and_takes_over(pair: Pair) -> None:
-    pair.led_by(0)  # as the stack says
+    pair.led_by(0)
     pair.deployment.up({"ado:postgres": {"maxConnections": 120}})
     pair.deployment.up()
     assert pair.ask(0, "SHOW max_connections") == "100"
@@ -157,28 +157,6 @@ def test_a_promotion_cut_off_after_each_of_its_steps_is_finished_by_the_same_com
     pair.healthy()
     assert pair.primary == new
     assert pair.kept()
-
-
-def test_a_stack_that_names_another_primary_is_refused_before_anything_is_changed(
-    pair: Pair,
-) -> None:
-    pair.led_by(1)
-    refused = pair.deployment.command("up")
-    assert refused.returncode == 1
-    assert "primaryOrdinal is 0" in refused.stderr
-    assert "postgresql-1" in refused.stderr
-    before = pair.ask(1, "SHOW max_connections")
-    assert before != "101"
-    # And where nobody asks first, the Job does: any change of PostgreSQL's settings runs it.
-    pair.deployment.write({"ado:postgres": {"maxConnections": 101}})
-    outcome = pair.deployment.engine().up()
-    assert not outcome.succeeded
-    assert any("postgresql-check" in error for error in outcome.errors), outcome.errors
-    assert pair.ask(1, "SHOW max_connections") == before
-    pair.deployment.up({"ado:postgres": {"primaryOrdinal": 1}})
-    assert pair.kept()
-    pair.fail_over()
-    pair.deployment.reset()
 
 
 def _cut_off(pair: Pair, target: int, steps: Sequence[str]) -> str | None:

@@ -47,6 +47,8 @@ STANDBY = Member(
     end=1000,
     streaming=True,
 )
+AHEAD = replace(STANDBY, streaming=False, end=(PRIMARY.end or 0) + 2**20)
+"""A standby whose primary was rolled back."""
 SERVICES = {
     service: {pair.POD_LABEL: f"postgresql-{ordinal}"}
     for service, ordinal in (("postgresql", 0), ("postgresql-ro", 1))
@@ -279,6 +281,12 @@ class TestPromote:
                 _promote(cluster, node_is_off=node_is_off)
         assert "promote postgresql-1" not in cluster.changes
 
+    def test_a_rolled_back_primary_may_have_written_what_positions_do_not_show(self) -> None:
+        cluster = Cluster(PRIMARY, AHEAD)
+        with pytest.raises(OpsError, match=r"was rolled back.*With --accept-loss"):
+            _promote(cluster)
+        assert _promote(cluster, accept_loss=True).lost is None
+
     def test_positions_on_different_timelines_are_not_compared(self) -> None:
         cluster = Cluster(replace(PRIMARY, timeline=2, end=1200), replace(STANDBY, end=1500))
         with pytest.raises(OpsError, match=r"timeline 2 never reached postgresql-1.*accept-loss"):
@@ -420,6 +428,35 @@ class TestRejoin:
         assert "reclone postgresql-1" in cluster.changes
         assert cluster.members[1].streaming
 
+    def test_what_a_rolled_back_primary_lacks_is_given_up_only_on_purpose(self) -> None:
+        cluster = Cluster(PRIMARY, AHEAD)
+        with pytest.raises(OpsError, match=r"`promote postgresql-1 --accept-loss` keeps them"):
+            _rejoin(cluster, 1, reclone=True)
+        assert cluster.changes == []
+        assert _rejoin(cluster, 1, reclone=True, accept_loss=True)
+
+    def test_one_that_waits_for_a_copy_without_room_is_told_so_at_once(self) -> None:
+        room = "9 MiB are lacking. `ado-ops postgres rejoin postgresql-1 --reclone` deletes"
+        cluster = Cluster(PRIMARY, replace(STANDBY, server=None, streaming=False, waiting=room))
+        with pytest.raises(OpsError, match=r"9 MiB are lacking.*--reclone"):
+            _rejoin(cluster, 1)
+        assert cluster.changes == []
+        assert _rejoin(cluster, 1, reclone=True)
+
+    def test_a_copy_is_waited_for_as_long_as_it_grows(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        looks = [STANDBY, *[replace(STANDBY, streaming=False, copying=True)] * 3]
+        clock = iter(range(0, 10000, 200))  # each look comes long after the one before
+        monkeypatch.setattr(rejoining, "look", lambda *_: looks.pop())
+        monkeypatch.setattr(rejoining.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr(rejoining.time, "sleep", lambda _: None)
+        rejoining._see_it_follow(Cluster(), 1)  # pyright: ignore[reportArgumentType, reportPrivateUsage]
+        assert looks == []
+        looks += [replace(STANDBY, streaming=False, waiting="a primary")] * 9
+        with pytest.raises(OpsError, match="does not follow yet: a primary"):
+            rejoining._see_it_follow(Cluster(), 1)  # pyright: ignore[reportArgumentType, reportPrivateUsage]
+
     def test_the_primary_is_never_rewound(self) -> None:
         cluster = Cluster()
         with pytest.raises(OpsError, match=r"is the primary by.*Was `rejoin postgresql-1` meant"):
@@ -447,6 +484,17 @@ class TestStatus:
                 "rejoin postgresql-1 --reclone",
             ),
             (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "kubectl delete pod postgresql-1"),
+            (BEGUN, (PRIMARY, AHEAD), "`promote postgresql-1 --accept-loss` keeps them"),
+            (
+                BEGUN,
+                (PRIMARY, replace(STANDBY, server=None, waiting="`rejoin postgresql-1 --reclone`")),
+                "postgresql-1 waits: `rejoin postgresql-1 --reclone`",
+            ),
+            (
+                BEGUN,
+                (PRIMARY, replace(STANDBY, server=None, disk="empty", copying=True)),
+                "copies postgresql-0",
+            ),
             (BEGUN, (replace(PRIMARY, end=2**30), STANDBY), "bytes behind"),
             (replace(BEGUN, fenced=frozenset({1})), (PRIMARY, STANDBY), "unfence postgresql-1"),
             (
@@ -517,6 +565,8 @@ class Rotated(Cluster):
     def __init__(self) -> None:
         super().__init__()
         self.secrets = {"password": "former", "database-url": _url("former")}
+        self.changed_at: int | None = None
+        self.restarted_at = 0
 
     def secret(self, name: str, key: str) -> str:
         assert name in {"postgresql", "ado-secrets"}
@@ -525,6 +575,15 @@ class Rotated(Cluster):
     def patch_secret(self, name: str, values: dict[str, str]) -> None:
         self._change(f"Secret {name}: {', '.join(values)}")
         self.secrets.update(values)
+        self.changed_at = len(self.changes)
+
+    def secret_changed(self, name: str) -> int | None:
+        assert name == "ado-secrets"
+        return self.changed_at
+
+    def pods_of_deployment(self, deployment: Any) -> list[Any]:
+        assert deployment
+        return [SimpleNamespace(metadata=SimpleNamespace(creation_timestamp=self.restarted_at))]
 
     def run(
         self,
@@ -548,6 +607,7 @@ class Rotated(Cluster):
     def restart(self, deployment: str, annotation: str) -> None:
         assert annotation
         self._change(f"restart {deployment}")
+        self.restarted_at = len(self.changes)
 
     def lets_in(self, password: str) -> bool:
         """Whether the database, and everybody who has read the Secrets, has this password."""
@@ -598,9 +658,33 @@ class TestRotate:
         _rotate(cluster, "n@w")
         assert _login(cluster, PRIMARY) == []
         cluster.secrets["password"] = "former"
-        (line,) = _login(cluster, PRIMARY)
+        line, *_ = _login(cluster, PRIMARY)
         assert line.startswith("Secret postgresql has a password that role ado is refused with")
         assert _login(cluster, STANDBY) == []
+
+    @pytest.mark.parametrize(
+        ("made", "found"),
+        [
+            (1, "Secret postgresql has a password that role ado is refused with"),
+            (2, "Secret ado-secrets has another password than Secret postgresql"),
+            (3, "Started before the password was changed: ado-api-gateway"),
+        ],
+    )
+    def test_cut_off_after_any_step_it_is_named_and_the_same_command_goes_on(
+        self, made: int, found: str
+    ) -> None:
+        cluster = Rotated()
+        _rotate(cluster, "first")
+        cluster.interrupt_after = len(cluster.changes) + made
+        with pytest.raises(KeyboardInterrupt):
+            _rotate(cluster, "n@w")
+        told = "\n".join(_login(cluster, PRIMARY))
+        assert found in told
+        assert "`rotate`" in told
+        cluster.interrupt_after = None
+        _rotate(cluster, "n@w")
+        assert cluster.lets_in("n@w")
+        assert _login(cluster, PRIMARY) == []
 
     def test_a_secret_that_cannot_be_read_is_a_finding(
         self, monkeypatch: pytest.MonkeyPatch

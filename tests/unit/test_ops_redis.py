@@ -328,4 +328,4 @@ def test_a_redis_outside_the_platform_is_said_to_be_there(monkeypatch: pytest.Mo
 def test_a_redis_that_is_not_deployed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     done = _status(monkeypatch)
     assert isinstance(done.exception, OpsError)
-    assert "`pulumi up` makes it" in str(done.exception)
+    assert "`pulumi up --refresh` makes it" in str(done.exception)

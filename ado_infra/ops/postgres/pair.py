@@ -11,6 +11,8 @@ from ado_infra.ops.pods import Namespace, phase_of
 NAME: Final = "postgresql"
 RECORD: Final = "postgresql-state"
 POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
+PAGE: Final = 8192
+"""Bytes of a page of WAL: where that of a stopped server ends may be known by the page alone."""
 _ORDINALS: Final = {"0": 0, "1": 1}
 """As the record has them."""
 _LOOK: Final = ("/bin/sh", "-c", 'exec /bin/sh "$CONFIG/look.sh" "$1"', "sh")
@@ -46,6 +48,8 @@ class Member:
         server: What the server is: `standby`, `primary`; None when none runs.
         sees: Who is the primary by the record as the pod itself sees it, up to a minute late.
         fenced: Whether the pod's script waits because of that.
+        waiting: What its script waits for, with what to do about it where somebody has to.
+        copying: Whether it copies its primary, and the copy grows.
         rejoining: Whether a `rejoin` is at work in the pod.
         system: Which database it is.
         timeline: The newest timeline that it has WAL of.
@@ -66,6 +70,8 @@ class Member:
     server: str | None = None
     sees: int | None = None
     fenced: bool = False
+    waiting: str | None = None
+    copying: bool = False
     rejoining: bool = False
     system: str | None = None
     timeline: int | None = None
@@ -98,6 +104,18 @@ def ordinal_of(pod: str) -> int:
     return known[pod]
 
 
+def ahead(standby: Member, primary: Member) -> int:
+    """Bytes that a standby has and its primary lacks, which was rolled back then; 0 for none.
+
+    A standby that receives has nothing that its primary lacks: it was asked later.
+    """
+    same = (standby.system, standby.timeline) == (primary.system, primary.timeline)
+    if not same or standby.streaming or standby.end is None or primary.end is None:
+        return 0
+    more = standby.end - primary.end
+    return more if more > PAGE else 0
+
+
 def why_blocked(member: Member) -> str:
     """What a standby that is `blocked` cannot do, and what to do."""
     return (
@@ -125,7 +143,8 @@ def read_record(namespace: Namespace) -> Record:
     if config_map is None:
         raise OpsError(
             f"There is no ConfigMap {RECORD} in namespace {namespace.name}: PostgreSQL is not "
-            "deployed there, or its record was deleted; `pulumi up` makes it."
+            "deployed there, or its record was deleted: `pulumi up --refresh` makes it anew, "
+            "empty, and docs/data.md, Lost record, says what to write down then."
         )
     data: dict[str, str] = config_map.data or {}
     primary, fenced = data.get("primary", "0"), data.get("fenced", "").split()
@@ -163,6 +182,8 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
         server=told.get("server"),
         sees=_ORDINALS.get(told["primary"]),
         fenced="fenced" in told,
+        waiting=told.get("waiting"),
+        copying="copying" in told,
         rejoining="rejoining" in told,
         system=told.get("system"),
         timeline=int(told["timeline"]) if told.get("timeline") else None,

@@ -19,6 +19,7 @@ from ado_infra.ops.postgres.pair import (
     POD_LABEL,
     RECORD,
     Member,
+    ahead,
     look,
     pod_name,
     read_record,
@@ -131,7 +132,7 @@ def _move_services(namespace: Namespace, primary: int, say: Say) -> None:
     for service, ordinal in ((NAME, primary), (f"{NAME}-ro", 1 - primary)):
         found = namespace.service(service)
         if found is None:
-            raise OpsError(f"There is no Service {service}; `pulumi up` makes it.")
+            raise OpsError(f"There is no Service {service}; `pulumi up --refresh` makes it.")
         if found.spec.selector.get(POD_LABEL) != pod_name(ordinal):
             namespace.patch_selector(service, {POD_LABEL: pod_name(ordinal)})
             say(f"Service {service} leads to {pod_name(ordinal)} now")
@@ -165,6 +166,8 @@ def _incomparable(old: Member, new: Member) -> str | None:
         return f"{new.name} did not follow {old.name}"
     if old.system and old.system != new.system:
         return "they have different databases"
+    if more := ahead(new, old):
+        return f"{old.name} was rolled back to {more} bytes before that, and may have written since"
     if old.timeline and new.timeline and old.timeline > new.timeline:
         return f"timeline {old.timeline} never reached {new.name}"
     return None

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace, Say, wait_until
+from ado_infra.ops.pods import POLL, Namespace, Say, wait_until
 from ado_infra.ops.postgres.fencing import fence, unfence
-from ado_infra.ops.postgres.pair import RECORD, look, pod_name, read_record
+from ado_infra.ops.postgres.pair import RECORD, ahead, look, pod_name, read_record
 
 FOLLOW: Final = 300.0
-"""Seconds for a pod that was rewound to receive WAL."""
+"""Seconds for a pod to receive WAL, from when it was rewound or its copy last grew."""
 SEEN: Final = 120.0
 """Seconds for the kubelet to bring a changed record into a pod."""
-COPY: Final = 3600.0
-"""Seconds for a pod that copies everything; as long as its start may take."""
+REWIND: Final = 3600.0
+"""Seconds for `pg_rewind`."""
 _SCRIPT: Final = 'exec /bin/sh "$CONFIG/rejoin.sh" "$1"'
 
 
-def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = False) -> bool:
+def rejoin(
+    namespace: Namespace,
+    ordinal: int,
+    say: Say,
+    *,
+    reclone: bool = False,
+    accept_loss: bool = False,
+) -> bool:
     """Makes a pod follow the primary: by pg_rewind, or by a new copy of everything.
 
-    What its volume has and the primary lacks is gone then. Returns whether anything was done.
+    What its volume has and the primary lacks is gone then; of a standby only with `accept_loss`.
+    Returns whether anything was done.
 
     Raises OpsError when there is no primary to follow, or when the pod cannot.
     """
@@ -37,6 +46,14 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
             f"{'is ' + leader.server if leader.server else 'runs no server'}; see `status`."
         )
     here = look(namespace, ordinal)
+    if here.waiting and "--reclone" in here.waiting and not reclone:
+        raise OpsError(f"{here.name} waits: {here.waiting}.")
+    # The leader once more: it has written since.
+    if (more := ahead(here, look(namespace, leader.ordinal))) and not accept_loss:
+        raise OpsError(
+            f"{here.name} has {more} bytes that {leader.name} lacks, which was rolled back: "
+            f"`promote {here.name} --accept-loss` keeps them, --accept-loss here gives them up."
+        )
     if here.streaming and not reclone:
         unfence(namespace, ordinal, say)
         return False
@@ -49,11 +66,22 @@ def rejoin(namespace: Namespace, ordinal: int, say: Say, *, reclone: bool = Fals
     if not wait_until(lambda: look(namespace, ordinal).sees == leader.ordinal, SEEN):
         raise OpsError(f"{here.name} does not see that {leader.name} is the primary; try again.")
     way = "reclone" if reclone else "rewind"
-    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way), seconds=COPY)
+    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way), seconds=REWIND)
     empty = reclone or here.disk == "empty"
     say(f"{here.name}'s volume is {'empty' if empty else 'that of a standby'} now")
     unfence(namespace, ordinal, say)
     say(f"waiting until {here.name} follows {leader.name}")
-    if not wait_until(lambda: look(namespace, ordinal).streaming, COPY if empty else FOLLOW):
-        raise OpsError(f"{here.name} does not follow yet: `kubectl logs {here.name}` says why.")
+    _see_it_follow(namespace, ordinal)
     return True
+
+
+def _see_it_follow(namespace: Namespace, ordinal: int) -> None:
+    """Raises OpsError when it does not, though no copy is growing."""
+    deadline = time.monotonic() + FOLLOW
+    while not (here := look(namespace, ordinal)).streaming:
+        if here.copying:
+            deadline = time.monotonic() + FOLLOW
+        if time.monotonic() > deadline:
+            why = here.waiting or f"`kubectl logs {here.name}` says why"
+            raise OpsError(f"{here.name} does not follow yet: {why}.")
+        time.sleep(POLL)

@@ -13,6 +13,7 @@ from ado_infra.ops.postgres.pair import (
     RECORD,
     Member,
     Record,
+    ahead,
     pod_name,
     why_blocked,
 )
@@ -54,6 +55,7 @@ def findings(
     """What is not as it should be, each with what to do; nothing when all is well."""
     if not record.initialised:
         yield f"{RECORD} does not say that there is a database (docs/data.md, Lost record)."
+        return  # until then nothing else helps
     yield from (why_blocked(member) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
     if len({m.system for m in members if m.system}) > 1:
@@ -65,6 +67,11 @@ def findings(
         yield (
             f"The primary {leader.name} is fenced and serves nobody: "
             f"`unfence {leader.name}`{other}."
+        )
+    elif more := ahead(follower, leader):
+        yield (
+            f"{follower.name} has {more} bytes that the primary {leader.name} lacks, which was "
+            f"rolled back: `promote {follower.name} --accept-loss` keeps them."
         )
     else:
         yield from _of_leader(leader, follower)
@@ -86,7 +93,7 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
     if leader.server == "standby":
         yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
     elif leader.server is None:
-        why = leader.trouble or f"its volume is {leader.disk}"
+        why = leader.trouble or leader.waiting or f"its volume is {leader.disk}"
         yield (
             f"The primary {leader.name} runs no server ({why}). When it does not come back: "
             f"`promote {follower.name}`."
@@ -94,7 +101,11 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
-    if follower.server is None:
+    if follower.copying:
+        yield f"{follower.name} copies {leader.name}; wait for its end."
+    elif follower.waiting and not follower.fenced and follower.disk != "primary":
+        yield f"{follower.name} waits: {follower.waiting}."
+    elif follower.server is None:
         why = follower.trouble or f"its volume is {follower.disk}"
         yield f"The standby {follower.name} runs no server ({why}): `rejoin {follower.name}`."
     elif follower.server == "standby" and leader.server == "primary" and not follower.streaming:

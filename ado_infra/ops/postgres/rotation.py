@@ -76,17 +76,39 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
 
 
 def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
-    """Whether who reads the Secret now is let in; nothing when all is well."""
+    """What a rotation that was cut off has left; nothing when all is well."""
     if leader.server != "primary":
         return
     try:
-        password = namespace.secret(NAME, PASSWORD)
+        password, url = namespace.secret(NAME, PASSWORD), namespace.secret(URLS, URL)
         said = namespace.run(leader.name, ("/bin/sh", "-c", _LOGIN), given=password)
     except OpsError as unknown:
         yield f"Nobody can tell whether role ado is let in: {unknown}"
         return
     if "password authentication failed" in said:
         yield f"Secret {NAME} has a password that role ado is refused with: `rotate`."
+    if with_password(url, password) != url:
+        yield f"Secret {URLS} has another password than Secret {NAME}: `rotate`."
+    if late := _late(namespace):
+        yield f"Started before the password was changed: {', '.join(late)}: `rotate`."
+
+
+def _late(namespace: Namespace) -> list[str]:
+    """The readers with pods that are older than what they read."""
+    changed = namespace.secret_changed(URLS)
+    if changed is None:
+        return []
+    found = namespace.deployments()
+    names = set(readers(found))
+    return [
+        deployment.metadata.name
+        for deployment in found
+        if deployment.metadata.name in names
+        and any(
+            pod.metadata.creation_timestamp < changed
+            for pod in namespace.pods_of_deployment(deployment)
+        )
+    ]
 
 
 def accepted(text: str) -> str:

@@ -43,5 +43,5 @@ def _instead(target: Target) -> str:
         return "Redis is outside the platform (ado:redis.mode is external): ask who runs it."
     raise OpsError(
         f"There is no StatefulSet {NAME} in namespace {target.namespace}: Redis is not deployed "
-        "there; `pulumi up` makes it."
+        "there; `pulumi up --refresh` makes it."
     )

@@ -62,7 +62,6 @@ def shown(
     printed = io.StringIO()
     monkeypatch.setattr(health, "require_api", lambda _: running(*missing))
     monkeypatch.setattr(stack.Stack, "_engine", lambda _: engine)
-    monkeypatch.setattr(stack, "refuse_another_primary", lambda *_: None)  # asks a cluster
     console = Console(file=printed, soft_wrap=True)
     monkeypatch.setattr(cli, "_console", lambda **_: console)
     done = CliRunner().invoke(cli.app, ["preview", *options], catch_exceptions=False)

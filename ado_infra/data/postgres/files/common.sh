@@ -12,6 +12,8 @@ mark="${PGDATA%/*}/recorded" # on the volume: made by the readiness probe, once 
 half="${PGDATA%/*}/rejoining"
 stale="${PGDATA%/*}/stale" # what is here lacks WAL that nobody has any more
 fenced="$SOCKET/fenced"
+waiting="$SOCKET/waiting" # what start.sh waits for
+copying="$SOCKET/copying" # touched while a copy grows
 busy="$SOCKET/rejoining"
 passfile="$SOCKET/pgpass"
 export PGPASSFILE="$passfile" PGCONNECT_TIMEOUT=3
@@ -104,4 +106,40 @@ have_slot() {
 # 3/A000060 → a number
 position() {
 	echo $((0x${1%/*} << 32 | 0x${1#*/}))
+}
+
+# What WAL there is on the disk of a server that does not run: its newest timeline, as below, and where it
+# ends, or at least on which page; or why that is not known.
+wal() {
+	for last in "$PGDATA"/pg_wal/????????????????????????; do :; done
+	[ -e "$last" ] || return 0
+	last=${last##*/}
+	timeline=${last%????????????????}
+	echo "timeline=$((0x$timeline))"
+	first=$(control "Latest checkpoint's REDO WAL file")
+	start=$(control "Latest checkpoint's REDO location")
+	case $first in
+	"$timeline"*) ;;
+	*) # no checkpoint since its promotion: its files are all there
+		for first in "$PGDATA/pg_wal/$timeline"????????????????; do break; done
+		first=${first##*/} start=
+		;;
+	esac
+	# Unless it is told of the first file it learns the size of all from any, also from one that was made
+	# ahead and is still empty.
+	end=$(timeout "$1" pg_waldump --quiet --path "$PGDATA/pg_wal" ${start:+--start "$start"} "$first" "$last" 2>&1 |
+		sed -n 's,.* in WAL record at [^:]*: .* \(at\|LSN\) \([0-9A-F]*/[0-9A-F]*\).*,end=\2,p
+			t
+			s,.* error: ,unread=,p')
+	echo "${end:-unread=no end of it in $last, or not within $1 s}"
+}
+
+# Mebibytes that a copy of the peer would take, beyond what this volume has free; nothing when it fits, or
+# the peer does not say.
+lacking_for_a_copy() {
+	needed=$(psql "host=$peer_host user=replicator dbname=postgres passfile=$passfile" --no-psqlrc --no-align \
+		--tuples-only --no-password --command 'SELECT sum(pg_database_size(oid))::bigint >> 20 FROM pg_database' \
+		2>/dev/null) || return 0
+	free=$(df -Pm "${PGDATA%/*}" | sed -n '2s/^.* \([0-9]*\)  *[0-9]*% .*$/\1/p')
+	[ "${needed:-0}" -lt "$free" ] || echo $((needed - free + 1))
 }

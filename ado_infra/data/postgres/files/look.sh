@@ -10,37 +10,17 @@ ask() {
 		--dbname postgres --command "$1"
 }
 
-# What WAL there is on the disk of a server that does not run: its newest timeline, as below, and where it
-# ends, or at least on which page; or why that is not known.
-wal() {
-	for last in "$PGDATA"/pg_wal/????????????????????????; do :; done
-	[ -e "$last" ] || return 0
-	last=${last##*/}
-	timeline=${last%????????????????}
-	echo "timeline=$((0x$timeline))"
-	first=$(control "Latest checkpoint's REDO WAL file")
-	start=$(control "Latest checkpoint's REDO location")
-	case $first in
-	"$timeline"*) ;;
-	*) # no checkpoint since its promotion: its files are all there
-		for first in "$PGDATA/pg_wal/$timeline"????????????????; do break; done
-		first=${first##*/} start=
-		;;
-	esac
-	# Unless it is told of the first file it learns the size of all from any, also from one that was made
-	# ahead and is still empty.
-	end=$(timeout "$1" pg_waldump --quiet --path "$PGDATA/pg_wal" ${start:+--start "$start"} "$first" "$last" 2>&1 |
-		sed -n 's,.* in WAL record at [^:]*: .* \(at\|LSN\) \([0-9A-F]*/[0-9A-F]*\).*,end=\2,p
-			t
-			s,.* error: ,unread=,p')
-	echo "${end:-unread=no end of it in $last, or not within $1 s}"
-}
-
 found=$(disk)
 echo "disk=$found"
 echo "primary=$(recorded_primary)"
 if [ -e "$fenced" ]; then
 	echo "fenced=yes"
+fi
+if [ -e "$waiting" ]; then
+	echo "waiting=$(cat "$waiting")"
+fi
+if [ -n "$(find "$copying" -mmin -10 2>/dev/null)" ]; then
+	echo "copying=yes"
 fi
 if ! flock -n "$busy" true; then
 	echo "rejoining=yes"

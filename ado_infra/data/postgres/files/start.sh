@@ -13,27 +13,40 @@ stop() {
 }
 trap stop TERM INT
 
+ended="$SOCKET/end" # where the WAL here ended when the container began
+page=8192           # of WAL: where it ends may be known by the page alone
+patience=5          # seconds from a copy that failed to the next
+
 # In the background, so that a signal is heard at once.
 pause() {
-	sleep 2 &
+	sleep "${1:-2}" &
 	wait $!
 }
 
-# What is waited for is said once, and again when it has changed.
+# What is waited for is said once, and again when it has changed; and kept for operators.
 waited_for=
 wait_for() {
-	[ "$waited_for" = "$*" ] || say "waiting: $*"
+	if [ "$waited_for" != "$*" ]; then
+		say "waiting: $*"
+		echo "$*" >"$waiting"
+	fi
 	waited_for=$*
 	pause
+}
+
+# What was waited for is there.
+go_on() {
+	rm -f "$waiting"
+	waited_for=
 }
 
 # initialise|primary|standby|clone, or `fenced` or `wait` with the reason.
 decide() {
 	disk=$(disk)
 	if is_fenced; then
-		echo "fenced $POD_NAME is fenced, until \`ops postgres unfence\` or \`rejoin\`"
+		echo "fenced $POD_NAME is fenced, until \`ado-ops postgres unfence $POD_NAME\` or \`rejoin\`"
 	elif [ "$disk" = half ]; then
-		echo "wait a rejoin was cut off here: \`ops postgres rejoin --reclone\`"
+		echo "wait a rejoin was cut off here: \`ado-ops postgres rejoin $POD_NAME --reclone\`"
 	elif ! is_recorded && [ -e "$mark" ]; then
 		echo "wait postgresql-state says nothing, and this volume was in use, last as $disk: write" \
 			"down who is the primary, see docs/data.md, Lost record"
@@ -48,7 +61,8 @@ decide_as_primary() {
 	case "$1" in
 	empty)
 		if is_recorded; then
-			echo "wait the primary's volume is empty: bring it back, or \`ops postgres promote\`"
+			echo "wait the primary's volume is empty: bring it back, or \`ado-ops postgres promote" \
+				"postgresql-$peer --accept-loss\`"
 		elif peer_has_data; then
 			echo "wait no data here, $peer_host has some, and postgresql-state says nothing"
 		else
@@ -57,20 +71,40 @@ decide_as_primary() {
 		;;
 	standby) echo standby ;; # a promotion that was cut off: serves reads until it is finished
 	primary)
-		if [ "$(peer_role)" = primary ]; then
-			echo "wait $peer_host is a primary too, against postgresql-state: see docs/data.md"
-		else
-			echo primary
-		fi
+		case "$(peer_role)" in
+		primary) echo "wait $peer_host is a primary too, against postgresql-state: see docs/data.md" ;;
+		standby)
+			if standby_is_ahead; then
+				echo "wait postgresql-$peer has more than this volume, which was rolled back: \`ado-ops" \
+					"postgres promote postgresql-$peer --accept-loss\` keeps it"
+			else
+				echo primary
+			fi
+			;;
+		*) echo primary ;;
+		esac
 		;;
 	esac
+}
+
+# No primary sends what it has not on its own disk: one that has less than its standby was rolled back, as by
+# a snapshot, or by a disk that lied. Where the end is not known the server finds it.
+standby_is_ahead() {
+	[ -e "$ended" ] || wal 300 >"$ended"
+	IFS='|' read -r system timeline now _ <<-ANSWER
+		$(ask_peer IDENTIFY_SYSTEM)
+	ANSWER
+	end=$(sed -n 's/^end=//p' "$ended")
+	[ -n "$end" ] && [ "$system" = "$(control 'Database system identifier')" ] &&
+		[ "timeline=$timeline" = "$(sed -n 1p "$ended")" ] &&
+		[ "$(position "$now")" -gt "$(($(position "$end") + page))" ]
 }
 
 decide_as_standby() {
 	case "$1" in
 	empty) echo clone ;;
 	standby) echo standby ;;
-	primary) echo "wait this was the primary, and now postgresql-$peer is: \`ops postgres rejoin\`" ;;
+	primary) echo "wait this was the primary, and now postgresql-$peer is: \`ado-ops postgres rejoin $POD_NAME\`" ;;
 	esac
 }
 
@@ -86,6 +120,7 @@ initialise() {
 # Not by exec: a server that is pid 1 takes whatever has lost its parent in this container for a process
 # of its own. When such a one ends badly, as what a probe leaves that took too long, it restarts all.
 serve() {
+	go_on
 	postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" "$@" &
 	code=0
 	wait $! || code=$?
@@ -94,6 +129,7 @@ serve() {
 
 be_primary() {
 	rm -f "$stale"
+	go_on
 	set_up_roles
 	say "starting as primary"
 	serve
@@ -117,7 +153,7 @@ be_standby() {
 	if [ -n "$system" ] && [ "$(peer_role)" = primary ]; then
 		if [ "$system" != "$(control 'Database system identifier')" ]; then
 			wait_for "this volume has another database than $peer_host: if that one is right," \
-				"\`ops postgres rejoin --reclone\` gives this one up"
+				"\`ado-ops postgres rejoin $POD_NAME --reclone\` gives this one up"
 			return
 		fi
 		if [ -e "$stale" ] || ! have_slot; then
@@ -149,12 +185,23 @@ clone_anew() {
 	if [ "$here" != "$1" ] ||
 		[ "$(position "$(control 'Minimum recovery ending location')")" -gt "$(position "$2")" ]; then
 		wait_for "the primary has given up the WAL that is missing here, and this volume is not behind" \
-			"it: \`ops postgres rejoin --reclone\`"
+			"it: \`ado-ops postgres rejoin $POD_NAME --reclone --accept-loss\` gives it up"
 		return
 	fi
 	say "the primary has given up the WAL that is missing here"
 	: >"$stale" # a copy that is cut off is begun anew: its new slot brings nothing back
 	clone
+}
+
+# By which the probes know that a copy grows, however long it takes.
+watch_copy() {
+	before=
+	while :; do
+		now=$(du -s "$PGDATA.new" 2>/dev/null) || now=
+		[ "$now" = "$before" ] || touch "$copying"
+		before=$now
+		sleep 15
+	done
 }
 
 # Whole or not at all; what was here before stays until then.
@@ -168,13 +215,27 @@ clone() {
 		wait_for "a slot at $peer_host"
 		return
 	fi
-	say "copying $peer_host"
 	rm -rf "$PGDATA.new" "$PGDATA.old"
-	if ! pg_basebackup --pgdata "$PGDATA.new" --host "$peer_host" --username replicator --no-password \
-		--wal-method stream --slot "$slot" --checkpoint fast; then
-		wait_for "a copy of $peer_host that is whole"
+	lacking=$(lacking_for_a_copy)
+	if [ -n "$lacking" ]; then
+		wait_for "a copy of $peer_host, and what is here stays until it is whole: $lacking MiB are lacking." \
+			"\`ado-ops postgres rejoin $POD_NAME --reclone\` deletes what is here first"
 		return
 	fi
+	say "copying $peer_host"
+	go_on
+	watch_copy &
+	watcher=$!
+	if ! pg_basebackup --pgdata "$PGDATA.new" --host "$peer_host" --username replicator --no-password \
+		--wal-method stream --slot "$slot" --checkpoint fast; then
+		kill "$watcher"
+		rm -rf "$PGDATA.new" "$copying"
+		wait_for "a copy of $peer_host that is whole; the last one failed, the next begins in $patience s"
+		pause "$patience"
+		[ "$patience" -ge 300 ] || patience=$((patience * 2))
+		return
+	fi
+	kill "$watcher"
 	touch "$PGDATA.new/standby.signal"
 	[ ! -e "$PGDATA" ] || mv "$PGDATA" "$PGDATA.old"
 	mv "$PGDATA.new" "$PGDATA"
@@ -190,7 +251,7 @@ if [ -s "$PGDATA/PG_VERSION" ]; then
 	*) refuse "the volume's data is of PostgreSQL $version, and this is $(postgres --version): see docs/data.md, Major versions" ;;
 	esac
 fi
-rm -f "$fenced"
+rm -f "$fenced" "$waiting" "$copying" "$ended"
 # A pod that was deleted by force may still run on this volume, where its processes are not seen. The
 # lock is the server's too, and ends with the last process of the container.
 exec 9>>"${PGDATA%/*}/in-use"

@@ -13,6 +13,13 @@ ours() {
 
 read -r sum file <sha256
 name=${file%.dump}
+files=$(ours)
+# A run that took its own backup for an old one would delete it.
+newest=$(echo "$files" | sed -n 's/\.sha256$//p' | head -n 1)
+if [ "$(printf '%s\n' "$newest" "$name" | LC_ALL=C sort | tail -n 1)" = "$newest" ]; then
+	refuse "$name is not newer than $newest, which the bucket has: is the clock of this node right? Nothing" \
+		"is uploaded. If it was that one's that was wrong, give it another name"
+fi
 rclone copyto dump "$REMOTE/$name.dump"
 found=$(rclone hashsum sha256 --download "$REMOTE/$name.dump")
 if [ "${found%% *}" != "$sum" ]; then
@@ -21,7 +28,7 @@ fi
 rclone copyto sha256 "$REMOTE/$name.sha256"
 say "$name: uploaded, and read back as it was"
 
-files=$(ours)
+files=$(printf '%s\n' "$name.sha256" "$name.dump" "$files")
 oldest=$(echo "$files" | sed -n 's/\.sha256$//p' | head -n "$KEEP" | tail -n 1)
 # Also what failed uploads left. The checksum goes first: without it a dump is no backup.
 for old in $(echo "$files" | sed "1,/^$oldest\.dump\$/d"); do

@@ -1,0 +1,214 @@
+"""PostgreSQL's start script in a real shell, with a made-up server and peer behind the commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+FILES = Path(str(resources.files("ado_infra.data.postgres"))) / "files"
+SYSTEM = "7418"
+FAKES = {
+    # What the peer answers is a file for each question; a server's own clients ask nothing here.
+    "psql": """
+        case "$*" in
+        *IDENTIFY_SYSTEM*) answer=identify ;;
+        *in_hot_standby*) answer=role ;;
+        *READ_REPLICATION_SLOT*) answer=slot ;;
+        *pg_database_size*) answer=size ;;
+        *max_connections*) answer=connections ;;
+        *) exit 0 ;;
+        esac
+        cat "$WORK/peer/$answer" 2>/dev/null""",
+    "pg_controldata": """
+        echo "Database system identifier: 7418"
+        echo "Latest checkpoint's REDO WAL file: 000000010000000000000003"
+        echo "Latest checkpoint's REDO location: 0/3000028"
+        echo "max_connections setting: 100" """,
+    "pg_waldump": """
+        echo "pg_waldump: error: error in WAL record at 0/3000100: invalid record length at" \\
+            "$(cat "$WORK/end"): expected at least 24, got 0" >&2""",
+    "pg_isready": "exit 2",
+    "pg_ctl": "",
+    "initdb": "",
+    "postgres": """
+        case "$1" in
+        --version) echo "postgres (PostgreSQL) 17.5" ;;
+        *) echo "$*" >"$WORK/served" ;;
+        esac""",
+    "pg_basebackup": """
+        for option in "$@"; do
+            case "$before" in --pgdata) target=$option ;; esac
+            before=$option
+        done
+        mkdir -p "$target" && echo 17 >"$target/PG_VERSION"
+        echo copied >>"$WORK/copies"
+        /bin/sleep 0.3 # in which whoever watches sees it grow
+        [ "$(wc -l <"$WORK/copies")" -gt "$(cat "$WORK/fail" 2>/dev/null || echo 0)" ]""",
+    "df": """
+        echo "Filesystem 1048576-blocks Used Available Capacity Mounted on"
+        echo "/dev/x 1000 200 $(cat "$WORK/free") 20% /volume" """,
+    # Nobody waits in earnest: so often, and then whoever waits is ended.
+    "sleep": """
+        [ "$1" != 15 ] || exec /bin/sleep 0.05
+        echo "$1" >>"$WORK/slept"
+        [ "$(wc -l <"$WORK/slept")" -le "$(cat "$WORK/patience")" ] || exit 9""",
+}
+
+
+@dataclass
+class World:
+    """A pod's files, and what its peer answers."""
+
+    root: Path
+
+    def has(self, **files: str) -> None:
+        """Writes files, by their path with `__` for `/`."""
+        for name, content in files.items():
+            path = self.root / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+
+    def start(self, ordinal: int) -> str:
+        """What the script says until it serves, or has no patience left."""
+        environment = {
+            "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
+            "WORK": str(self.root),
+            "CONFIG": str(FILES),
+            "HEADLESS_SERVICE": "postgresql-headless",
+            "PGDATA": str(self.root / "volume/pgdata"),
+            "POD_NAME": f"postgresql-{ordinal}",
+            "SECRETS": str(self.root / "secrets"),
+            "SOCKET": str(self.root / "socket"),
+            "STATE": str(self.root / "state"),
+        }
+        done = subprocess.run(
+            ["/bin/sh", str(FILES / "start.sh")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return done.stderr
+
+    @property
+    def serves(self) -> bool:
+        """Whether the server was started so that others can reach it."""
+        return (self.root / "served").exists()
+
+    def copies(self) -> int:
+        """How often a copy was begun."""
+        log = self.root / "copies"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Pod 0 is the primary by the record; both pods have data."""
+    made = World(tmp_path)
+    for name in ("bin", "socket", "volume"):
+        (tmp_path / name).mkdir()
+    for name, body in FAKES.items():
+        fake = tmp_path / "bin" / name
+        fake.write_text(f"#!/bin/sh\n{body}\n")
+        fake.chmod(0o755)
+    made.has(
+        secrets__password="x",
+        **{"secrets__replication-password": "y"},
+        state__initialised="true",
+        state__primary="0",
+        volume__pgdata__PG_VERSION="17\n",
+        volume__pgdata__pg_wal__000000010000000000000003="",
+        volume__recorded="",
+        end="0/3000100",
+        free="500",
+        patience="3",
+    )
+    return made
+
+
+def _standby(world: World, at: str, timeline: int = 1, system: str = SYSTEM) -> None:
+    """Such is the peer, in recovery."""
+    world.has(peer__role="on\n", peer__identify=f"{system}|{timeline}|{at}|\n")
+
+
+def _primary(world: World, *, size: int = 100) -> None:
+    world.has(peer__role="off\n", peer__identify=f"{SYSTEM}|1|0/5000000|\n")
+    world.has(peer__slot="physical|0/1000000|1\n", peer__size=f"{size}\n")
+
+
+class TestPrimaryThatWasRolledBack:
+    def test_it_waits_while_its_standby_has_more(self, world: World) -> None:
+        _standby(world, "0/3008000")
+        said = world.start(0)
+        assert not world.serves
+        assert "postgresql-1 has more than this volume, which was rolled back" in said
+        assert "`ado-ops postgres promote postgresql-1 --accept-loss`" in said
+        assert (world.root / "socket/waiting").read_text().startswith("postgresql-1 has more")
+
+    @pytest.mark.parametrize(
+        "peer",
+        [
+            {"at": "0/3000100"},  # all of it
+            {"at": "0/3001F00"},  # the same page: its end is not known better
+            {"at": "0/2000000"},  # behind
+            {"at": "0/3008000", "timeline": 2},  # not the same history
+            {"at": "0/3008000", "system": "1"},
+        ],
+    )
+    def test_any_other_serves(self, world: World, peer: dict[str, str]) -> None:
+        _standby(world, **peer)  # type: ignore[arg-type]
+        world.start(0)
+        assert world.serves
+
+    def test_it_serves_where_nobody_can_say(self, world: World) -> None:
+        world.start(0)
+        assert world.serves
+
+
+class TestCopy:
+    def test_one_that_does_not_fit_is_never_begun_and_says_what_makes_room(
+        self, world: World
+    ) -> None:
+        shutil.rmtree(world.root / "volume/pgdata")
+        _primary(world, size=700)
+        said = world.start(1)
+        assert world.copies() == 0
+        assert "201 MiB are lacking" in said
+        assert "`ado-ops postgres rejoin postgresql-1 --reclone`" in said
+
+    def test_one_that_fits_is_made_and_served(self, world: World) -> None:
+        shutil.rmtree(world.root / "volume/pgdata")
+        _primary(world)
+        world.start(1)
+        assert world.copies() == 1
+        assert world.serves
+        assert not (world.root / "socket/waiting").exists()
+        assert (world.root / "socket/copying").exists()  # by which the probes let it be
+
+    def test_one_that_fails_is_tried_again_less_and_less_often(self, world: World) -> None:
+        shutil.rmtree(world.root / "volume/pgdata")
+        _primary(world)
+        world.has(fail="100", patience="8")
+        said = world.start(1)
+        waits = [int(each) for each in (world.root / "slept").read_text().split() if each != "2"]
+        assert waits[:4] == [5, 10, 20, 40]
+        assert "the last one failed" in said
+        assert not (world.root / "volume/pgdata.new").exists()
+
+
+def test_what_waits_says_so_for_operators_and_no_more_once_it_goes_on(world: World) -> None:
+    world.has(state__fenced="0")
+    assert "postgresql-0 is fenced" in world.start(0)
+    assert "`ado-ops postgres unfence postgresql-0`" in (world.root / "socket/waiting").read_text()
+    world.has(state__fenced="")
+    (world.root / "slept").unlink()
+    world.start(0)
+    assert world.serves
+    assert not (world.root / "socket/waiting").exists()
