@@ -63,6 +63,8 @@ class AdoPlatform(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:AdoPlatform", name, {}, opts)
         self._prefix, self._settings, self._secrets = name, args.settings, args.secrets
+        for gap in args.settings.gaps:
+            pulumi.log.warn(gap, self)
         # Without what the cluster has to bring, nothing is made.
         crds = required_crds(name, args.settings.monitoring, self)
         self._child = pulumi.ResourceOptions(parent=self, depends_on=crds)

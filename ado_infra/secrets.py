@@ -30,6 +30,8 @@ class ConfigSecret(StrEnum):
     REDIS_PASSWORD = "redisPassword"  # noqa: S105 - the key, not the password
     OBJECT_STORAGE_ACCESS_KEY = "objectStorageAccessKey"
     OBJECT_STORAGE_SECRET_KEY = "objectStorageSecretKey"  # noqa: S105 - the key, not the secret
+    BACKUP_ACCESS_KEY = "backupAccessKey"
+    BACKUP_SECRET_KEY = "backupSecretKey"  # noqa: S105 - the key, not the secret
 
 
 STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
@@ -78,6 +80,7 @@ class StackSecrets:
 
     agents: AgentCredentials = AgentCredentials()
     object_storage: ObjectStorageCredentials = ObjectStorageCredentials()
+    backup: ObjectStorageCredentials = ObjectStorageCredentials()
     database_url: Secret | None = None
     database_password: Secret | None = None
     redis_url: Secret | None = None
@@ -95,6 +98,10 @@ class StackSecrets:
             object_storage=ObjectStorageCredentials(
                 access_key=get(ConfigSecret.OBJECT_STORAGE_ACCESS_KEY),
                 secret_key=get(ConfigSecret.OBJECT_STORAGE_SECRET_KEY),
+            ),
+            backup=ObjectStorageCredentials(
+                access_key=get(ConfigSecret.BACKUP_ACCESS_KEY),
+                secret_key=get(ConfigSecret.BACKUP_SECRET_KEY),
             ),
             database_url=get(ConfigSecret.DATABASE_URL),
             database_password=get(ConfigSecret.DATABASE_PASSWORD),

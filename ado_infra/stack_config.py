@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final, cast, get_args, get_origin
 
 import pulumi
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -37,10 +37,12 @@ _SPELLINGS: Final = {
     "bool_type": (": true or false, without quotes", ""),
 }
 """How values of a type are written: kind of error → explanation, flag of `pulumi config set`."""
-_STORAGE_KEYS: Final = {
-    ConfigSecret.OBJECT_STORAGE_ACCESS_KEY,
-    ConfigSecret.OBJECT_STORAGE_SECRET_KEY,
-}
+_PAIRS: Final = (
+    {ConfigSecret.OBJECT_STORAGE_ACCESS_KEY, ConfigSecret.OBJECT_STORAGE_SECRET_KEY},
+    {ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY},
+)
+"""Secrets of which one is of no use without the other."""
+_OF_BACKUP: Final = _PAIRS[1]
 _SCHEMES: Final = {
     ConfigSecret.DATABASE_URL: ("postgresql://", "postgres://"),
     ConfigSecret.REDIS_URL: ("rediss://", "redis://"),
@@ -143,14 +145,16 @@ def _demanded(secret: ConfigSecret, given: Mapping[str, str]) -> str | None:
         room, mode = STORE_SECRETS[secret]
         demanded = mode is Mode.EXTERNAL and _mode(room, given) is mode
         return f"ado:{room}.mode = {mode} demands it" if demanded else None
-    if given.get("profile") == Profile.PRODUCTION:
+    if given.get("profile") == Profile.PRODUCTION and secret not in _OF_BACKUP:
         return "profile production demands it"
-    half = secret in _STORAGE_KEYS and _STORAGE_KEYS.intersection(given)
+    half = any(secret in pair and pair.intersection(given) for pair in _PAIRS)
     return "the other of the two keys is given" if half else None
 
 
 def _unread(secret: ConfigSecret, given: Mapping[str, str]) -> str | None:
     """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
+    if secret in _OF_BACKUP and "backup" not in _mapping("postgres", given):
+        return "there is no ado:postgres.backup"
     room, mode = STORE_SECRETS.get(secret, ("", None))
     chosen = _mode(room, given)
     return f"ado:{room}.mode = {chosen}" if mode and chosen and mode is not chosen else None
@@ -158,9 +162,14 @@ def _unread(secret: ConfigSecret, given: Mapping[str, str]) -> str | None:
 
 def _mode(room: str, given: Mapping[str, str]) -> Mode | None:
     """The mode of a store, also when something else in its room is wrong."""
-    said = _decoded(given.get(room, ""))
-    chosen = said.get("mode", Mode.INTERNAL) if isinstance(said, Mapping) else Mode.INTERNAL
+    chosen = _mapping(room, given).get("mode", Mode.INTERNAL)
     return next((mode for mode in Mode if mode == chosen), None)
+
+
+def _mapping(room: str, given: Mapping[str, str]) -> Mapping[str, object]:
+    """A room as it was given; an empty one where it is none."""
+    said = _decoded(given.get(room, ""))
+    return cast("Mapping[str, object]", said) if isinstance(said, Mapping) else {}
 
 
 def _room_problems(given: Mapping[str, str], encrypted: set[str]) -> Iterable[str]:

@@ -31,6 +31,8 @@ SECRETS: Final = (
 OBJECT_STORAGE: Final = "ado:objectStorage"
 ACCESS_KEY, SECRET_KEY = "ado:objectStorageAccessKey", "ado:objectStorageSecretKey"
 """A stack with object storage is given the sandbox's, with keys that open it."""
+BACKUP_KEYS: Final = {"ado:backupAccessKey", "ado:backupSecretKey"}
+"""Never put in: the sandbox's object storage has one pair, which a backup takes then."""
 _CLUSTERS: Final = tuple(
     f"kubernetes:{key}" for key in ("kubeconfig", "context", "cluster", "namespace")
 )
@@ -101,7 +103,7 @@ def copy_stack(stack_file: Path, directory: Path) -> set[str]:
     demanded |= {*STAND_IN_SECRETS}
     if OBJECT_STORAGE in config:
         demanded |= {ACCESS_KEY, SECRET_KEY}
-    return {path for path in demanded if config.get(path) is None}
+    return {path for path in demanded - BACKUP_KEYS if config.get(path) is None}
 
 
 def load(path: Path) -> dict[str, Any]:

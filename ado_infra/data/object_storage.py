@@ -68,14 +68,14 @@ class ObjectStorage(pulumi.ComponentResource):
                     key=key,
                     digest=secret_digest(args.digest_key, {key: data[key]}),
                 )
-                for key, variable in _VARIABLES.items()
+                for key, variable in VARIABLES.items()
                 if key in data
             },
         )
         self.register_outputs({"endpoint": settings.endpoint, "secret": secret.metadata.name})
 
 
-_VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}
+VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}
 """Key in the Secret → the variable that every S3 SDK reads."""
 _NO_CREDENTIALS = not_given(
     "No credentials for object storage: orchestrator, workers and backups are given none, and fail "

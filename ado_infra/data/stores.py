@@ -128,6 +128,7 @@ class Stores(pulumi.ComponentResource):
                     image=args.postgres.image,
                     passwords=database.passwords,
                     object_storage=self.object_storage,
+                    credentials=args.secrets.backup,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )

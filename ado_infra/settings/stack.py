@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum, unique
 from typing import Annotated, Final, Self
 
@@ -9,7 +10,12 @@ from pydantic import AfterValidator, model_validator
 
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.common import Room
-from ado_infra.settings.data import ObjectStorageSettings, PostgresSettings, RedisSettings
+from ado_infra.settings.data import (
+    Mode,
+    ObjectStorageSettings,
+    PostgresSettings,
+    RedisSettings,
+)
 from ado_infra.settings.tiers import (
     DashboardSettings,
     EdgeSettings,
@@ -81,6 +87,23 @@ class Settings(Room):
     migrations: MigrationSettings | None = None
     monitoring: MonitoringSettings = MonitoringSettings()
     config: ApplicationConfig = ApplicationConfig()
+
+    @property
+    def gaps(self) -> Iterator[str]:
+        """What a production stack does without and may regret, each with how to have it."""
+        if self.profile is not Profile.PRODUCTION:
+            return
+        if self.postgres.mode is Mode.INTERNAL and self.postgres.backup is None:
+            yield (
+                "PostgreSQL has no backup: whoever drops a table, or loses both volumes, loses all "
+                "of it\n    pulumi config set --path 'ado:postgres.backup.bucket' NAME"
+            )
+        if self.redis.mode is Mode.INTERNAL and not self.redis.replicas_per_master:
+            yield (
+                "Redis has no replicas: while a node is away so is its share of the keys, and with "
+                "its volume that is lost\n"
+                "    pulumi config set --path 'ado:redis.replicasPerMaster' 1"
+            )
 
     @model_validator(mode="after")
     def _enough_connections(self) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import kubernetes_validate
+import pulumi
 import pytest
 
 from ado_infra.settings import BackupSettings
@@ -38,6 +39,43 @@ def _steps(stack: Recording) -> dict[str, dict[str, Any]]:
 
 def _mounted(step: dict[str, Any]) -> dict[str, str]:
     return {mount["name"]: mount["mountPath"] for mount in step["volumeMounts"]}
+
+
+KEYS = {"ado:backupAccessKey": "AKIA-backup", "ado:backupSecretKey": "backup-canary"}
+
+
+class TestKeys:
+    def test_shared_with_workers_they_are_a_warning_in_every_preview(
+        self, backed_up: Recording
+    ) -> None:
+        (warning,) = (w for w in backed_up.warnings if "can delete every backup" in w)
+        assert warning.splitlines()[1:] == [
+            "    pulumi config set --secret backupAccessKey",
+            "    pulumi config set --secret backupSecretKey",
+        ]
+
+    def test_those_of_its_own_are_read_by_the_upload_alone(self) -> None:
+        stack = record_stack("prod", changes=ROOM, secrets=SECRETS | KEYS)
+        assert not [w for w in stack.warnings if "delete every backup" in w]
+        given = {
+            "AWS_ACCESS_KEY_ID": "Secret postgresql-backup/access-key",
+            "AWS_SECRET_ACCESS_KEY": "Secret postgresql-backup/secret-key",
+        }
+        assert given.items() <= told(_steps(stack)["upload"]).items()
+        assert "postgresql-backup/" not in str(told(_steps(stack)["dump"]))
+        for workload in ("ado-worker", "ado-orchestrator"):
+            assert "postgresql-backup" not in str(stack.get("Deployment", workload))
+
+    def test_half_of_them_or_any_without_a_backup_are_refused(self) -> None:
+        (half, _) = KEYS
+        with pytest.raises(
+            pulumi.RunError, match=r"backupSecretKey is missing; the other of the two"
+        ):
+            record_stack("prod", changes=ROOM, secrets=SECRETS | {half: "AKIA"})
+        with pytest.raises(
+            pulumi.RunError, match=r"backupAccessKey is given and not read; there is"
+        ):
+            record_stack("prod", secrets=SECRETS | KEYS)
 
 
 class TestObjects:

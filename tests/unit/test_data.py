@@ -255,9 +255,13 @@ class TestRedis:
         assert "dir /data\n" in configuration
         assert "cluster-enabled yes\n" in configuration
 
-    def test_its_memory_leaves_room_for_the_rest(self) -> None:
-        settings = RedisSettings(resources=Resources.of(("1", "1Gi"), ("1", "10G")))
-        assert redis_files(settings)["redis.conf"].endswith("\nmaxmemory 6000000000\n")
+    @pytest.mark.parametrize(("size", "most"), [("30G", 6_000_000_000), ("6G", 2_000_000_000)])
+    def test_its_data_leaves_room_for_the_rest_in_memory_and_on_disk(
+        self, size: str, most: int
+    ) -> None:
+        resources = Resources.of(("1", "1Gi"), ("1", "10G"))
+        settings = RedisSettings(resources=resources, volume=RedisVolume(size=size))
+        assert redis_files(settings)["redis.conf"].endswith(f"\nmaxmemory {most}\n")
 
     @pytest.mark.parametrize(("name", "told"), [("prod", "always"), ("dev", "everysec")])
     def test_when_a_write_is_on_disk_is_a_setting(

@@ -193,8 +193,18 @@ class TestObjects:
         assert prod.exports == {**common, "url": "https://ado.example.com"}
         assert dev.exports == {**common, "url": "http://ado.localhost"}
 
-    def test_the_committed_stacks_warn_of_nothing(self, stack: Recording) -> None:
-        assert stack.warnings == []
+    def test_the_committed_stacks_warn_of_what_is_for_their_owner_to_decide_alone(
+        self, dev: Recording, prod: Recording
+    ) -> None:
+        assert dev.warnings == []
+        backup, replicas = prod.warnings
+        assert backup.startswith("PostgreSQL has no backup")
+        assert replicas.startswith("Redis has no replicas")
+        complete = {
+            "ado:postgres": {"backup": {"bucket": "backups"}},
+            "ado:redis": {"replicasPerMaster": 1},
+        }
+        assert not set(record_stack("prod", changes=complete).warnings) & {backup, replicas}
 
     def test_one_without_keys_is_told_what_gets_none_and_how_to_give_them(self) -> None:
         agents, storage = sorted(record_stack("dev", secrets={}).warnings, key=len)

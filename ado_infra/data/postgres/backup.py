@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi_kubernetes.core.v1 import ConfigMap
+from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.data.files import CONFIG, SECRETS, packaged
+from ado_infra.data.object_storage import VARIABLES
 from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
 from ado_infra.kit.jobs import CronArgs, Step, recurring
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import ConfigDirectory, Files, SecretDirectory
+from ado_infra.kit.sources import (
+    ConfigDirectory,
+    Files,
+    SecretDirectory,
+    SecretKey,
+    base64_data,
+)
 from ado_infra.placement import Placement
+from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
 from ado_infra.settings import BackupSettings, ImageVersion, Resources
 
 BACKUP: Final = f"{NAME}-backup"
@@ -26,6 +35,12 @@ _PASSFILE: Final = "/run/passfile"
 _TIMEOUT: Final = 6 * 3600
 """Seconds for a dump, its upload and reading it back."""
 _RESOURCES: Final = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
+_SHARED_KEYS: Final = not_given(
+    "The backup has the keys that workers have: what a model has them run can delete every backup. "
+    "Give the backup keys of its own, to a bucket that the others cannot reach",
+    ConfigSecret.BACKUP_ACCESS_KEY,
+    ConfigSecret.BACKUP_SECRET_KEY,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +52,8 @@ class PostgresBackupArgs:
         settings: The setting `ado:postgres.backup`.
         image: Version of the server, whose own programs dump and restore.
         passwords: The password of role `ado`, as the file `password`.
-        object_storage: Where the bucket is, and the keys to it.
+        object_storage: Where the bucket is, and the keys that the tiers have to it.
+        credentials: Keys of the backup alone, as far as they were given.
     """
 
     placement: Placement
@@ -45,13 +61,15 @@ class PostgresBackupArgs:
     image: ImageVersion
     passwords: SecretDirectory
     object_storage: ObjectStorageEndpoint
+    credentials: ObjectStorageCredentials
 
 
 class PostgresBackup(pulumi.ComponentResource):
     """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
 
-    Produces: ConfigMap and CronJob `postgresql-backup`. `ado-ops postgres restore`
-    makes its Job from the CronJob's. What was written since the last dump is not in it: there is no
+    Produces: ConfigMap and CronJob `postgresql-backup`; where it is given keys of its own the
+    Secret of that name, else it uses those of the tiers and warns. `ado-ops postgres restore` makes
+    its Job from the CronJob's. What was written since the last dump is not in it: there is no
     archive of the WAL (docs/data.md).
     """
 
@@ -68,6 +86,9 @@ class PostgresBackup(pulumi.ComponentResource):
             opts=child,
         )
         scripts = ConfigDirectory(config_map=made.metadata.name, path=CONFIG, digest=None)
+        keys = self._keys(name, args) if args.credentials.data else args.object_storage.secrets
+        if keys and not args.credentials.data:
+            pulumi.log.warn(_SHARED_KEYS, self)
         recurring(
             f"{name}-schedule",
             CronArgs(
@@ -75,7 +96,7 @@ class PostgresBackup(pulumi.ComponentResource):
                 name=BACKUP,
                 namespace=placement.namespace,
                 schedule=settings.schedule,
-                steps=[_dump(args, scripts), _upload(args, scripts)],
+                steps=[_dump(args, scripts), _upload(args, scripts, keys)],
                 timeout=_TIMEOUT,
                 user=USER,
                 pull_secret=placement.images.pull_secret,
@@ -83,6 +104,21 @@ class PostgresBackup(pulumi.ComponentResource):
             child,
         )
         self.register_outputs({"bucket": settings.bucket})
+
+    def _keys(self, name: str, args: PostgresBackupArgs) -> Mapping[str, SecretKey]:
+        data = args.credentials.data
+        secret = Secret(
+            f"{name}-credentials",
+            metadata=args.placement.metadata(BACKUP, BACKUP),
+            type="Opaque",
+            data=base64_data(data),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        # Each run is a pod of its own, and reads what there is then: no digest rolls anything.
+        return {
+            variable: SecretKey(secret=secret.metadata.name, key=key, digest="")
+            for key, variable in VARIABLES.items()
+        }
 
 
 def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
@@ -111,7 +147,7 @@ def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
     )
 
 
-def _upload(args: PostgresBackupArgs, scripts: Files) -> Step:
+def _upload(args: PostgresBackupArgs, scripts: Files, keys: Mapping[str, SecretKey]) -> Step:
     settings, storage = args.settings, args.object_storage
     return Step(
         name="upload",
@@ -136,7 +172,7 @@ def _upload(args: PostgresBackupArgs, scripts: Files) -> Step:
             "RCLONE_LOW_LEVEL_RETRIES": "5",
             "RCLONE_RETRIES": "1",
         },
-        secrets=storage.secrets,
+        secrets=keys,
         scratch=_dumps(args),
         files={"config": scripts},
     )

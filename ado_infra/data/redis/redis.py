@@ -117,8 +117,10 @@ def _files(name: str, args: RedisArgs, opts: pulumi.ResourceOptions) -> dict[str
 def files(settings: RedisSettings) -> dict[str, str]:
     """File name → content of what Redis is started with; sizes derive from the settings."""
     found = packaged(__package__ or "", _FILES)
-    # The rest is for buffers, and for the copy that rewriting the log forks off.
-    maximum = size_in_bytes(settings.resources.limits.memory) * 6 // 10
+    # The rest is for buffers, and for the copy that rewriting the log forks off. While it is
+    # rewritten the volume holds the old log, the new one, and what is written meanwhile.
+    memory = size_in_bytes(settings.resources.limits.memory) * 6 // 10
+    maximum = min(memory, size_in_bytes(settings.volume.size) // 3)
     told = f"appendfsync {settings.appendfsync}\nmaxmemory {maximum}\n"
     return found | {"redis.conf": found["redis.conf"] + told}
 

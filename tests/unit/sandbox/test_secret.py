@@ -64,7 +64,7 @@ def test_a_slip_is_refused_and_changes_nothing(engine: Keeping, key: str, given:
 
 
 def test_every_secret_of_a_stack_is_known_but_for_those_of_object_storage() -> None:
-    own = {stack_files.ACCESS_KEY, stack_files.SECRET_KEY}
+    own = {stack_files.ACCESS_KEY, stack_files.SECRET_KEY, *stack_files.BACKUP_KEYS}
     assert {*stack_files.SECRETS} == {f"ado:{key}" for key in ConfigSecret} - own
     with pytest.raises(SandboxError, match=r"there are anthropicApiKey, .*redisUrl\.$"):
         stack_files.secret_path("objectStorageSecretKey")
