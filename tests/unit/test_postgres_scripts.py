@@ -51,8 +51,8 @@ FAKES = {
         /bin/sleep 0.3 # in which whoever watches sees it grow
         [ "$(wc -l <"$WORK/copies")" -gt "$(cat "$WORK/fail" 2>/dev/null || echo 0)" ]""",
     "df": """
-        echo "Filesystem 1048576-blocks Used Available Capacity Mounted on"
-        echo "/dev/x 1000 200 $(cat "$WORK/free") 20% /volume" """,
+        echo "Filesystem     1048576-blocks  Used Available Capacity Mounted on"
+        echo "/dev/x                 10000   200     $(cat "$WORK/free")      20% /volume" """,
     # Nobody waits in earnest: so often, and then whoever waits is ended.
     "sleep": """
         [ "$1" != 15 ] || exec /bin/sleep 0.05

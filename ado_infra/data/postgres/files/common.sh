@@ -140,6 +140,6 @@ lacking_for_a_copy() {
 	needed=$(psql "host=$peer_host user=replicator dbname=postgres passfile=$passfile" --no-psqlrc --no-align \
 		--tuples-only --no-password --command 'SELECT sum(pg_database_size(oid))::bigint >> 20 FROM pg_database' \
 		2>/dev/null) || return 0
-	free=$(df -Pm "${PGDATA%/*}" | sed -n '2s/^.* \([0-9]*\)  *[0-9]*% .*$/\1/p')
+	free=$(df -Pm "${PGDATA%/*}" | { read -r _ && read -r _ _ _ found _ && echo "$found"; })
 	[ "${needed:-0}" -lt "$free" ] || echo $((needed - free + 1))
 }
