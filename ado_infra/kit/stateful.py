@@ -87,6 +87,8 @@ class StatefulArgs:
         refuse_volume: What ends the program when another volume is wanted than there is.
         pull_secret: Name of an existing image pull Secret.
         protect: Whether the StatefulSet refuses to be destroyed.
+        awaited: Whether a deployment waits until all its pods are Ready. Not where one that is kept
+            from starting on purpose would hold up every other change.
         variables: Environment variables that are no secrets.
         files: Volume name → what is read from a ConfigMap or Secret.
         scratch: Volume name → writable directory, beside `/tmp`, which every pod has.
@@ -109,6 +111,7 @@ class StatefulArgs:
     volume_path: str
     volume_setting: str
     protect: bool
+    awaited: bool = True
     refuse_volume: volumes.Refuse = volumes.refuse
     pre_stop: tuple[str, ...] | None = None
     pull_secret: str | None = None
@@ -141,9 +144,12 @@ class StatefulWorkload(pulumi.ComponentResource):
             opts=child,
         )
         self.headless_service = headless.metadata.name
+        metadata = _metadata(args, args.name)
+        if not args.awaited:
+            metadata.annotations = {"pulumi.com/skipAwait": "true"}
         stateful_set = StatefulSet(
             f"{name}-statefulset",
-            metadata=_metadata(args, args.name),
+            metadata=metadata,
             spec=_spec(args, self.headless_service),
             opts=pulumi.ResourceOptions(
                 parent=self, protect=args.protect, ignore_changes=[volumes.IGNORED]

@@ -27,6 +27,7 @@ from ado_infra.ops.postgres import (
     rejoining,
     report,
     rotation,
+    writers,
 )
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.target import NAMESPACE, Target
@@ -63,6 +64,7 @@ def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> 
     services = {name: service.spec.selector for name, service in found.items() if service}
     wrong = list(report.findings(record, members, services))
     wrong += rotation.findings(here, members[record.primary])
+    wrong += writers.findings(here)
     table = report.table(record, members)
     if backup := backups.seen(here):
         now = datetime.now(UTC)
@@ -253,6 +255,23 @@ def restore(
     else:
         with alone(here.api, here.name, _say):
             _say(backups.restore(here, name, _say, into_non_empty=into_non_empty))
+
+
+@postgres.command()
+def start_writers(
+    stack: Stack,
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Start whom a restore that was cut off has left stopped."""
+    here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
+    if dry_run:
+        _plan("start as many pods as there were of whoever is stopped")
+        return
+    with alone(here.api, here.name, _say):
+        writers.start(here, _say)
 
 
 @app.command()

@@ -184,6 +184,34 @@ class Namespace:
             deployment, self.name, {"spec": {"template": template}}, field_manager=FIELD_MANAGER
         )
 
+    def annotate_deployment(self, name: str, annotation: str, value: str | None) -> None:
+        """Sets an annotation of a Deployment, or removes one that is None."""
+        patch = {"metadata": {"annotations": {annotation: value}}}
+        self._apps.patch_namespaced_deployment(name, self.name, patch, field_manager=FIELD_MANAGER)
+
+    def scale(self, deployment: str, replicas: int) -> None:
+        """Has a Deployment keep so many pods, as an autoscaler does it."""
+        self._apps.patch_namespaced_deployment_scale(
+            deployment, self.name, {"spec": {"replicas": replicas}}, field_manager=FIELD_MANAGER
+        )
+
+    def disown_scale(self, deployment: str) -> None:
+        """Leaves the number of a Deployment's pods to whoever else says it."""
+        found: Model = self._apps.read_namespaced_deployment(deployment, self.name)
+        entries = self.plain(found.metadata.managed_fields or [])
+        kept = [
+            entry
+            for entry in entries
+            if (entry["manager"], entry.get("subresource")) != (FIELD_MANAGER, "scale")
+        ]
+        version = {"resourceVersion": found.metadata.resource_version}
+        self._apps.patch_namespaced_deployment(
+            deployment,
+            self.name,
+            {"metadata": version | {"managedFields": kept}},
+            field_manager=FIELD_MANAGER,
+        )
+
     def cron_job(self, name: str) -> Model | None:
         """A CronJob, or None when there is none of that name."""
         return _unless_missing(lambda: self._batch.read_namespaced_cron_job(name, self.name))

@@ -38,11 +38,13 @@ SERVER: Final = (
 PASSWORD: Final = (
     *SERVER,
     Right("", "secrets", ("get", "patch")),
-    Right("apps", "deployments", ("list", "patch")),
+    Right("apps", "deployments", ("get", "list", "patch")),
 )
 """Another password, also for who reads it."""
 BACKUP: Final = (
     *SERVER,
+    Right("apps", "deployments", ("get", "list", "patch")),
+    Right("apps", "deployments/scale", ("patch",)),
     Right("batch", "cronjobs", ("get",)),
     Right("batch", "jobs", ("list", "create", "delete")),
 )

@@ -55,7 +55,7 @@ def test_a_server_whose_node_was_deleted_is_not_taken_for_ended(pair: Pair) -> N
         assert first.returncode == 1
         assert f"Nobody can tell whether {old} still runs" in told
         assert "--node-is-off" in told
-        assert pair.roles()[new] == "t"
+        assert pair.ask(1 - pair.primary, "SELECT pg_is_in_recovery()") == "t"
 
         done = pair.did("promote", new, "--node-is-off")
         assert f"{new} is the primary. Lost (RPO): unknown" in done

@@ -148,6 +148,11 @@ class TestPostgres:
             assert made.ignored == ("spec.selector",)
             assert service_ports(stack, service) == {"postgresql": (5432, "postgresql")}
 
+    def test_a_fenced_pod_holds_up_no_deployment(self, stack: Recording) -> None:
+        waiting = stack.get("StatefulSet", "postgresql")["metadata"]["annotations"]
+        assert waiting == {"pulumi.com/skipAwait": "true"}
+        assert "annotations" not in stack.get("StatefulSet", "redis")["metadata"]
+
     def test_nothing_that_operators_change_is_taken_over_by_force(self, stack: Recording) -> None:
         # A stack that was not told of a password's rotation is refused, and does not undo it.
         told = [r.manifest["metadata"].get("annotations") or {} for r in stack.objects]

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import backups
+from ado_infra.ops.postgres import backups, writers
 from ado_infra.ops.postgres.backups import Backups
 from ado_infra.ops.target import Target
 from tests.unit.recording import record_stack
@@ -28,6 +28,18 @@ API = client.ApiClient()
 def model(kind: str, document: dict[str, Any]) -> Any:
     """An object as the client gives it."""
     return API.deserialize(json.dumps(document), kind, "application/json")
+
+
+WRITERS = {"ado-api-gateway": 2, "ado-orchestrator": 1, "ado-dashboard": 3}
+"""Deployments, and how many pods they have; the last one is not given the database's URL."""
+
+
+def _writer(name: str, replicas: int) -> dict[str, Any]:
+    reference = {"secretKeyRef": {"name": "ado-secrets", "key": "database-url"}}
+    variables = [] if name == "ado-dashboard" else [{"name": "URL", "valueFrom": reference}]
+    pod = {"spec": {"containers": [{"name": "one", "env": variables}]}}
+    spec = {"replicas": replicas, "selector": {}, "template": pod}
+    return {"metadata": {"name": name}, "spec": spec, "status": {"replicas": replicas}}
 
 
 class Cluster:
@@ -46,6 +58,9 @@ class Cluster:
         self.outcome = "Complete"
         self.says = {"upload": "kept", "list": f"{NAME}\n20260101T030000Z\n", "restore": "restored"}
         self._there: dict[str, dict[str, Any]] = {}
+        self.writers = {name: _writer(name, count) for name, count in WRITERS.items()}
+        self.scaled: list[tuple[str, int | None]] = []
+        self.cut_off_at: tuple[str, int] | None = None
 
     def cron_job(self, name: str) -> Any:
         assert name == "postgresql-backup"
@@ -70,6 +85,25 @@ class Cluster:
             "spec": {"activeDeadlineSeconds": 1, "template": {"spec": {"containers": []}}},
             "status": {"conditions": [{"type": "Failed", "status": "True"}]} if over else {},
         }
+
+    def deployments(self) -> list[Any]:
+        return [model("V1Deployment", each) for each in self.writers.values()]
+
+    def annotate_deployment(self, name: str, annotation: str, value: str | None) -> None:
+        annotations = self.writers[name]["metadata"].setdefault("annotations", {})
+        annotations.pop(annotation, None)
+        if value is not None:
+            annotations[annotation] = value
+
+    def scale(self, deployment: str, replicas: int) -> None:
+        if self.cut_off_at == (deployment, replicas):
+            raise KeyboardInterrupt
+        self.writers[deployment]["spec"]["replicas"] = replicas
+        self.writers[deployment]["status"]["replicas"] = replicas
+        self.scaled.append((deployment, replicas))
+
+    def disown_scale(self, deployment: str) -> None:
+        self.scaled.append((deployment, None))
 
     def jobs(self) -> list[Any]:
         found = [model("V1Job", {"status": {}, **job}) for job in self._there.values()]
@@ -199,6 +233,44 @@ class TestRestore:
         assert {k: made[k] for k in made if "ontainers" not in k} == {
             k: own[k] for k in own if "ontainers" not in k
         }
+
+    def test_nobody_writes_meanwhile_and_all_are_as_before_afterwards(
+        self, cluster: Cluster
+    ) -> None:
+        before = json.loads(json.dumps(cluster.writers))
+        seen: list[int] = []
+        make = cluster.create_job
+        cluster.create_job = lambda job: (  # type: ignore[method-assign]
+            seen.extend(w["status"]["replicas"] for w in cluster.writers.values()),
+            make(job),
+        )
+        _restore(cluster)
+        assert seen == [0, 0, 3]
+        for each in (*before.values(), *cluster.writers.values()):
+            each["metadata"].setdefault("annotations", {})
+        assert cluster.writers == before
+        assert ("ado-orchestrator", None) in cluster.scaled  # the stack's again
+
+    def test_one_that_fails_starts_them_too(self, cluster: Cluster) -> None:
+        cluster.outcome = "Failed"
+        with pytest.raises(OpsError):
+            _restore(cluster)
+        assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [2, 1, 3]
+
+    def test_cut_off_it_is_named_and_the_same_command_or_start_writers_goes_on(
+        self, cluster: Cluster
+    ) -> None:
+        for cut_off in (("ado-api-gateway", 2), ("ado-orchestrator", 1)):
+            cluster.cut_off_at = cut_off  # as it starts them again
+            with pytest.raises(KeyboardInterrupt):
+                _restore(cluster)
+            (line,) = writers.findings(cluster)  # pyright: ignore[reportArgumentType]
+            assert cut_off[0] in line
+            assert "`start-writers`" in line
+        cluster.cut_off_at = None
+        writers.start(cluster, _silent)  # pyright: ignore[reportArgumentType]
+        assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [2, 1, 3]
+        assert list(writers.findings(cluster)) == []  # pyright: ignore[reportArgumentType]
 
     def test_it_is_tried_once_and_is_no_run_of_the_cron_job(self, cluster: Cluster) -> None:
         _restore(cluster)

@@ -161,6 +161,8 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         refuse_volume=args.refuse_volume,
         pull_secret=args.placement.images.pull_secret,
         protect=args.placement.protect,
+        # A fenced pod is never Ready. The Job that begins the record waits for the database.
+        awaited=False,
         variables={
             "CONFIG": CONFIG,
             "HEADLESS_SERVICE": headless_name(NAME),

@@ -86,7 +86,7 @@ class Record(pulumi.ComponentResource):
         self.register_outputs({"configMap": config_map.metadata.name})
 
     def begin_after(self, database: Sequence[pulumi.Resource], roles: Roles) -> None:
-        """Notes that there is a database, and leads its Services, once `database` is Ready.
+        """Notes that there is a database, and leads its Services, once that answers.
 
         Where both was done before, nothing changes.
         """
@@ -181,7 +181,7 @@ def _begin_job(placement: Placement, account: pulumi.Input[str], roles: Roles) -
         image=placement.kubernetes_image("kubectl"),
         command=("kubectl", "--cache-dir=/tmp/cache", *apply, f"--filename={_SERVED}/led.json"),
         decisive={},
-        timeout=300,
+        timeout=900,
         resources=JOB_RESOURCES,
         pull_secret=placement.images.pull_secret,
         service_account=account,

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ado_infra.cron import Schedule
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, Say, wait_until
+from ado_infra.ops.postgres import writers
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"
@@ -119,7 +120,8 @@ def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool =
 
     `into_non_empty`: what the backup has too is replaced, the rest is left.
 
-    Raises OpsError with what was said when it fails: then nothing is changed.
+    Nobody writes meanwhile. Raises OpsError with what was said when it fails: then nothing is
+    changed.
     """
     cron = required(namespace)
     name = checked(name)
@@ -130,9 +132,10 @@ def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool =
     (dump,), (upload,) = pod["initContainers"], pod["containers"]
     pod["initContainers"] = [_running(upload, "download", name)]
     pod["containers"] = [_running(dump, "restore", name, *options)]
-    _make(namespace, job)
-    say(f"{RESTORE} fetches and restores {name}")
-    return _outcome(namespace, RESTORE, say)
+    with writers.stopped(namespace, say):
+        _make(namespace, job)
+        say(f"{RESTORE} fetches and restores {name}")
+        return _outcome(namespace, RESTORE, say)
 
 
 def steps(name: str, *, into_non_empty: bool) -> list[str]:
@@ -142,6 +145,7 @@ def steps(name: str, *, into_non_empty: bool) -> list[str]:
         f"fetch backup {checked(name)}",
         "compare its checksum, and see that it can be read",
         target,
+        "stop who writes to the database, and start them again afterwards",
         "restore it into database ado of the primary, in one transaction",
     ]
 

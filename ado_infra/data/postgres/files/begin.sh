@@ -6,8 +6,11 @@ set -eu
 primary=$(cat "$STATE/primary" 2>/dev/null || echo 0) # a new database begins in pod 0
 PGPASSWORD=$(cat "$SECRETS/password")
 export PGPASSWORD PGCONNECT_TIMEOUT=10
-standby=$(psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$primary.$HEADLESS_SERVICE" \
-	--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()')
+# As long as the Job may: nobody else waits until the database is there.
+until standby=$(psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$primary.$HEADLESS_SERVICE" \
+	--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()'); do
+	sleep 2
+done
 if [ "$standby" != f ]; then
 	echo "By postgresql-state $POD-$primary is the primary, and it is a standby: \`ado-ops postgres" \
 		"status\` says what to do" >&2
