@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,10 @@ class World:
                 assert node.keys == 0 or node.master == master
                 node.copies_from = ""
                 node.master, node.keys = master, self._group(node)[master].keys
+            case ["failover"]:
+                former = self.nodes[node.master]
+                node.slots, former.slots = former.slots, None
+                node.master, former.master = "-", name
             case _:
                 raise AssertionError(f"{name} is told to {change}")
         return 0, "OK\n"
@@ -251,6 +256,43 @@ def _masters(world: World) -> list[str]:
 
 def _slots(world: World) -> list[tuple[int, int] | None]:
     return [node.slots for node in world.nodes.values()]
+
+
+class TestHandOver:
+    def test_a_masters_replica_takes_over_before_it_ends(self, run: Run) -> None:
+        world = World(_cluster(6), own="redis-1")
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == ["redis-4 failover"]
+        assert _masters(world) == ["-", "redis-4", "-", "redis-0", "-", "redis-2"]
+
+    def test_fewer_replicas_leave_every_slot_with_a_node_that_stays(self, run: Run) -> None:
+        nodes = _cluster(6)
+        for stays, goes in (("redis-0", "redis-3"), ("redis-1", "redis-4"), ("redis-2", "redis-5")):
+            nodes[goes] = Node(group=0, slots=nodes[stays].slots, keys=7)
+            nodes[stays] = Node(group=0, master=goes, keys=7)
+        for goes in ("redis-5", "redis-4", "redis-3"):  # as a StatefulSet takes them away
+            assert run(World(nodes, own=goes), "hand_over.sh").code == 0
+            nodes[goes].away = True
+        assert [nodes[f"redis-{n}"].slots for n in range(3)] == [*SHARES]
+
+    @pytest.mark.parametrize(
+        ("own", "replica"),
+        [
+            ("redis-4", {}),  # a replica
+            ("redis-1", {"away": True}),
+            ("redis-1", {"link": "disconnected"}),
+            ("redis-1", {"flag": "noaddr"}),
+        ],
+    )
+    def test_where_nobody_can_take_over_it_ends_at_once(
+        self, own: str, replica: dict[str, Any], run: Run
+    ) -> None:
+        nodes = _cluster(6)
+        for name, value in replica.items():
+            setattr(nodes["redis-4"], name, value)
+        world = World(nodes, own=own, patience=0)
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == []
 
 
 class TestCreate:

@@ -41,6 +41,7 @@ PACKAGES = {
         "ask.sh",
         "meet.sh",
         "follow.sh",
+        "hand_over.sh",
         "create.sh",
         "redis.conf",
     },

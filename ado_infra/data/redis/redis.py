@@ -27,7 +27,10 @@ USER: Final = 999
 """uid and gid of `redis` in the official image's Debian variants."""
 
 _RUN: Final = "/run/redis"
-_FILES: Final = ("start.sh", "ask.sh", "meet.sh", "follow.sh", "create.sh", "redis.conf")
+_FILES: Final = (
+    *("start.sh", "ask.sh", "meet.sh", "follow.sh", "hand_over.sh", "create.sh"),
+    "redis.conf",
+)
 _TOLD: Final = {"CONFIG": CONFIG, "HEADLESS_SERVICE": headless_name(NAME), "SECRETS": SECRETS}
 """What every script is told. Not how many nodes there are: more of them would restart the old."""
 
@@ -137,6 +140,8 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         command=("/bin/sh", f"{CONFIG}/start.sh"),
         ports={"redis": PORT, "bus": BUS_PORT},
         probes=_PROBES,
+        # Of the grace period it takes up to 20 s, where the replica does not take over.
+        pre_stop=("/bin/sh", f"{_RUN}/hand_over.sh"),
         grace_period=60,
         resources=settings.resources,
         anti_affinity=settings.anti_affinity,

@@ -5,7 +5,7 @@ umask 077
 
 # The probes ask this very server: with the password that it has, also when the Secret has a newer.
 cat "$SECRETS/password" >"$RUN/password"
-cp "$CONFIG/ask.sh" "$CONFIG/meet.sh" "$CONFIG/follow.sh" "$RUN"
+cp "$CONFIG/ask.sh" "$CONFIG/meet.sh" "$CONFIG/follow.sh" "$CONFIG/hand_over.sh" "$RUN"
 
 # A password in quotes, as the configuration file wants it.
 password=$(sed 's/[\\"]/\\&/g' "$SECRETS/password")
