@@ -6,11 +6,12 @@ import binascii
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.errors import SandboxError
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, given_line, run_beside
@@ -93,20 +94,14 @@ def with_replicas(deployment: Deployment) -> Generator[None]:
 
 
 def give_up_replicas(deployment: Deployment) -> None:
-    """Six pods become three masters, which forget the others; the claims are kept."""
-    seconds_until(lambda: _lead(deployment))
+    """Six pods become three masters, which forget the others; the claims are kept.
+
+    Whoever of the others is a master by then hands over before it ends.
+    """
     gone = [nodes(deployment, SIX)[pod].id for pod in SIX[3:]]
     deployment.up(settings(0))
     for identity in gone:
         tell(deployment, THREE, f"cluster forget {identity}")
-
-
-def _lead(deployment: Deployment) -> None:
-    """The first three pods are masters; those that are not are told to become it."""
-    found = nodes(deployment, SIX)
-    replicas = [pod for pod in THREE if found[pod].master]
-    said = tell(deployment, replicas, "cluster failover")
-    assert replicas == [], f"{said}, and they are {found}"
 
 
 def tell(deployment: Deployment, pods: Iterable[str], command: str) -> dict[str, str]:
@@ -207,7 +202,13 @@ def away(deployment: Deployment, pod: str) -> Generator[None]:
 
 
 def delete_pods(deployment: Deployment, *which: str) -> None:
-    """Kills pods after a second, and waits until the kubelets say that they are gone."""
+    """Kills pods after a second, and waits until the kubelets say that they are gone.
+
+    Without what they would do first, as on a node that goes down.
+    """
+    for pod in which:
+        with suppress(SandboxError):  # it does not run
+            deployment.shell('rm -f "$RUN/hand_over.sh"', pod)
     deployment.kubectl("delete", "pods", *which, "-n", NAMESPACE, "--grace-period=1")
 
 

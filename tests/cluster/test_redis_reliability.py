@@ -230,6 +230,16 @@ class TestReplicas:
         assert seen.lost == 0  # how long it takes is measured where nothing else runs: `make soak`
         seconds_until(lambda: assert_whole(six, SIX, KEYS))
 
+    def test_a_master_that_is_deleted_hands_over_first(self, six: Deployment) -> None:
+        before = nodes(six, SIX)
+        master = next(pod for pod in SIX if not before[pod].master)
+        heir = next(pod for pod in SIX if before[pod].master == before[master].id)
+        six.kubectl("delete", "pod", master, "-n", NAMESPACE)
+        log = six.kubectl("logs", heir, "-n", NAMESPACE)
+        assert "Manual failover user request accepted" in log
+        assert not nodes(six, [heir])[heir].master
+        seconds_until(lambda: assert_whole(six, SIX, KEYS))
+
     def test_create_leaves_exchanged_roles_alone(self, six: Deployment) -> None:
         before = nodes(six, SIX)
         if not any(before[pod].master for pod in THREE):
