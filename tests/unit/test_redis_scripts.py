@@ -473,6 +473,20 @@ class TestMeet:
         assert run(world, "meet.sh") == Done(0, "")
         assert world.told == []
 
+    def test_a_node_that_has_keys_and_knows_nobody_is_not_made_to_delete_them(
+        self, run: Run
+    ) -> None:
+        nodes = _cluster(3)
+        gone = Node(group=0, listed="10.0.0.9", flag="fail")
+        world = World(
+            {**nodes, "redis-2": Node(group=7, slots=SHARES[2], keys=7), "10.0.0.9": gone},
+            own="redis-0",
+            addresses=self.ADDRESSES,
+        )
+        said = "meet.sh: the node at 10.0.0.2 has keys and knows nobody: it is not introduced"
+        assert said in run(world, "meet.sh").output
+        assert world.told == []
+
     def test_without_names_or_a_server_it_ends_and_is_run_again(self, run: Run) -> None:
         nodes = _cluster(3)
         nodes["redis-1"].away = True

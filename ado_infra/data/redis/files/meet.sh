@@ -18,5 +18,12 @@ for address in $(timeout 4 getent hosts "$HEADLESS_SERVICE" | cut -d ' ' -f 1); 
 	# An address may have passed on to another cluster, which would become one with this one: who
 	# takes this password is ours.
 	[ "$(timeout 2 redis-cli -h "$address" ping 2>/dev/null)" = PONG ] || continue
+	# One that has lost its nodes.conf beside its keys knows nobody. Introduced as the new node that it calls
+	# itself, it would hear that its slots are another's, and delete what is in them.
+	if [ "$(timeout 2 redis-cli -h "$address" cluster nodes 2>/dev/null | grep -c .)" = 1 ] &&
+		[ "$(timeout 2 redis-cli -h "$address" dbsize 2>/dev/null)" != 0 ]; then
+		echo "meet.sh: the node at $address has keys and knows nobody: it is not introduced (docs/data.md)"
+		continue
+	fi
 	timeout 4 redis-cli cluster meet "$address" 6379 >/dev/null 2>&1 || true
 done
