@@ -82,7 +82,7 @@ def settings(replicas: int) -> dict[str, Any]:
 
 @contextmanager
 def with_replicas(deployment: Deployment) -> Generator[None]:
-    """Six pods during the block; before and after it three, as docs/data.md says."""
+    """Six pods during the block; before and after it three, as docs/data-runbooks.md says."""
     deployment.up(settings(1))
     try:
         yield

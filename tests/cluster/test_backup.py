@@ -194,7 +194,7 @@ def test_both_volumes_lost_a_backup_brings_everything_back(pair: Pair, backup: s
     for ordinal in (0, 1):
         pair.did("unfence", pod(ordinal))
     pair.says(0, "waiting: the primary's volume is empty")
-    pair.record(initialised=None)  # and on, as docs/data.md has it
+    pair.record(initialised=None)  # and on, as docs/data-runbooks.md has it
     patiently(lambda: _is_empty(pair), 2 * DEADLINE)
     pair.record(initialised="true")
     pair.did("restore", backup)

@@ -70,7 +70,7 @@ def three(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="module")
 def six(three: Deployment) -> Iterator[Deployment]:
-    """The same with a replica of each master; afterwards three masters, as docs/data.md says."""
+    """The same with a replica of each master; afterwards three masters, as the runbook says."""
     before = three.pods("redis")
     began = time.monotonic()
     with with_replicas(three):

@@ -201,7 +201,7 @@ class TestFindings:
         (line,) = _findings(members)
         assert line.startswith("redis-0 has lost its volume, with the keys of the slots 0-5460")
         assert OLD in line
-        assert "docs/data.md, A lost volume of Redis" in line
+        assert "docs/data-runbooks.md, A lost volume of Redis" in line
 
     def test_a_lost_volume_whose_replica_took_over_has_lost_no_key(self) -> None:
         former = f"slave {OLD} 0 1795600489000 0 connected"

@@ -144,14 +144,14 @@ def read_record(namespace: Namespace) -> Record:
         raise OpsError(
             f"There is no ConfigMap {RECORD} in namespace {namespace.name}: PostgreSQL is not "
             "deployed there, or its record was deleted: `pulumi up --refresh` makes it anew, "
-            "empty, and docs/data.md, Lost record, says what to write down then."
+            "empty, and docs/data-runbooks.md, Lost record, says what to write down then."
         )
     data: dict[str, str] = config_map.data or {}
     primary, fenced = data.get("primary", "0"), data.get("fenced", "").split()
     if not {primary, *fenced} <= _ORDINALS.keys():
         raise OpsError(
             f"{RECORD} names no pod: `primary` is {primary!r}, `fenced` {' '.join(fenced)!r}. Pods "
-            "are written as 0 and 1 there; see docs/data.md, Lost record."
+            "are written as 0 and 1 there; see docs/data-runbooks.md, Lost record."
         )
     return Record(
         initialised=data.get("initialised") == "true",

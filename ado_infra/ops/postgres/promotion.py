@@ -99,7 +99,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
     if not read_record(namespace).initialised:
         raise OpsError(
             f"{RECORD} does not say that there is a database: run `pulumi up` once more, or see "
-            "docs/data.md, Lost record."
+            "docs/data-runbooks.md, Lost record."
         )
     here = look(namespace, target)
     if here.server is None and here.disk != "primary":

@@ -54,14 +54,19 @@ def findings(
 ) -> Iterator[str]:
     """What is not as it should be, each with what to do; nothing when all is well."""
     if not record.initialised:
-        yield f"{RECORD} does not say that there is a database (docs/data.md, Lost record)."
+        yield (
+            f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
+        )
         return  # until then nothing else helps
     yield from (why_blocked(member) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
     if len({m.system for m in members if m.system}) > 1:
         yield f"The volumes have different databases: `rejoin {follower.name} --reclone`."
     if [m.server for m in members] == ["primary", "primary"]:
-        yield f"Both pods are primary! `fence {follower.name}` now, then see docs/data.md."
+        yield (
+            f"Both pods are primary! `fence {follower.name}` now, then see docs/data-runbooks.md, "
+            "Both pods are primary."
+        )
     if leader.ordinal in record.fenced:
         other = f", or `promote {follower.name}`" if follower.server == "standby" else ""
         yield (

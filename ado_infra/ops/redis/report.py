@@ -108,7 +108,7 @@ def findings(cluster: Cluster) -> Iterator[str]:
 
 
 def _create(cluster: Cluster) -> str:
-    return f"`create.sh {MASTERS} {cluster.replicas}` (docs/data.md, Redis)"
+    return f"`create.sh {MASTERS} {cluster.replicas}` (docs/data-runbooks.md, Running create.sh)"
 
 
 def _of_itself(member: Member) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _of_itself(member: Member) -> Iterator[str]:
     if member.info.get("aof_last_write_status", "ok") != "ok":
         yield (
             f"{member.name} could not write its log, and refuses writes: when its volume is full, "
-            "see docs/data.md, Growing a volume."
+            "see docs/data-runbooks.md, Growing a volume."
         )
     most = member.number("maxmemory")
     share = member.number("used_memory") / most if most else 0
@@ -146,7 +146,7 @@ def _of_gone(cluster: Cluster, peer: Peer) -> Iterator[str]:
         keys = f", with the keys of the slots {away}" if away else ""
         yield (
             f"{peer.pod} has lost its volume{keys}; the others still know it as node {peer.id}: "
-            "docs/data.md, A lost volume of Redis."
+            "docs/data-runbooks.md, A lost volume of Redis."
         )
     elif cluster.pod(peer.pod) is None:
         yield (
@@ -159,7 +159,7 @@ def _of_gone(cluster: Cluster, peer: Peer) -> Iterator[str]:
         for replica in cluster.replicas_of(peer.id):
             yield (
                 f"{replica.name} has not taken over from {peer.pod}; if that lasts longer than "
-                "15 s: docs/data.md, A master is gone and its replica waits."
+                "15 s: docs/data-runbooks.md, A master is gone and its replica waits."
             )
 
 
@@ -172,7 +172,7 @@ def _of_slots(cluster: Cluster) -> Iterator[str]:
     if nobodys := spans(set(range(SLOTS)) - cluster.served - claimed):
         yield (
             f"Nobody has the slots {nobodys}: give them to a master with `cluster addslotsrange` "
-            "(docs/data.md, A lost volume of Redis)."
+            "(docs/data-runbooks.md, A lost volume of Redis)."
         )
 
 
@@ -193,5 +193,6 @@ def _of_master(cluster: Cluster, member: Member, own: Peer) -> Iterator[str]:
             yield (
                 f"{member.name} and its replica {follower.name} are both on {member.node}, and "
                 f"lost together: once another host has room delete pod {follower.name}, and its "
-                "claim too where volumes are tied to hosts (docs/data.md, A lost volume of Redis)."
+                "claim too where volumes are tied to hosts (docs/data-runbooks.md, A lost volume "
+                "of Redis)."
             )

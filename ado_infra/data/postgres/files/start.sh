@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts PostgreSQL in this pod, as primary or as standby. It decides at every start of the
-# container, from the record, from its disk and from its peer (docs/data.md has the table). In doubt
-# it waits; it never deletes data that might be newer than the primary's.
+# container, from the record, from its disk and from its peer (docs/data-design.md has the table). In
+# doubt it waits; it never deletes data that might be newer than the primary's.
 set -eu
 # shellcheck source=common.sh
 . "$CONFIG/common.sh"
@@ -49,7 +49,7 @@ decide() {
 		echo "wait a rejoin was cut off here: \`ado-ops postgres rejoin $POD_NAME --reclone\`"
 	elif ! is_recorded && [ -e "$mark" ]; then
 		echo "wait postgresql-state says nothing, and this volume was in use, last as $disk: write" \
-			"down who is the primary, see docs/data.md, Lost record"
+			"down who is the primary, see docs/data-runbooks.md, Lost record"
 	elif [ "$(recorded_primary)" = "$ordinal" ]; then
 		decide_as_primary "$disk"
 	else
@@ -72,7 +72,10 @@ decide_as_primary() {
 	standby) echo standby ;; # a promotion that was cut off: serves reads until it is finished
 	primary)
 		case "$(peer_role)" in
-		primary) echo "wait $peer_host is a primary too, against postgresql-state: see docs/data.md" ;;
+		primary)
+			echo "wait $peer_host is a primary too, against postgresql-state: see docs/data-runbooks.md," \
+				"Both pods are primary"
+			;;
 		standby)
 			if standby_is_ahead; then
 				echo "wait postgresql-$peer has more than this volume, which was rolled back: \`ado-ops" \
@@ -248,7 +251,10 @@ if [ -s "$PGDATA/PG_VERSION" ]; then
 	version=$(cat "$PGDATA/PG_VERSION")
 	case "$(postgres --version)" in
 	*" $version."*) ;;
-	*) refuse "the volume's data is of PostgreSQL $version, and this is $(postgres --version): see docs/data.md, Major versions" ;;
+	*)
+		refuse "the volume's data is of PostgreSQL $version, and this is $(postgres --version): see" \
+			"docs/data-runbooks.md, Major versions"
+		;;
 	esac
 fi
 rm -f "$fenced" "$waiting" "$copying" "$ended"

@@ -166,7 +166,7 @@ if all keyless && [ "$(says "$seed" "cluster_slots_assigned:$slots" cluster info
 		fi
 	done
 fi
-wait_until served "sees all slots served (docs/data.md)"
+wait_until served "sees all slots served (docs/data-runbooks.md)"
 
 if [ "$count" != "$masters" ]; then
 	lines=$(all own)

@@ -22,7 +22,7 @@ for address in $(timeout 4 getent hosts "$HEADLESS_SERVICE" | cut -d ' ' -f 1); 
 	# itself, it would hear that its slots are another's, and delete what is in them.
 	if [ "$(timeout 2 redis-cli -h "$address" cluster nodes 2>/dev/null | grep -c .)" = 1 ] &&
 		[ "$(timeout 2 redis-cli -h "$address" dbsize 2>/dev/null)" != 0 ]; then
-		echo "meet.sh: the node at $address has keys and knows nobody: it is not introduced (docs/data.md)"
+		echo "meet.sh: the node at $address has keys and knows nobody: it is not introduced (docs/data-runbooks.md)"
 		continue
 	fi
 	timeout 4 redis-cli cluster meet "$address" 6379 >/dev/null 2>&1 || true
