@@ -31,6 +31,7 @@ CHANGED: Mapping[str, Any] = {
 }
 """Rolls a tier, and makes another pool of workers, which goes again."""
 
+LOG = "up.log"
 API = "kube-apiserver"
 Key = tuple[str, str]
 """Kind and name of an object."""
@@ -77,7 +78,7 @@ class Up:
 @contextmanager
 def started_up(deployment: Deployment) -> Generator[Up]:
     """Starts an `up` of what was written last; killed at the end of the block."""
-    output = deployment.directory / "up.log"
+    output = deployment.directory / LOG
     where = ["--stack", deployment.stack, "--name", deployment.sandbox.name]
     with output.open("wb") as log:
         process = subprocess.Popen(
@@ -86,6 +87,7 @@ def started_up(deployment: Deployment) -> Generator[Up]:
                 *("--project", str(deployment.directory)),
             ],
             cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},  # one that is killed has said it all
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -115,11 +117,8 @@ def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]
     return found
 
 
-def assert_next_up_converges(deployment: Deployment, expected: Plan) -> str:
-    """The same command again makes exactly what is expected, out of what is there already.
-
-    What it said.
-    """
+def assert_next_up_converges(deployment: Deployment, expected: Plan) -> None:
+    """The same command again makes exactly what is expected, out of what is there already."""
     kinds = {kind for kind, _ in expected}
     before = seen(deployment, kinds)
     again = deployment.command("up")
@@ -135,7 +134,6 @@ def assert_next_up_converges(deployment: Deployment, expected: Plan) -> str:
             assert before[key]["data"] == after[key]["data"], key
     urns = [resource["urn"] for resource in deployment.state().resources]
     assert len(urns) == len(set(urns))
-    return again.stdout
 
 
 def assert_nothing_is_left_to_do(deployment: Deployment) -> None:
