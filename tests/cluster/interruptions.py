@@ -25,9 +25,10 @@ from tests.unit.recording import ROOT
 SEED = "ADO_INTERRUPTIONS_SEED"
 WHOLE, CHANGE = 30.0, 5.0
 """Seconds after its first change in which an `up` of everything, or of CHANGED, is killed."""
+_OTHER: Mapping[str, Any] = {"image": {"tag": "0.2.0"}}
 CHANGED: Mapping[str, Any] = {
-    "ado:dashboard": {"image": {"tag": "0.2.0"}},
-    "ado:workerPools": {"spare": {"scaling": {"minReplicas": 1}}},
+    "ado:dashboard": _OTHER,
+    "ado:workerPools": {"spare": {**_OTHER, "scaling": {"minReplicas": 1}}},
 }
 """Rolls a tier, and makes another pool of workers, which goes again."""
 
