@@ -123,7 +123,7 @@ def test_production_from_its_first_up_to_its_destroy(
     production.write()
     # Its first `up` is killed, at another moment in each run.
     expected = {each.key: each.manifest for each in production.planned().objects}
-    killed_up(production, expected, moments().uniform(0, WHOLE))
+    assert killed_up(production, expected, moments().uniform(0, WHOLE))
     assert "The sandbox puts in secrets of its own" in (tmp_path / LOG).read_text()
     assert_next_up_converges(production, expected)
     tiers = [tier for tier in production.wait_until_ready() if tier.kind != "Job"]
