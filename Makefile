@@ -32,7 +32,7 @@ down: $(READY) ## remove the sandbox with its cluster, its data and its state
 unit: $(READY) ## the fast tests: no cluster, seconds
 	@$(RUN) -m pytest tests/unit --numprocesses auto
 
-test: $(READY) ## every test: the fast ones, then those on two clusters of their own
+test: $(READY) ## every test: the fast ones, then those on clusters of their own
 	@$(RUN) -m sandbox prepare
 	@$(RUN) -m pytest tests/unit tests/cluster --numprocesses 2 --dist loadfile \
 		--no-loadscope-reorder --durations=40 --maxfail=5

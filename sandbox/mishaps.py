@@ -20,8 +20,6 @@ _UNANSWERED = re.compile(
     r"|configured Kubernetes cluster is unreachable|http2: client connection lost"
     r"|the server is currently unable to handle the request|etcdserver: "
 )
-_CONFLICT = re.compile(r'conflicts? with "(pulumi-kubernetes-\w+)"')
-"""Each object has a writer of its own, whose name the state keeps; a killed run's is forgotten."""
 _EMPTY = ("update failed", "preview failed")
 
 
@@ -39,10 +37,4 @@ def told(errors: Sequence[str]) -> list[str]:
         whom = f" about {', '.join(objects)}" if objects else ""
         why = lost[0].rpartition('": ')[2].rpartition(": ")[2]
         kept += [f"The API server went away while it was asked{whom} ({why}).", GOES_ON]
-    if conflict := next(filter(None, map(_CONFLICT.search, kept)), None):
-        kept.append(
-            f"{conflict[1]} is a run of this stack that was killed, or another stack with the same"
-            " names. A killed one gives way, once, to"
-            " `PULUMI_K8S_ENABLE_PATCH_FORCE=true make up`."
-        )
     return [e for e in dict.fromkeys(kept) if e not in _EMPTY] or kept

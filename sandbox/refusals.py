@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sandbox import mishaps
@@ -17,16 +18,21 @@ With plain Pulumi the same in commands:
   3. pulumi up
   4. pulumi destroy"""
 HERE = (
-    (("--secret",), "`.venv/bin/python -m sandbox secret KEY`"),
+    (("--secret",), "`.venv/bin/python -m sandbox secret KEY --stack {stack}`"),
     (("pulumi config",), "edit Pulumi.{stack}.yaml"),
     (("pulumi refresh", "pulumi up"), "`make up STACK={stack}`"),
-    (("kubectl",), "`.venv/bin/python -m sandbox kubectl`"),
+    (("kubectl ",), "`.venv/bin/python -m sandbox kubectl`"),
 )
 """Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
 ROTATED = """\
-ado-ops are the operator's commands: `ops postgres rotate` has changed this password, and the stack
+ado-ops are the operator's commands: `ado-ops postgres rotate` has changed this password, and the stack
 does not know it. Tell the stack, as docs/data-runbooks.md, Passwords, says. To take the Secrets
 over by force would lock the applications out: the database would not know what they have."""
+GIVES_WAY = """\
+{manager} is a run of this stack that was killed, or another stack with the same names. A killed one
+gives way, once, to `PULUMI_K8S_ENABLE_PATCH_FORCE=true make up STACK={stack}`."""
+_KILLED = re.compile(r'conflicts? with "(pulumi-kubernetes-\w+)"')
+"""Each object has a writer of its own, whose name the state keeps; a killed run's is forgotten."""
 
 
 def refuse_beside(others: set[str], stack: str) -> None:
@@ -43,11 +49,13 @@ def failure(errors: Sequence[str], end: str, stack: str) -> SandboxError:
     """The errors, how they end, and what the commands that they advise are here."""
     advice = []
     for commands, here in HERE:
-        if named := [f"`{c}`" for c in commands if any(c in error for error in errors)]:
+        if named := [f"`{c.strip()}`" for c in commands if any(c in error for error in errors)]:
             advice.append(f"instead of {' and '.join(named)}, {here.format(stack=stack)}")
     told = [*mishaps.told(errors), end, *([f"Here, {'; '.join(advice)}."] if advice else [])]
     if any('"ado-ops"' in error for error in errors):
         told.append(ROTATED)
+    elif killed := next(filter(None, map(_KILLED.search, errors)), None):
+        told.append(GIVES_WAY.format(manager=killed[1], stack=stack))
     return SandboxError("\n".join(told))
 
 

@@ -211,8 +211,7 @@ def _answering() -> Generator[None]:
     except client.ApiException as error:
         what = json.loads(error.body or "{}").get("message", error.reason)
         raise SandboxError(
-            f"The API server says: {what}. What was deleted behind the engine's back is made anew "
-            "by `make down` and `make up`."
+            f"The API server says: {what}. `make up` makes anew what was deleted by hand."
         ) from None
     except HTTPError as error:
         raise NotReadyError(

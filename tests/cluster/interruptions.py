@@ -25,12 +25,14 @@ from tests.unit.recording import ROOT
 SEED = "ADO_INTERRUPTIONS_SEED"
 WHOLE, CHANGE = 30.0, 5.0
 """Seconds after its first change in which an `up` of everything, or of CHANGED, is killed."""
+_OTHER: Mapping[str, Any] = {"image": {"tag": "0.2.0"}}
 CHANGED: Mapping[str, Any] = {
-    "ado:dashboard": {"image": {"tag": "0.2.0"}},
-    "ado:workerPools": {"spare": {"scaling": {"minReplicas": 1}}},
+    "ado:dashboard": _OTHER,
+    "ado:workerPools": {"spare": {**_OTHER, "scaling": {"minReplicas": 1}}},
 }
 """Rolls a tier, and makes another pool of workers, which goes again."""
 
+LOG = "up.log"
 API = "kube-apiserver"
 Key = tuple[str, str]
 """Kind and name of an object."""
@@ -77,7 +79,7 @@ class Up:
 @contextmanager
 def started_up(deployment: Deployment) -> Generator[Up]:
     """Starts an `up` of what was written last; killed at the end of the block."""
-    output = deployment.directory / "up.log"
+    output = deployment.directory / LOG
     where = ["--stack", deployment.stack, "--name", deployment.sandbox.name]
     with output.open("wb") as log:
         process = subprocess.Popen(
@@ -86,6 +88,7 @@ def started_up(deployment: Deployment) -> Generator[Up]:
                 *("--project", str(deployment.directory)),
             ],
             cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},  # one that is killed has said it all
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -115,11 +118,8 @@ def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]
     return found
 
 
-def assert_next_up_converges(deployment: Deployment, expected: Plan) -> str:
-    """The same command again makes exactly what is expected, out of what is there already.
-
-    What it said.
-    """
+def assert_next_up_converges(deployment: Deployment, expected: Plan) -> None:
+    """The same command again makes exactly what is expected, out of what is there already."""
     kinds = {kind for kind, _ in expected}
     before = seen(deployment, kinds)
     again = deployment.command("up")
@@ -135,7 +135,6 @@ def assert_next_up_converges(deployment: Deployment, expected: Plan) -> str:
             assert before[key]["data"] == after[key]["data"], key
     urns = [resource["urn"] for resource in deployment.state().resources]
     assert len(urns) == len(set(urns))
-    return again.stdout
 
 
 def assert_nothing_is_left_to_do(deployment: Deployment) -> None:

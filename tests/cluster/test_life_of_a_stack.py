@@ -16,6 +16,7 @@ from sandbox import deployed, programs
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.interruptions import (
+    LOG,
     WHOLE,
     assert_next_up_converges,
     killed_up,
@@ -115,15 +116,16 @@ def test_two_platforms_live_side_by_side_and_one_moves_to_the_stores_of_the_othe
     assert {tier.name for tier in tiers} == set(WORKLOADS) - {"postgresql", "redis"}
 
 
-def test_production_from_its_first_up_to_its_destroy(undeployed: Deployment) -> None:
+def test_production_from_its_first_up_to_its_destroy(
+    undeployed: Deployment, tmp_path: Path
+) -> None:
     production = replace(undeployed, stack="prod")
     production.write()
     # Its first `up` is killed, at another moment in each run.
     expected = {each.key: each.manifest for each in production.planned().objects}
-    killed_up(production, expected, moments().uniform(0, WHOLE))
-    assert "The sandbox puts in secrets of its own" in assert_next_up_converges(
-        production, expected
-    )
+    assert killed_up(production, expected, moments().uniform(0, WHOLE))
+    assert "The sandbox puts in secrets of its own" in (tmp_path / LOG).read_text()
+    assert_next_up_converges(production, expected)
     tiers = [tier for tier in production.wait_until_ready() if tier.kind != "Job"]
     assert {(tier.name, tier.ready) for tier in tiers} == {
         ("ado-api-gateway", 2),

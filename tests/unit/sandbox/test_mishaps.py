@@ -57,14 +57,3 @@ def test_any_other_error_is_told_without_the_engines_long_name_of_the_object() -
         "redis: denied by policy",
     ]
     assert told(["update failed"]) == ["update failed"]
-
-
-def test_a_conflict_with_a_run_that_was_killed_names_the_way_out() -> None:
-    conflict = 'redis: Apply failed with 1 conflict: conflict with "{}": .data.password'
-    killed = conflict.format("pulumi-kubernetes-f1ac760d")
-    first, way_out = told([killed])
-    assert first == killed
-    assert way_out.startswith("pulumi-kubernetes-f1ac760d is a run of this stack that was killed")
-    assert "`PULUMI_K8S_ENABLE_PATCH_FORCE=true make up`" in way_out
-    operators = conflict.format("ado-ops")
-    assert told([operators]) == [operators]

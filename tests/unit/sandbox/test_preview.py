@@ -14,6 +14,7 @@ from sandbox import cli, health, stack
 from sandbox.engine import OnEvent
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome, details
+from sandbox.refusals import ROTATED
 from tests.unit.sandbox.health import running
 
 SECRET: dict[str, Any] = {
@@ -114,6 +115,19 @@ def test_where_nothing_would_change_one_line_says_so(monkeypatch: pytest.MonkeyP
                 "\nHere, instead of `pulumi refresh` and `pulumi up`, `make up STACK=prod`; "
                 "instead of `kubectl`, `.venv/bin/python -m sandbox kubectl`."
             ),
+        ),
+        ('conflict with "kubectl-edit": .spec.replicas', ""),
+        (
+            'conflict with "pulumi-kubernetes-f1ac760d": .data.password',
+            (
+                "\npulumi-kubernetes-f1ac760d is a run of this stack that was killed, or another"
+                " stack with the same names. A killed one\ngives way, once, to"
+                " `PULUMI_K8S_ENABLE_PATCH_FORCE=true make up STACK=prod`."
+            ),
+        ),
+        (
+            'conflicts with "pulumi-kubernetes-f1ac760d": .a, with "ado-ops": .data.password',
+            f"\n{ROTATED}",  # which force would make worse
         ),
     ],
 )
