@@ -26,8 +26,9 @@ HERE = (
 """Commands that errors advise, and what does the same here: nothing of theirs need be installed."""
 ROTATED = """\
 ado-ops are the operator's commands: `ado-ops postgres rotate` has changed this password, and the
-stack does not know it. Tell the stack, as docs/data-runbooks.md, Passwords, says. To take the Secrets
-over by force would lock the applications out: the database would not know what they have."""
+stack does not know it. Tell the stack, as docs/data-runbooks.md, Passwords, says. To take the
+Secrets over by force would lock the applications out: the database would not know what they
+have."""
 GIVES_WAY = """\
 {manager} is a run of this stack that was killed, or another stack with the same names. A killed one
 gives way, once, to `PULUMI_K8S_ENABLE_PATCH_FORCE=true make up STACK={stack}`."""

@@ -169,7 +169,7 @@ class Namespace:
     def pods_of_deployment(self, deployment: Model) -> list[Model]:
         """The pods of a Deployment, without those that are ending."""
         labels = ",".join(f"{k}={v}" for k, v in deployment.spec.selector.match_labels.items())
-        found = self._core.list_namespaced_pod(self.name, label_selector=labels).items
+        found: list[Model] = self._core.list_namespaced_pod(self.name, label_selector=labels).items
         return [pod for pod in found if not pod.metadata.deletion_timestamp]
 
     def deployments(self) -> list[Model]:

@@ -21,8 +21,10 @@ from tests.cluster.data import AWKWARD, database_password, query, redis, redis_p
 from tests.cluster.deployment import Deployment
 from tests.cluster.test_platform_changes import WORKLOADS, rolled_by, touched
 
-_UNREAD = {s for s, (_, mode) in STORE_SECRETS.items() if mode is Mode.EXTERNAL}
-_UNREAD |= {ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY}
+_UNREAD = {
+    *(secret for secret, (_, mode) in STORE_SECRETS.items() if mode is Mode.EXTERNAL),
+    *(ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY),
+}
 GIVEN = [secret for secret in ConfigSecret if secret not in _UNREAD]
 """Every secret of a stack whose stores are its own."""
 HOLDERS = {

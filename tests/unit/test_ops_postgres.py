@@ -451,11 +451,11 @@ class TestRejoin:
         monkeypatch.setattr(rejoining, "look", lambda *_: looks.pop())
         monkeypatch.setattr(rejoining.time, "monotonic", lambda: next(clock))
         monkeypatch.setattr(rejoining.time, "sleep", lambda _: None)
-        rejoining._see_it_follow(Cluster(), 1)  # pyright: ignore[reportArgumentType, reportPrivateUsage]
+        rejoining._see_it_follow(Cluster(), 1)  # pyright: ignore[reportArgumentType]
         assert looks == []
         looks += [replace(STANDBY, streaming=False, waiting="a primary")] * 9
         with pytest.raises(OpsError, match="does not follow yet: a primary"):
-            rejoining._see_it_follow(Cluster(), 1)  # pyright: ignore[reportArgumentType, reportPrivateUsage]
+            rejoining._see_it_follow(Cluster(), 1)  # pyright: ignore[reportArgumentType]
 
     def test_the_primary_is_never_rewound(self) -> None:
         cluster = Cluster()

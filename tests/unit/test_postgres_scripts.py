@@ -133,9 +133,9 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def _standby(world: World, at: str, timeline: int = 1, system: str = SYSTEM) -> None:
-    """Such is the peer, in recovery."""
-    world.has(peer__role="on\n", peer__identify=f"{system}|{timeline}|{at}|\n")
+def _standby(world: World, identity: str) -> None:
+    """Such is the peer, in recovery: system, timeline and where it is."""
+    world.has(peer__role="on\n", peer__identify=f"{identity}|\n")
 
 
 def _primary(world: World, *, size: int = 100) -> None:
@@ -145,7 +145,7 @@ def _primary(world: World, *, size: int = 100) -> None:
 
 class TestPrimaryThatWasRolledBack:
     def test_it_waits_while_its_standby_has_more(self, world: World) -> None:
-        _standby(world, "0/3008000")
+        _standby(world, f"{SYSTEM}|1|0/3008000")
         said = world.start(0)
         assert not world.serves
         assert "postgresql-1 has more than this volume, which was rolled back" in said
@@ -155,15 +155,15 @@ class TestPrimaryThatWasRolledBack:
     @pytest.mark.parametrize(
         "peer",
         [
-            {"at": "0/3000100"},  # all of it
-            {"at": "0/3001F00"},  # the same page: its end is not known better
-            {"at": "0/2000000"},  # behind
-            {"at": "0/3008000", "timeline": 2},  # not the same history
-            {"at": "0/3008000", "system": "1"},
+            f"{SYSTEM}|1|0/3000100",  # all of it
+            f"{SYSTEM}|1|0/3001F00",  # the same page: its end is not known better
+            f"{SYSTEM}|1|0/2000000",  # behind
+            f"{SYSTEM}|2|0/3008000",  # another history
+            "1|1|0/3008000",
         ],
     )
-    def test_any_other_serves(self, world: World, peer: dict[str, str]) -> None:
-        _standby(world, **peer)  # type: ignore[arg-type]
+    def test_any_other_serves(self, world: World, peer: str) -> None:
+        _standby(world, peer)
         world.start(0)
         assert world.serves
 
