@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -31,18 +31,16 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SANDBOX_DOWNLOADS", "no")
 
 
-@pytest.fixture(scope="session")
-def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """One loop for all programs under Pulumi's mocks."""
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
+_LOOP = asyncio.new_event_loop()
 
 
-@pytest.fixture(autouse=True)
-def current_event_loop(event_loop: asyncio.AbstractEventLoop) -> None:
-    """Pulumi's mocks want a current loop; `asyncio.run` in another test leaves none behind."""
-    asyncio.set_event_loop(event_loop)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Pulumi's mocks want a current loop; `asyncio.run` in another test leaves none behind.
+
+    A hook, for fixtures of a module are made before any fixture of a test.
+    """
+    asyncio.set_event_loop(_LOOP)
 
 
 @functools.cache

@@ -63,7 +63,7 @@ def test_a_changed_value_of_the_configuration_rolls_its_readers_alone(dev: Recor
     ("room", "settings", "store"),
     [
         ("postgres", {"maxConnections": 200}, POSTGRES),
-        ("redis", {"resources": {"limits": {"memory": "2Gi"}}}, REDIS),
+        ("redis", {"resources": {"limits": {"memory": "512Mi"}}}, REDIS),
         ("redis", {"appendfsync": "always"}, REDIS),
     ],
 )
