@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
@@ -78,24 +78,32 @@ class Namespace:
             raise
         return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ())
 
-    def as_deleted(self, pod: Model, seconds: float) -> Model | None:
-        """This very pod as it was when it was deleted; None when it is not, within the seconds.
+    def looks_at(self, pod: Model, seconds: float) -> Iterator[Model | None]:
+        """Looks at this very pod: None while it is there, at last what it was when deleted.
 
-        What has happened since the pod was read counts too.
+        The first look is at once, each other one takes at most so many seconds. Whatever happens to
+        the pod after the first one is seen.
         """
-        events = watch.Watch().stream(
-            self._core.list_namespaced_pod,
-            self.name,
-            field_selector=f"metadata.name={pod.metadata.name}",
-            resource_version=pod.metadata.resource_version,
-            timeout_seconds=max(1, round(seconds)),
-        )
-        event: Model
-        for event in events:
-            seen = event["object"]
-            if event["type"] == "DELETED" and seen.metadata.uid == pod.metadata.uid:
-                return seen
-        return None
+        this = f"metadata.name={pod.metadata.name}"
+        since = pod.metadata.resource_version
+        while True:
+            listed: Model = self._core.list_namespaced_pod(self.name, field_selector=this)
+            if any(item.metadata.uid == pod.metadata.uid for item in listed.items):
+                # The pod's own version may be hours old, and the API server has forgotten that.
+                since = listed.metadata.resource_version
+            yield None
+            events = watch.Watch().stream(
+                self._core.list_namespaced_pod,
+                self.name,
+                field_selector=this,
+                resource_version=since,
+                timeout_seconds=max(1, round(seconds)),
+            )
+            event: Model
+            for event in events:
+                seen = event["object"]
+                if event["type"] == "DELETED" and seen.metadata.uid == pod.metadata.uid:
+                    yield seen
 
     def patch_config_map(
         self, name: str, data: Mapping[str, str | None], *, version: str | None = None

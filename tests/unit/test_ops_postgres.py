@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
@@ -107,12 +108,13 @@ class Cluster:
     def service(self, name: str) -> Any:
         return SimpleNamespace(spec=SimpleNamespace(selector=self.services[name]))
 
-    def as_deleted(self, pod: Any, seconds: float) -> Any:
+    def looks_at(self, pod: Any, seconds: float) -> Iterator[Any]:
         assert seconds
         ordinal = pair.ordinal_of(pod.metadata.name)
-        if pod.metadata.uid == str(self._born[ordinal]):
-            return None
-        return SimpleNamespace(status=_containers(running=ordinal in self.torn_away))
+        yield None
+        while pod.metadata.uid == str(self._born[ordinal]):
+            yield None
+        yield SimpleNamespace(status=_containers(running=ordinal in self.torn_away))
 
     def node_answers(self, name: str) -> bool:
         return name not in self.nodes_off

@@ -93,10 +93,12 @@ def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: boo
         return "it has not started, and where the one before it ran is not known"
     name, node = pod.metadata.name, pod.spec.node_name
     say(f"stopping {name}")
+    looks = namespace.looks_at(pod, _GLANCE)
+    next(looks)
     if not pod.metadata.deletion_timestamp:
         namespace.delete_pod(pod)
     deadline = time.monotonic() + (pod.spec.termination_grace_period_seconds or 0) + _MARGIN
-    while not (last := namespace.as_deleted(pod, _GLANCE)):
+    while not (last := next(looks)):
         silent = namespace.node_answers(node) is False
         late = time.monotonic() > deadline
         if (silent or late) and node_is_off:
