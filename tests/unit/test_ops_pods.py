@@ -1,0 +1,85 @@
+"""What the commands ask of the API server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from kubernetes import client
+
+from ado_infra.ops.pods import Namespace
+
+READ, FORGOTTEN, NOW, LATER = 624, 2158, 3000, 3001
+"""Versions: of the pod, of what the server has forgotten, of the first look, of its end."""
+POD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "postgresql-0", "uid": "this", "resourceVersion": str(READ)},
+}
+
+
+class Forgetful(BaseHTTPRequestHandler):
+    """An API server with one pod, which ends after the first look and is replaced."""
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        assert query["fieldSelector"] == ["metadata.name=postgresql-0"]
+        assert isinstance(self.server, Server)
+        ended = self.server.looks > 0
+        if "watch" not in query:
+            self.server.looks += 1
+            items = [{**POD, "metadata": {**POD["metadata"], "uid": "next"}} if ended else POD]
+            version = {"resourceVersion": str(LATER if ended else NOW)}
+            self._answer({"kind": "PodList", "metadata": version, "items": items})
+            return
+        since = int(query["resourceVersion"][0])
+        if since < FORGOTTEN:
+            expired = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+            self._answer({"type": "ERROR", "object": expired})
+        elif since < LATER:
+            self._answer({"type": "DELETED", "object": POD})
+        else:
+            self._answer()
+
+    def _answer(self, *lines: dict[str, Any]) -> None:
+        body = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as the library has it
+        """Says nothing."""
+
+
+class Server(ThreadingHTTPServer):
+    looks = 0
+    """How often the pods were listed."""
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """One of a cluster whose API server has forgotten what was hours ago."""
+    with Server(("127.0.0.1", 0), Forgetful) as server:
+        threading.Thread(target=server.serve_forever).start()
+        host = f"http://127.0.0.1:{server.server_port}"
+        with client.ApiClient(client.Configuration(host=host)) as api:
+            yield Namespace(api, "ado-system")
+        server.shutdown()
+
+
+def test_the_end_of_a_pod_that_nobody_changed_for_hours_is_seen(namespace: Namespace) -> None:
+    pod = client.V1Pod(
+        metadata=client.V1ObjectMeta(name="postgresql-0", uid="this", resource_version=str(READ))
+    )
+    looks = namespace.looks_at(pod, 1)
+    assert next(looks) is None
+    last = next(looks)
+    assert last
+    assert last.metadata.uid == "this"
