@@ -25,6 +25,7 @@ from sandbox import (
     files,
     health,
     images,
+    mishaps,
     object_storage,
     rollout,
     stack_files,
@@ -209,7 +210,10 @@ class Stack:
             with Display(self.console) as display:
                 plan = engine.up(display.see)
             if not plan.succeeded:
-                raise failure(plan.errors, "The deployment failed; see above.", self.name)
+                end = "The deployment failed; see above."
+                if mishaps.interrupted(plan.errors):
+                    end = f"{end} {mishaps.GOES_ON}"
+                raise failure(plan.errors, end, self.name)
         self.console.print(_summary(plan, nothing="Nothing to change", otherwise="Deployed"))
 
 
