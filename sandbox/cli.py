@@ -233,7 +233,7 @@ def _with_kubeconfig(name: str) -> Sandbox:
     machine.require_root()
     sandbox = Sandbox(name)
     if not sandbox.kubeconfig.exists():
-        raise SandboxError(f"There is no sandbox {name}; `make up` starts it.")
+        raise SandboxError(f"There is no sandbox {name}; {sandbox.up_command('dev')} starts it.")
     return sandbox
 
 

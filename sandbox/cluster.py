@@ -30,7 +30,7 @@ from sandbox import (
     tools,
 )
 from sandbox.errors import SandboxError
-from sandbox.files import locked, write
+from sandbox.files import write
 from sandbox.mounts import unmount_below
 from sandbox.paths import RUNTIME_ROOT, Sandbox
 from sandbox.programs import Program
@@ -53,7 +53,7 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
     """
     machine.require_root()
     machine.require_kernel()
-    with _alone(sandbox, console):
+    with _alone(sandbox):
         wanted = _plan(sandbox, nodes)
         before = {p.name: p.pid for p in programs.read_status(sandbox) if p.pid}
         limits.lift()
@@ -95,7 +95,7 @@ def prepare(console: Console) -> tuple[dict[str, Path], Path]:
             # Unpacking Debian waits for the network and the disk, compiling for the processors.
             pause = pool.submit(images.prepare, report)
             crds = pool.submit(addons.monitoring_crds)
-            modules = [*tools.CLUSTER, tools.PULUMI, *providers.modules(report)]
+            modules = [*tools.CLUSTER, tools.PULUMI, *providers.download(report)]
             binaries = tools.ensure(modules, report)
             crds.result()
             return binaries, pause.result()
@@ -104,7 +104,7 @@ def prepare(console: Console) -> tuple[dict[str, Path], Path]:
 def down(sandbox: Sandbox, console: Console) -> bool:
     """Remove every trace of the sandbox, asking nobody; return whether there was any."""
     machine.require_root()
-    with _alone(sandbox, console) as lock:
+    with _alone(sandbox) as lock:
         found = removal.traces(sandbox)
         if found:
             with step(console, f"Removing sandbox {sandbox.name}"):
@@ -115,9 +115,7 @@ def down(sandbox: Sandbox, console: Console) -> bool:
     return found
 
 
-def publish(
-    sandbox: Sandbox, services: Mapping[str, tuple[str, int]], console: Console | None = None
-) -> dict[str, int]:
+def publish(sandbox: Sandbox, services: Mapping[str, tuple[str, int]]) -> dict[str, int]:
     """Loopback ports of this machine for Services: name → (cluster IP, port) gives name → port.
 
     Adds to what was published before and keeps the port of a name that is known already; a
@@ -130,7 +128,7 @@ def publish(
     if record.API in services:
         raise SandboxError(f"A Service cannot be published as {record.API!r}: it is taken.")
     targets = {name: f"{host}:{port}" for name, (host, port) in services.items()}
-    with _alone(sandbox, console or Console(stderr=True)):
+    with _alone(sandbox):
         wanted = record.with_links(_running(sandbox), targets)
         _follow_links(sandbox, wanted)
         names = [f"link-{name}" for name in services]
@@ -138,13 +136,13 @@ def publish(
         return {name: wanted.links[name].port for name in services}
 
 
-def withdraw(sandbox: Sandbox, console: Console | None = None) -> None:
+def withdraw(sandbox: Sandbox) -> None:
     """Close every published link; the API server's own stays.
 
     Raises SandboxError when the sandbox does not run.
     """
     machine.require_root()
-    with _alone(sandbox, console or Console(stderr=True)):
+    with _alone(sandbox):
         kept = _running(sandbox)
         _follow_links(sandbox, Record(kept.nodes, {record.API: kept.links[record.API]}))
 
@@ -178,12 +176,8 @@ def holder(sandbox: Sandbox) -> str:
     return files.holder(lock_path(sandbox))
 
 
-def _alone(sandbox: Sandbox, console: Console) -> AbstractContextManager[Path]:
-    def waiting(holder: str) -> None:
-        line = f"Waiting for {holder} to end …"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    return locked(lock_path(sandbox), waiting)
+def _alone(sandbox: Sandbox) -> AbstractContextManager[Path]:
+    return files.locked(lock_path(sandbox), files.say_waiting)
 
 
 def lock_path(sandbox: Sandbox) -> Path:

@@ -21,6 +21,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import tarfile
 import urllib.request
 import zipfile
@@ -121,7 +122,7 @@ class Publishers:
         """Make `target` the publisher's program, whole; False, and no file, when that cannot be.
 
         The caller keeps others from fetching the same target meanwhile. Why a file is not used is
-        reported; that a host did not answer at all is not.
+        printed to stand, unlike what is reported; that a host did not answer at all is not.
         """
         file, arch = _FILES.get(program), ARCHITECTURES.get(platform.machine())
         if not enabled() or file is None or arch is None or file.host not in self._those_asked():
@@ -142,11 +143,11 @@ class Publishers:
             _place(room, member, target)
         except HTTPError as refused:
             refused.close()
-            report(f"{url} is not used: {refused}")
+            _say_unused(url, refused)
         except (LookupError, tarfile.TarError, zipfile.BadZipFile) as unfit:
-            report(f"{url} is not used: {unfit}")
+            _say_unused(url, unfit)
         except (OSError, HTTPException) as failed:
-            report(f"{url} is not used: {failed}")
+            _say_unused(url, failed)
             self._those_asked().discard(file.host)
         else:
             return True
@@ -225,6 +226,10 @@ class Publishers:
             if begun.cancel():
                 raise TimeoutError(f"no answer within {self._answer:g} s") from None
             return begun.result()
+
+
+def _say_unused(url: str, why: Exception) -> None:
+    print(f"{url} is not used: {why}", file=sys.stderr)  # stdout may be JSON
 
 
 def _place(room: Path, member: str, target: Path) -> None:

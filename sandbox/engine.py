@@ -177,7 +177,7 @@ class Engine:
         self._pulumi_command(["config", "set", "--secret", "--path", path], value)
 
     def _alone(self) -> AbstractContextManager[Path]:
-        return files.locked(self._sandbox.pulumi / "lock", say_waiting)
+        return files.locked(self._sandbox.pulumi / "lock", files.say_waiting)
 
     def _run(self, command: Callable[[OnEvent], Result], on_event: OnEvent | None) -> Outcome:
         outcome = Outcome()
@@ -309,8 +309,3 @@ def _versions(sandbox: Sandbox) -> Path:
 def _language_host() -> str | None:
     """The official Python language host, where the engine finds one."""
     return shutil.which("pulumi-language-python")
-
-
-def say_waiting(holder: str) -> None:
-    """Tells whom a lock is waited for."""
-    print(f"Waiting for {holder} to end.", file=sys.stderr)  # stdout may be JSON

@@ -65,6 +65,11 @@ def made_once(directory: Path, make: Callable[[Path], None]) -> Path:
     return directory
 
 
+def say_waiting(holder: str) -> None:
+    """Tells whom a lock is waited for."""
+    print(f"Waiting for {holder} to end.", file=sys.stderr)  # stdout may be JSON
+
+
 def holder(path: Path) -> str:
     """The command and pid that hold a lock at this moment; empty when nobody does."""
     with suppress(FileNotFoundError), path.open() as handle:

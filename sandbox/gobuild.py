@@ -38,7 +38,6 @@ class GoModule:
     programs: Mapping[str, str]
     """Name of the executable → its package, relative to the module's path ("" is the root)."""
     ldflags: str = ""
-    version_command: tuple[str, ...] = ("--version",)
     replace_v0: bool = False
     """The module requires its own staging modules at v0.0.0; pin them to its minor version."""
     parts: tuple[str, ...] = ()
@@ -56,6 +55,11 @@ class GoModule:
         """What tells its programs from those of another version, other parts or other changes."""
         own = " ".join(self.parts).encode() + self.changes
         return f"{self.version}-{hashlib.sha256(own).hexdigest()[:8]}" if own else self.version
+
+    @property
+    def directory_name(self) -> str:
+        """Its path as the name of one directory."""
+        return self.path.replace("/", "_")
 
     def package(self, program: str) -> str:
         """The import path of a program's package."""
@@ -76,8 +80,7 @@ def build(workspace: Sequence[GoModule], wanted: Sequence[str], report: Report) 
     Raises SandboxError when Go can be had nowhere or a build fails (the compiler's last lines
     are in the message).
     """
-    name = workspace[0].path.replace("/", "_")
-    directory = cache_dir() / "build" / name
+    directory = cache_dir() / "build" / workspace[0].directory_name
     shutil.rmtree(directory, ignore_errors=True)
     (directory / "bin").mkdir(parents=True)
     report("downloading sources")
@@ -95,7 +98,7 @@ def _lay_out(directory: Path, workspace: Sequence[GoModule]) -> None:
     for module in workspace:
         edits = _pinned_staging_modules(module) if module.replace_v0 else []
         if module.copied:
-            room = directory / module.path.replace("/", "_")
+            room = directory / module.directory_name
             for path, instead in module.copied(module_directory(module), room).items():
                 edits.append(f"-replace={path}=./{instead.relative_to(directory)}")
         if edits:

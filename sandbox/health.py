@@ -52,14 +52,16 @@ class Status:
         """Every program is ready, and so is every node."""
         return self.exists and not self.missing
 
-    @property
-    def trouble(self) -> str:
-        """What is missing, in one line; empty when nothing is."""
-        return f"{'; '.join(self.missing)}. `make up` repairs it." if self.missing else ""
+    def trouble(self, remedy: str) -> str:
+        """What is missing, and which command repairs it, in one line."""
+        return f"Sandbox {self.name}: {'; '.join(self.missing)}. {remedy} repairs it."
 
 
 def look(sandbox: Sandbox) -> Status:
-    """How the cluster is; at most PATIENCE seconds go by, whatever hangs."""
+    """How the cluster is; at most PATIENCE seconds go by, whatever hangs.
+
+    Raises SandboxError where there is no kubectl to ask it with.
+    """
     machine.require_root()
     kept = record.load(sandbox)
     ports = {name: link.port for name, link in kept.links.items()} if kept else {}
@@ -87,17 +89,21 @@ def look(sandbox: Sandbox) -> Status:
     )
 
 
-def require_api(sandbox: Sandbox) -> Status:
+def require_api(sandbox: Sandbox, stack: str) -> Status:
     """How the cluster is, whose API server answers; other things may be missing.
+
+    The `stack` that somebody asks for is named by the command that helps.
 
     Raises SandboxError when the sandbox does not run; NotReadyError when only its API server does
     not answer.
     """
     seen = look(sandbox)
     if not seen.exists or not (seen.supervised or seen.answering):
-        raise SandboxError(f"Sandbox {sandbox.name} does not run; `make up` starts it.")
+        raise SandboxError(
+            f"Sandbox {sandbox.name} does not run; {sandbox.up_command(stack)} starts it."
+        )
     if not seen.answering:
-        raise NotReadyError(f"Sandbox {sandbox.name}: {seen.trouble}")
+        raise NotReadyError(seen.trouble(sandbox.up_command(stack)))
     return seen
 
 
@@ -121,6 +127,8 @@ def _nodes_or_why_not(sandbox: Sandbox) -> tuple[list[NodeStatus], str]:
         return nodes(sandbox), ""
     except kubectl.TimedOutError:
         return [], f"The API server does not answer within {PATIENCE:.0f} s"
+    except kubectl.MissingError:
+        raise
     except SandboxError:
         return [], "The API server cannot be reached"
 

@@ -19,13 +19,17 @@ class TimedOutError(SandboxError):
     """kubectl was ended because it took too long."""
 
 
+class MissingError(SandboxError):
+    """There is no kubectl yet; who only asks about a sandbox does not wait until one is built."""
+
+
 def run(
     sandbox: Sandbox, *arguments: str, standard_input: str = "", deadline: float = DEADLINE
 ) -> str:
     """Run kubectl and return what it printed.
 
-    Raises SandboxError with kubectl's own words when it fails, and TimedOutError when it takes
-    longer than `deadline` seconds.
+    Raises SandboxError with kubectl's own words when it fails, TimedOutError when it takes longer
+    than `deadline` seconds, and MissingError.
     """
     done = attempt(sandbox, *arguments, standard_input=standard_input, deadline=deadline)
     if done.returncode != 0:
@@ -38,7 +42,7 @@ def attempt(
 ) -> subprocess.CompletedProcess[str]:
     """Run kubectl, which may fail.
 
-    Raises TimedOutError when it takes longer than `deadline` seconds.
+    Raises TimedOutError when it takes longer than `deadline` seconds, and MissingError.
     """
     try:
         return subprocess.run(
@@ -62,7 +66,13 @@ def become(sandbox: Sandbox, arguments: Sequence[str]) -> NoReturn:
 
 
 def _program() -> str:
-    return str(tools.ensure((tools.KUBERNETES,), lambda _: None)["kubectl"])
+    program = tools.find(tools.KUBERNETES, "kubectl")
+    if program is None:
+        raise MissingError(
+            f"kubectl {tools.KUBERNETES.version} is not on this machine yet; "
+            "`.venv/bin/python -m sandbox prepare` downloads or builds it."
+        )
+    return str(program)
 
 
 def _environment(sandbox: Sandbox) -> dict[str, str]:

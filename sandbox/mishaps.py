@@ -23,6 +23,11 @@ _UNANSWERED = re.compile(
 _EMPTY = ("update failed", "preview failed")
 
 
+def interrupted(errors: Sequence[str]) -> bool:
+    """Whether a mishap ended the run, and not what it was asked to do."""
+    return any(_DIED.search(error) or _is_unanswered(error) for error in errors)
+
+
 def told(errors: Sequence[str]) -> list[str]:
     """The errors for a reader: many that one mishap has caused are told as that one."""
     kept = [_WRAPPING.sub("", error).strip() for error in errors]
@@ -30,11 +35,15 @@ def told(errors: Sequence[str]) -> list[str]:
         kept = [e for e in kept if not (_CUT_OFF.search(e) or _DIED.search(e))]
         program = died[1].rpartition("/")[2]
         kept.append(f"{program} ended in the middle of its work; it was killed, or failed.")
-        kept += [died[2].strip(), GOES_ON] if died[2].strip() else [GOES_ON]
-    if lost := [e for e in kept if _UNANSWERED.search(e) and "webhook" not in e]:
+        kept += filter(None, [died[2].strip()])
+    if lost := [e for e in kept if _is_unanswered(e)]:
         kept = [e for e in kept if e not in lost]
         objects = sorted({e.partition(": ")[0] for e in lost if re.match(r"[\w-]+: ", e)})
         whom = f" about {', '.join(objects)}" if objects else ""
         why = lost[0].rpartition('": ')[2].rpartition(": ")[2]
-        kept += [f"The API server went away while it was asked{whom} ({why}).", GOES_ON]
+        kept.append(f"The API server went away while it was asked{whom} ({why}).")
     return [e for e in dict.fromkeys(kept) if e not in _EMPTY] or kept
+
+
+def _is_unanswered(error: str) -> bool:
+    return bool(_UNANSWERED.search(error)) and "webhook" not in error

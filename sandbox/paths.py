@@ -40,6 +40,12 @@ class Sandbox:
                 "and dashes, starting with a letter and not ending with a dash."
             )
 
+    def up_command(self, stack: str) -> str:
+        """What the user types to mend the sandbox and what this stack has in it."""
+        if self.name == "default":
+            return f"`make up STACK={stack}`"
+        return f"`.venv/bin/python -m sandbox up --stack {stack} --name {self.name}`"
+
     @property
     def state(self) -> Path:
         """What a restarted sandbox needs: etcd's data, volumes, images, keys, logs."""

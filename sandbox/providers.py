@@ -22,8 +22,6 @@ from sandbox import downloads, files, kubernetes_provider, tools
 from sandbox.gobuild import GoModule, Report
 from sandbox.paths import cache_dir
 
-DOWNLOADED = "downloaded"
-
 
 @dataclass(frozen=True)
 class Plugin:
@@ -50,10 +48,11 @@ def locate(pulumi: Path, stand_ins: Path, report: Report) -> list[Plugin]:
 
     Raises SandboxError when the Kubernetes provider can be had in no way.
     """
-    tools.ensure(modules(report), report)
+    tools.ensure(download(report), report)
     kubernetes = _found("kubernetes") or _built()
     random = _found("random")
-    if random is None and kubernetes.origin == DOWNLOADED and downloads.enabled():
+    if random is None and kubernetes.origin == tools.DOWNLOADED and downloads.enabled():
+        report("downloading pulumi-resource-random")
         install = [str(pulumi), "plugin", "install", "resource", "random", sdk_version("random")]
         home = os.environ | {"PULUMI_HOME": str(_downloads())}
         with suppress(subprocess.TimeoutExpired):
@@ -62,8 +61,8 @@ def locate(pulumi: Path, stand_ins: Path, report: Report) -> list[Plugin]:
     return [kubernetes, random or _stand_in("random", stand_ins)]
 
 
-def modules(report: Report) -> list[GoModule]:
-    """What has to be built for them: nothing where they are there or can be downloaded."""
+def download(report: Report) -> list[GoModule]:
+    """Download the Kubernetes provider where there is none; what to build where that fails."""
     program = _program("kubernetes")
     built, downloaded = tools.PROVIDER.cached(program), _downloaded("kubernetes") / program
     if _found("kubernetes") or built.exists():
@@ -78,19 +77,24 @@ def modules(report: Report) -> list[GoModule]:
 
 def _found(name: str) -> Plugin | None:
     if on_path := shutil.which(_program(name)):
-        return Plugin(name, "", "found on PATH", Path(on_path).parent)
+        return Plugin(name, "", tools.ON_PATH, Path(on_path).parent)
     downloaded = _downloaded(name)
     users_own = Path.home() / ".pulumi" / "plugins" / downloaded.name
-    for origin, directory in {"found in ~/.pulumi": users_own, DOWNLOADED: downloaded}.items():
-        if (directory / _program(name)).is_file():
+    for origin, directory in {
+        "found in ~/.pulumi": users_own,
+        tools.DOWNLOADED: downloaded,
+    }.items():
+        # The engine's mark beside a directory that it has not filled to the end.
+        partial = directory.with_name(f"{directory.name}.partial").exists()
+        if (directory / _program(name)).is_file() and not partial:
             return Plugin(name, sdk_version(name), origin, directory)
     return None
 
 
 def _built() -> Plugin:
-    directory = tools.PROVIDER.cached(_program("kubernetes")).parent
-    origin = "built from its Go module"
-    return Plugin("kubernetes", kubernetes_provider.RELEASE, origin, directory)
+    program = tools.PROVIDER.cached(_program("kubernetes"))
+    release, origin = kubernetes_provider.RELEASE, tools.origin(program)
+    return Plugin("kubernetes", release, origin, program.parent)
 
 
 def _stand_in(name: str, directory: Path) -> Plugin:

@@ -205,15 +205,11 @@ def _with_real_version(sandbox: Sandbox, namespace: str, tier: Tier) -> Tier:
 
 @contextmanager
 def _answering() -> Generator[None]:
-    """Turns what the client raises into something the user can act on."""
+    """Turns what the client raises into NotReadyError; who knows the stack adds the way out."""
     try:
         yield
     except client.ApiException as error:
         what = json.loads(error.body or "{}").get("message", error.reason)
-        raise SandboxError(
-            f"The API server says: {what}. `make up` makes anew what was deleted by hand."
-        ) from None
+        raise NotReadyError(f"The API server says: {what}.") from None
     except HTTPError as error:
-        raise NotReadyError(
-            f"The API server does not answer ({type(error).__name__}); `make up` repairs it."
-        ) from None
+        raise NotReadyError(f"The API server does not answer ({type(error).__name__}).") from None

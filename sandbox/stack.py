@@ -7,8 +7,8 @@ runs in the cluster afterwards.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from sandbox import (
     files,
     health,
     images,
+    mishaps,
     object_storage,
     rollout,
     stack_files,
@@ -33,8 +34,8 @@ from sandbox import status as shown
 from sandbox.capacity import nodes_needed
 from sandbox.deployed import Deployed
 from sandbox.display import Display
-from sandbox.engine import Engine, say_waiting, used_versions
-from sandbox.errors import SandboxError
+from sandbox.engine import Engine, used_versions
+from sandbox.errors import NotReadyError, SandboxError
 from sandbox.outcome import Outcome, details
 from sandbox.paths import Sandbox
 from sandbox.planned import containers
@@ -60,12 +61,12 @@ class Stack:
         with self._alone():
             self._deploy()
             outputs = deployed.read(self.sandbox, self.name).outputs
-            with rollout.api(self.sandbox) as connection:
+            with self._connected() as connection:
                 with step(self.console, "Waiting until every tier is Ready"):
                     rollout.wait_until_ready(connection, outputs["namespace"])
                 platform = rollout.platform(self.sandbox, connection, outputs["namespace"])
                 links = publish(self.sandbox, connection, outputs)
-        shown.show(self.console, platform, (), links)
+        shown.show(self.console, platform, links)
         self.console.print(f"Stack {self.name} is up ({time.monotonic() - started:.1f} s).")
 
     def preview(self, *, diff: bool) -> str:
@@ -86,7 +87,7 @@ class Stack:
 
         Raises SandboxError when the stack is not deployed, or nothing can be said of it.
         """
-        seen = health.require_api(self.sandbox)
+        seen = health.require_api(self.sandbox, self.name)
         state = self._deployed()
         platform, missing = self._platform(state)
         if as_json:
@@ -94,13 +95,13 @@ class Stack:
         else:
             if holder := self._holder():
                 self.console.print(f"Under way: {holder}", markup=False)
-            shown.show(self.console, platform, missing, seen.links)
+            shown.show(self.console, platform, seen.links, missing, self._up)
             if platform.postgresql:
                 ask = f".venv/bin/ado-ops postgres status --stack {self.name}"
                 kubeconfig = f"KUBECONFIG={self.sandbox.kubeconfig}"
                 self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
             self.console.print(used_versions(self.sandbox))
-            shown.tell_trouble(self.console, seen)
+            shown.tell_trouble(self.console, seen, self._up)
         return platform.settled and not missing and seen.running
 
     def picture(self, output: Path) -> None:
@@ -108,7 +109,7 @@ class Stack:
         self._reach()
         platform, _ = self._platform(self._deployed())
         if not platform.tiers:
-            raise SandboxError(f"Nothing of stack {self.name} runs here; {self._mending}.")
+            raise SandboxError(f"Nothing of stack {self.name} runs here; {self._up} mends it.")
         now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
         drawn = picture.svg(platform, f"ADO platform, stack {self.name}", now)
         files.write(output, drawn, mode=0o644)
@@ -126,7 +127,7 @@ class Stack:
             raise SandboxError(HOW_TO_LIFT.format(stack=self.name))
         if not outcome.succeeded:
             raise failure(outcome.errors, f"Stack {self.name} is not gone; see above.", self.name)
-        cluster.withdraw(self.sandbox, self.console)
+        cluster.withdraw(self.sandbox)
         return True
 
     def keep_secret(self, path: str, value: str | None) -> None:
@@ -138,16 +139,25 @@ class Stack:
             engine.set_secret(path, value)
 
     @property
-    def _mending(self) -> str:
-        return f"`make up STACK={self.name}` mends it"
+    def _up(self) -> str:
+        return self.sandbox.up_command(self.name)
 
     def _reach(self) -> None:
         """Makes sure that the cluster's API server answers; says what else is missing."""
-        shown.tell_trouble(self.console, health.require_api(self.sandbox))
+        seen = health.require_api(self.sandbox, self.name)
+        shown.tell_trouble(self.console, seen, self._up)
+
+    @contextmanager
+    def _connected(self) -> Generator[client.ApiClient]:
+        try:
+            with rollout.api(self.sandbox) as connection:
+                yield connection
+        except NotReadyError as error:
+            raise NotReadyError(f"{error} {self._up} mends it.") from None
 
     def _alone(self) -> AbstractContextManager[Path]:
         """Held by who deploys and destroys, from the plan to the end."""
-        return files.locked(self._lock(), say_waiting)
+        return files.locked(self._lock(), files.say_waiting)
 
     def _lock(self) -> Path:
         return self.sandbox.pulumi / "deploying"
@@ -178,14 +188,13 @@ class Stack:
             others = ", ".join(sorted(deployed.stacks(self.sandbox)))
             there = f" ({others} is)" if others else ""
             raise SandboxError(
-                f"Stack {self.name} is not deployed here{there}; "
-                f"`make up STACK={self.name}` does it."
+                f"Stack {self.name} is not deployed here{there}; {self._up} does it."
             )
         return state
 
     def _platform(self, state: Deployed) -> tuple[Platform, set[str]]:
         """What runs, and the workloads that were deployed and are not there."""
-        with rollout.api(self.sandbox) as connection:
+        with self._connected() as connection:
             platform = rollout.platform(self.sandbox, connection, str(state.namespace))
         return platform, state.workloads - {tier.name for tier in platform.tiers}
 
@@ -209,7 +218,10 @@ class Stack:
             with Display(self.console) as display:
                 plan = engine.up(display.see)
             if not plan.succeeded:
-                raise failure(plan.errors, "The deployment failed; see above.", self.name)
+                end = "The deployment failed; see above."
+                if mishaps.interrupted(plan.errors):
+                    end = f"{end} {mishaps.GOES_ON}"
+                raise failure(plan.errors, end, self.name)
         self.console.print(_summary(plan, nothing="Nothing to change", otherwise="Deployed"))
 
 

@@ -25,9 +25,16 @@ def as_json(platform: Platform, missing: Iterable[str], cluster: Status) -> str:
 
 
 def show(
-    console: Console, platform: Platform, missing: Iterable[str], links: Mapping[str, str]
+    console: Console,
+    platform: Platform,
+    links: Mapping[str, str],
+    missing: Iterable[str] = (),
+    remedy: str = "",
 ) -> None:
-    """Prints the tiers, what they lack, the Jobs, the Ingresses and the links."""
+    """Prints the tiers, what they lack, the Jobs, the Ingresses and the links.
+
+    `remedy` is the command that makes what is missing.
+    """
     running = [tier for tier in platform.tiers if tier.kind != "Job"]
     console.print(_table(running), soft_wrap=False)
     for line in [*_jobs(platform), *_ingresses(platform), *_remarks(running)]:
@@ -35,13 +42,13 @@ def show(
     for link, url in links.items():
         console.print(f"  {link}: {url}")
     if named := ", ".join(sorted(missing)):
-        console.print(f"[red]Missing: {named}[/red]; `make up` makes them.")
+        console.print(f"[red]Missing: {named}[/red]; {remedy} makes them.")
 
 
-def tell_trouble(console: Console, cluster: Status) -> None:
+def tell_trouble(console: Console, cluster: Status, remedy: str) -> None:
     """Prints what of the cluster is missing, in one line; nothing when nothing is."""
-    if cluster.trouble:
-        console.print(f"[red]Sandbox {cluster.name}: {escape(cluster.trouble)}[/red]")
+    if cluster.missing:
+        console.print(f"[red]{escape(cluster.trouble(remedy))}[/red]")
 
 
 def cluster_as_json(cluster: Status) -> str:
@@ -68,7 +75,8 @@ def show_cluster(console: Console, cluster: Status) -> None:
         state = f"[{colour}]{program.state}[/{colour}]"
         table.add_row(program.name, state, str(program.pid or ""), str(program.restarts))
     console.print(table)
-    tell_trouble(console, cluster)
+    name = "" if cluster.name == "default" else f" --name {cluster.name}"
+    tell_trouble(console, cluster, f"`.venv/bin/python -m sandbox start{name}`")
 
 
 def _table(running: Iterable[Tier]) -> Table:

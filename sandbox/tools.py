@@ -64,7 +64,6 @@ PULUMI = GoModule(
     "v3.259.0",
     {"pulumi": "cmd/pulumi"},
     ldflags="-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0",
-    version_command=("version",),
 )
 PROVIDER = GoModule(
     kubernetes_provider.MODULE,
@@ -80,8 +79,10 @@ CLUSTER = (KUBERNETES, ETCD, COREDNS, METRICS_SERVER, RCLONE)
 """What a cluster runs."""
 _WORKSPACES = ((KUBERNETES, ETCD, COREDNS, METRICS_SERVER), (PULUMI, PROVIDER))
 """Modules that are built together; any other is built alone."""
-_DOWNLOADED = "downloaded"
-"""A mark beside a program in the cache that its publisher has built."""
+_ASK_FOR_VERSION = {"kubectl": ("version", "--client"), "pulumi": ("version",)}
+"""How a program is asked that does not know `--version`."""
+ON_PATH, DOWNLOADED = "found on PATH", "downloaded"
+"""Origins for the user; the latter is also the name of a mark beside a program in the cache."""
 
 
 def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
@@ -102,7 +103,7 @@ def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
 
 
 def _found(module: GoModule) -> dict[str, Path | None]:
-    return {name: _find(module, name) for name in module.programs}
+    return {name: find(module, name) for name in module.programs}
 
 
 def _provide(modules: Sequence[GoModule], report: Report) -> None:
@@ -115,7 +116,7 @@ def _provide(modules: Sequence[GoModule], report: Report) -> None:
 
 def _build(workspace: Sequence[GoModule], modules: Sequence[GoModule], report: Report) -> None:
     # One build of a workspace at a time on this machine, however many sandboxes start.
-    lock = cache_dir() / "build" / f"{workspace[0].path.replace('/', '_')}.lock"
+    lock = cache_dir() / "build" / f"{workspace[0].directory_name}.lock"
     with locked(lock, lambda holder: report(f"waiting for {holder}")):
         wanted = [module for module in workspace if module in modules]
         absent = [
@@ -134,32 +135,33 @@ def _download(module: GoModule, program: str, report: Report) -> bool:
     target = module.cached(program)
     done = downloads.fetch(program, module.version, target, report)
     if done:
-        (target.parent / _DOWNLOADED).touch()
+        (target.parent / DOWNLOADED).touch()
     return done
 
 
 def origin(program: Path) -> str:
     """Where a program that `ensure` found came from, for the user."""
     if cache_dir() not in program.parents:
-        return "found on PATH"
-    downloaded = (program.parent / _DOWNLOADED).exists()
-    return "downloaded" if downloaded else "built from its Go module"
+        return ON_PATH
+    downloaded = (program.parent / DOWNLOADED).exists()
+    return DOWNLOADED if downloaded else "built from its Go module"
 
 
-def _find(module: GoModule, program: str) -> Path | None:
+def find(module: GoModule, program: str) -> Path | None:
+    """A program of the module as `ensure` returns it; None where that would have to make it."""
     on_path = shutil.which(program)
-    if on_path and _fits(on_path, module.version, module.version_command):
+    if on_path and _fits(on_path, module.version):
         return Path(on_path)
     cached = module.cached(program)
     return cached if cached.exists() else None
 
 
 @functools.cache
-def _fits(program: str, pinned: str, version_command: tuple[str, ...]) -> bool:
+def _fits(program: str, pinned: str) -> bool:
     """Same major and minor version as the pinned one."""
     try:
         printed = subprocess.run(
-            [program, *version_command],
+            [program, *_ASK_FOR_VERSION.get(Path(program).name, ("--version",))],
             capture_output=True,
             text=True,
             timeout=20,

@@ -6,10 +6,9 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from sandbox.errors import SandboxError
-from sandbox.files import locked
+from sandbox.files import made_once
 from sandbox.paths import cache_dir
 
 PACKAGE = "prometheus"
@@ -22,31 +21,25 @@ def promtool() -> Path:
     """
     if on_path := shutil.which("promtool"):
         return Path(on_path)
-    target = cache_dir() / "tools" / "promtool-debian" / "promtool"
-    with locked(target.parent.with_suffix(".lock")):
-        if not target.exists():
-            _unpack(target)
-    return target
+    unpacked = made_once(cache_dir() / "tools" / f"debian-{PACKAGE}", _unpack)
+    return unpacked / "usr" / "bin" / "promtool"
 
 
-def _unpack(target: Path) -> None:
+def _unpack(directory: Path) -> None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise SandboxError(
             "promtool is not on PATH and cannot be unpacked without apt-get and dpkg-deb; "
             f"Debian has it in the package {PACKAGE}."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target.parent) as directory:
-        _download(directory)
-        (package,) = Path(directory).glob(f"{PACKAGE}_*.deb")
-        unpacked = _run("dpkg-deb", "-x", package.name, "unpacked", cwd=directory)
-        program = Path(directory, "unpacked", "usr", "bin", "promtool")
-        if unpacked.returncode != 0 or not program.exists():
-            raise SandboxError(f"{package.name} has no promtool: {_last_words(unpacked)}")
-        program.rename(target)  # whole or not at all
+    _download(directory)
+    (package,) = directory.glob(f"{PACKAGE}_*.deb")
+    unpacked = _run("dpkg-deb", "-x", package.name, ".", cwd=directory)
+    if unpacked.returncode != 0 or not (directory / "usr" / "bin" / "promtool").exists():
+        raise SandboxError(f"{package.name} has no promtool: {_last_words(unpacked)}")
+    package.unlink()
 
 
-def _download(directory: str) -> None:
+def _download(directory: Path) -> None:
     done = _run("apt-get", "download", PACKAGE, cwd=directory)
     if done.returncode != 0:  # the package lists are missing, or too old
         _run("apt-get", "update", cwd=directory)
@@ -55,7 +48,7 @@ def _download(directory: str) -> None:
         raise SandboxError(f"apt-get cannot download {PACKAGE}: {_last_words(done)}")
 
 
-def _run(*command: str, cwd: str) -> subprocess.CompletedProcess[str]:
+def _run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         capture_output=True,

@@ -27,7 +27,7 @@ from tests.cluster.interruptions import (
 )
 from tests.cluster.life import until
 
-HOST = ("Ingress", "ado-ingress")
+INGRESS = ("Ingress", "ado-ingress")
 CLOSED = "the dashboard is closed today"
 
 
@@ -79,22 +79,32 @@ def test_an_up_killed_at_four_moments_is_finished_by_the_next(platform: Deployme
 def test_what_a_killed_up_has_written_gives_way_to_force(platform: Deployment) -> None:
     """What it made and could not note is the next one's too, but the former's as well."""
     platform.write()
-    (made,) = (each for each in platform.planned().objects if each.key == HOST)
+    with written_by_a_killed_up(platform):
+        platform.write({"ado:edge": {"host": "other.example"}})
+        refused = platform.command("up")
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stderr
+        assert "ado-ingress" in refused.stderr
+        (remedy,) = re.findall(r"`(\w+)=(\w+) make up STACK=dev`", refused.stderr)
+        with mock.patch.dict(os.environ, [remedy]):
+            forced = platform.command("up")
+        assert forced.returncode == 0, forced.stderr
+        assert "other.example" in platform.kubectl("get", "ingress", "-n", NAMESPACE)
+
+
+@contextmanager
+def written_by_a_killed_up(deployment: Deployment) -> Generator[None]:
+    """The Ingress as planned has a former manager too."""
+    (made,) = (each for each in deployment.planned().objects if each.key == INGRESS)
     manager = "--field-manager=pulumi-kubernetes-00000000"
     apply = ("apply", "--server-side", "--force-conflicts", manager, "-f", "-")
-    platform.kubectl(*apply, given=json.dumps(made.manifest))
-    platform.write({"ado:edge": {"host": "other.example"}})
-    refused = platform.command("up")
-    assert refused.returncode == 1
-    assert "Traceback" not in refused.stderr
-    assert "ado-ingress" in refused.stderr
-    (remedy,) = re.findall(r"`(\w+)=(\w+) make up STACK=dev`", refused.stderr)
-    with mock.patch.dict(os.environ, [remedy]):
-        forced = platform.command("up")
-    assert forced.returncode == 0, forced.stderr
-    assert "other.example" in platform.kubectl("get", "ingress", "-n", NAMESPACE)
-    nothing = {**made.manifest, "spec": {}, "metadata": {"name": HOST[1], "namespace": NAMESPACE}}
-    platform.kubectl(*apply, given=json.dumps(nothing))  # for those who come later
+    deployment.kubectl(*apply, given=json.dumps(made.manifest))
+    try:
+        yield
+    finally:
+        metadata = {"name": INGRESS[1], "namespace": NAMESPACE}
+        nothing = {**made.manifest, "spec": {}, "metadata": metadata}
+        deployment.kubectl(*apply, given=json.dumps(nothing))
 
 
 @contextmanager

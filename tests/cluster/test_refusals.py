@@ -107,4 +107,4 @@ def test_without_a_sandbox_a_command_says_how_to_start_one(command: str) -> None
     arguments = [sys.executable, "-m", "sandbox", command, "--name", "absent"]
     refused = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
-    assert "Sandbox absent does not run; `make up` starts it." in refused.stderr
+    assert "Sandbox absent does not run; `.venv/bin/python -m sandbox up" in refused.stderr

@@ -63,26 +63,23 @@ def refusing(monkeypatch: pytest.MonkeyPatch, error: SandboxError) -> None:
 
 
 def test_where_all_is_there_nothing_is_missing(there: Sandbox) -> None:
-    seen = health.require_api(there)
+    seen = health.require_api(there, "dev")
     assert seen.running
-    assert seen.trouble == ""
+    assert not seen.missing
     assert seen.links == {"web-ws": "ws://127.0.0.1:2"}
 
 
 @pytest.mark.parametrize(
     ("nodes", "said"),
     [
-        ([node("n2")], "Node n1 is not there. `make up` repairs it."),
+        ([node("n2")], "Node n1 is not there"),
         (
             [node("n1", "Unknown", "Kubelet stopped posting node status."), node("n2")],
-            ("Node n1 is not Ready (Kubelet stopped posting node status). `make up` repairs it."),
+            "Node n1 is not Ready (Kubelet stopped posting node status)",
         ),
         (
             [{"metadata": {"name": "n1"}, "status": {}}],
-            (
-                "Node n2 is not there; Node n1 is not Ready (it has said nothing yet). "
-                "`make up` repairs it."
-            ),
+            "Node n2 is not there; Node n1 is not Ready (it has said nothing yet)",
         ),
     ],
 )
@@ -90,14 +87,14 @@ def test_a_node_that_is_away_is_named_and_the_rest_can_be_asked(
     there: Sandbox, monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], said: str
 ) -> None:
     answering(monkeypatch, *nodes)
-    seen = health.require_api(there)
-    assert seen.trouble == said
+    seen = health.require_api(there, "dev")
+    assert seen.trouble("It") == f"Sandbox {there.name}: {said}. It repairs it."
     assert not seen.running
 
 
 def test_a_program_that_is_not_ready_is_named(there: Sandbox) -> None:
     known(there, State.RESTARTING)
-    assert health.require_api(there).missing == ["n1-kubelet is restarting"]
+    assert health.require_api(there, "dev").missing == ["n1-kubelet is restarting"]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +109,16 @@ def test_an_api_server_that_does_not_answer_is_named(
 ) -> None:
     refusing(monkeypatch, error)
     with pytest.raises(NotReadyError, match=said) as refused:
-        health.require_api(there)
+        health.require_api(there, "dev")
     assert refused.value.exit_code == 3
+
+
+def test_a_kubectl_that_is_missing_is_not_taken_for_a_silent_api_server(
+    there: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing(monkeypatch, kubectl.MissingError("no kubectl"))
+    with pytest.raises(kubectl.MissingError):
+        health.look(there)
 
 
 def test_kubectl_is_ended_when_it_takes_too_long(
@@ -127,8 +132,8 @@ def test_kubectl_is_ended_when_it_takes_too_long(
 def test_what_was_stopped_does_not_run(there: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "supervisor_pid", lambda _: None)
     refusing(monkeypatch, SandboxError())
-    with pytest.raises(SandboxError, match="does not run; `make up` starts it") as refused:
-        health.require_api(there)
+    with pytest.raises(SandboxError, match="--stack dev --name unit` starts it") as refused:
+        health.require_api(there, "dev")
     assert refused.value.exit_code == 1
 
 
@@ -215,7 +220,7 @@ def test_what_is_deployed_is_read_from_the_engines_state(sandbox: Sandbox) -> No
 def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
     """A platform of nothing that runs, on a cluster that does."""
     found = Platform(namespace="ado-system", tiers=[], routes=(), monitors=())
-    monkeypatch.setattr(health, "require_api", lambda _: running())
+    monkeypatch.setattr(health, "require_api", lambda *_: running())
     monkeypatch.setattr(stack.Stack, "_platform", lambda *_: (found, set[str]()))
     return found
 
@@ -230,10 +235,11 @@ def test_status_says_what_of_the_cluster_is_missing_and_is_not_content(
     assert platform.settled
     state(there, "dev", *OF_DEV)
     assert status(there).exit_code == 0
-    monkeypatch.setattr(health, "require_api", lambda _: running("Node n1 is not there"))
+    monkeypatch.setattr(health, "require_api", lambda *_: running("Node n1 is not there"))
     seen = status(there)
     assert seen.exit_code == 3
-    assert "Sandbox unit: Node n1 is not there. `make up` repairs it." in seen.output
+    assert "Sandbox unit: Node n1 is not there. " in seen.output
+    assert "up --stack dev --name unit` repairs it." in seen.output
     read = json.loads(status(there, "--json").stdout)
     assert (read["ready"], read["clusterMissing"]) == (False, ["Node n1 is not there"])
 

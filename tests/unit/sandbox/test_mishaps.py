@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.mishaps import GOES_ON, told
+from sandbox.mishaps import interrupted, told
 
 URN = 'resource "urn:pulumi:dev::ado::ado:index:AdoPlatform$kubernetes:core/v1:Secret::redis" '
 DIED = (
@@ -28,7 +28,6 @@ def test_a_provider_that_died_is_told_once_and_without_the_words_of_its_connecti
     assert lines == [
         "dashboard: Deployment is refused",
         "pulumi-resource-kubernetes ended in the middle of its work; it was killed, or failed.",
-        GOES_ON,
     ]
 
 
@@ -40,13 +39,13 @@ def test_an_api_server_that_went_away_is_told_once_with_the_objects_it_was_asked
     lines = told([f"redis: {URN}{UNANSWERED}", f"config: {URN}{UNANSWERED}", "update failed"])
     assert lines == [
         "The API server went away while it was asked about config, redis (unexpected EOF).",
-        GOES_ON,
     ]
 
 
 def test_a_webhook_that_does_not_answer_is_not_the_api_server() -> None:
     failed = 'redis: failed calling webhook "x": Post "https://x.y.svc:443/": connection refused'
     assert told([failed]) == [failed]
+    assert not interrupted([failed])
 
 
 def test_any_other_error_is_told_without_the_engines_long_name_of_the_object() -> None:
@@ -57,3 +56,9 @@ def test_any_other_error_is_told_without_the_engines_long_name_of_the_object() -
         "redis: denied by policy",
     ]
     assert told(["update failed"]) == ["update failed"]
+
+
+def test_only_a_mishap_interrupts() -> None:
+    assert interrupted([DIED])
+    assert interrupted([f"redis: {URN}{UNANSWERED}", "update failed"])
+    assert not interrupted(["dashboard: Deployment is refused", "update failed"])

@@ -61,7 +61,7 @@ def shown(
     monkeypatch: pytest.MonkeyPatch, engine: Planning, *options: str, missing: tuple[str, ...] = ()
 ) -> list[str]:
     printed = io.StringIO()
-    monkeypatch.setattr(health, "require_api", lambda _: running(*missing))
+    monkeypatch.setattr(health, "require_api", lambda *_: running(*missing))
     monkeypatch.setattr(stack.Stack, "_engine", lambda _: engine)
     console = Console(file=printed, soft_wrap=True)
     monkeypatch.setattr(cli, "_console", lambda **_: console)
@@ -147,7 +147,7 @@ def test_the_engines_whole_text_is_shown_on_demand(monkeypatch: pytest.MonkeyPat
 def test_what_is_missing_is_said_and_does_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Planning(planned(step("same", SECRET), changes={"same": 1}))
     assert shown(monkeypatch, engine, missing=("Node n1 is not there",)) == [
-        "Sandbox unit: Node n1 is not there. `make up` repairs it.",
+        "Sandbox unit: Node n1 is not there. `make up STACK=dev` repairs it.",
         "Nothing would change: 1 resources are as said.",
     ]
 

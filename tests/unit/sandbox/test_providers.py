@@ -85,6 +85,16 @@ def test_the_users_own_of_another_version_is_not_taken(
     assert located(tmp_path)["kubernetes"].origin == "built from its Go module"
 
 
+def test_one_that_the_engine_has_not_unpacked_to_the_end_is_not_taken(
+    machine: SimpleNamespace, tmp_path: Path
+) -> None:
+    folder = f"resource-random-v{sdk_version('random')}"
+    for plugins in (machine.home / ".pulumi" / "plugins", providers._downloads() / "plugins"):
+        _program(plugins / folder, "pulumi-resource-random")
+        (plugins / f"{folder}.partial").touch()
+    assert "stand-in" in located(tmp_path)["random"].origin
+
+
 def test_one_on_path_goes_before(
     machine: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

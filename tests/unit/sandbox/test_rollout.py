@@ -466,7 +466,7 @@ def test_who_can_tell_more_of_postgresql_is_said_under_the_table(
     platform: tiers.Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fenced = replace(platform, postgresql="postgresql-0 is fenced")
-    monkeypatch.setattr(health, "require_api", lambda _: running())
+    monkeypatch.setattr(health, "require_api", lambda *_: running())
     monkeypatch.setattr(stack.Stack, "_deployed", lambda _: deployed.Deployed())
 
     def printed(seen: tiers.Platform, *options: str) -> str:
@@ -524,9 +524,8 @@ def test_a_server_says_itself_which_version_it_is(
 def test_the_table_fits_and_has_no_empty_column(platform: tiers.Platform) -> None:
     with io.StringIO() as text:
         links = {"gateway": "http://127.0.0.1:1234"}
-        status.show(
-            Console(file=text, soft_wrap=True, width=100), platform, ["ado-dashboard"], links
-        )
+        console = Console(file=text, soft_wrap=True, width=100)
+        status.show(console, platform, links, ["ado-dashboard"], "`make up STACK=dev`")
         printed = text.getvalue()
     table = printed.partition("Ingress")[0]
     assert max(map(len, table.splitlines())) <= 100
@@ -534,11 +533,11 @@ def test_the_table_fits_and_has_no_empty_column(platform: tiers.Platform) -> Non
     assert "3 to 50, cpu 3%/70%" in printed
     assert "ado-worker: nobody serves ado_task_queue_length" in printed
     assert "ado.localhost" in printed
-    assert "Missing: ado-dashboard" in printed
+    assert "Missing: ado-dashboard; `make up STACK=dev` makes them." in printed
     assert "Claims" in printed
     bare = tiers.Platform(namespace="n", tiers=platform.tiers[:1], routes=(), monitors=())
     with io.StringIO() as text:
-        status.show(Console(file=text), bare, (), {})
+        status.show(Console(file=text), bare, {})
         assert "Claims" not in text.getvalue()
         assert "Autoscaler" not in text.getvalue()
 

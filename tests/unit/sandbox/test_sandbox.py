@@ -255,7 +255,7 @@ def test_kubectl_gets_its_own_options_and_the_sandboxs_kubeconfig(
     monkeypatch.setattr(os, "execve", lambda *given: became.append(given))
     command = ["kubectl", "--name", sandbox.name, "get", "pods", "-A", "--name", "x", "--help"]
     absent = CliRunner().invoke(cli.app, command)
-    assert "`make up` starts it" in str(absent.exception)
+    assert "up --stack dev --name unit` starts it" in str(absent.exception)
     sandbox.kubeconfig.write_text("")
     CliRunner().invoke(cli.app, command, catch_exceptions=False)
     ((program, arguments, environment),) = became

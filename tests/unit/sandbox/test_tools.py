@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from sandbox import gobuild, kubernetes_provider, tools
+from sandbox import files, gobuild, kubectl, kubernetes_provider, tools
 from sandbox.errors import SandboxError
 from sandbox.gobuild import GoModule
 
@@ -112,3 +113,31 @@ def test_another_provider_than_it_was_written_for_is_refused(tmp_path: Path) -> 
     source = _provider_module(tmp_path / "source", "Provider: somethingElse{")
     with pytest.raises(SandboxError, match=r"pkg/gen/schema\.go"):
         kubernetes_provider.copied(source, tmp_path / "room")
+
+
+KUBECTL = """#!/bin/sh
+[ "$*" = "version --client" ] || exit 1
+echo "Client Version: {version}"
+echo "Kustomize Version: v5.8.1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"), [(tools.KUBERNETES.version, True), ("v1.9.0", False)]
+)
+def test_kubectl_on_path_is_taken_where_it_is_of_the_pinned_version(
+    go: list[tuple[str, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    taken: bool,  # noqa: FBT001
+) -> None:
+    program = tmp_path / "bin" / "kubectl"
+    files.write(program, KUBECTL.format(version=version), mode=0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    if taken:
+        assert kubectl._program() == str(program)
+    else:
+        with pytest.raises(kubectl.MissingError, match="-m sandbox prepare` downloads or builds"):
+            kubectl._program()
+    assert go == []
