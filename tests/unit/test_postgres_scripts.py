@@ -81,6 +81,12 @@ class World:
 
     def start(self, ordinal: int) -> str:
         """What the script says until it serves, or has no patience left."""
+        done = self.run(ordinal, "start.sh")
+        self.code = done.returncode
+        return done.stderr
+
+    def run(self, ordinal: int, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a script as that pod does."""
         environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
             "WORK": str(self.root),
@@ -92,16 +98,14 @@ class World:
             "SOCKET": str(self.root / "socket"),
             "STATE": str(self.root / "state"),
         }
-        done = subprocess.run(
-            ["/bin/sh", str(FILES / "start.sh")],
+        return subprocess.run(
+            ["/bin/sh", str(FILES / script), *arguments],
             env=environment,
             capture_output=True,
             text=True,
             check=False,
             timeout=30,
         )
-        self.code = done.returncode
-        return done.stderr
 
     @property
     def serves(self) -> bool:
@@ -259,6 +263,12 @@ class TestFullVolume:
         assert "the server gets its last 64 MiB" in said
         assert self.FULL not in said
         assert world.code == 1
+
+    def test_operators_are_told_how_much_room_there_is(self, world: World) -> None:
+        world.has(free="3")
+        done = world.run(0, "look.sh", "10")
+        assert done.returncode == 0, done.stderr
+        assert "room=3" in done.stdout.splitlines()
 
     def test_df_is_played_as_it_is(self, world: World) -> None:
         def columns(command: Path | str) -> list[list[str]]:
