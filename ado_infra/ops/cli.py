@@ -238,6 +238,10 @@ def restore(
     *,
     dry_run: DryRun = False,
     listed: Annotated[bool, typer.Option("--list", help="Show which there are.")] = False,
+    prefix: Annotated[
+        str | None,
+        typer.Option("--from", help="Of another stack: its prefix in the same bucket."),
+    ] = None,
     into_non_empty: Annotated[
         bool,
         typer.Option("--into-non-empty", help="Replace what the backup has too; leave the rest."),
@@ -246,15 +250,16 @@ def restore(
     """Restore a backup into the empty database ado of the primary."""
     here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
     if listed:
-        _say("\n".join(backups.names(here, _say)) or "There is no backup.")
+        _say("\n".join(backups.names(here, _say, prefix=prefix)) or "There is no backup.")
     elif name is None:
         raise OpsError("Name a backup: `restore --list` shows those that there are.")
     elif dry_run:
         backups.required(here)
-        _plan(*backups.steps(name, into_non_empty=into_non_empty))
+        _plan(*backups.steps(name, prefix=prefix, into_non_empty=into_non_empty))
     else:
         with alone(here.api, here.name, _say):
-            _say(backups.restore(here, name, _say, into_non_empty=into_non_empty))
+            done = backups.restore(here, name, _say, prefix=prefix, into_non_empty=into_non_empty)
+            _say(done)
 
 
 @postgres.command()

@@ -153,6 +153,20 @@ def test_what_cannot_be_restored_is_refused_and_nothing_is_changed(pair: Pair, b
     assert pair.ask_as_ado(RELATIONS) == "0"
 
 
+def test_a_backup_of_another_stack_is_restored_by_its_prefix(pair: Pair, backup: str) -> None:
+    content, former = pair.ask_as_ado(CONTENT), f"former/{backup}"
+    elsewhere = object_storage.bucket(pair.deployment.sandbox, BUCKET) / former
+    elsewhere.mkdir(parents=True)
+    for file in _objects(pair).glob(f"{backup}.*"):
+        file.rename(elsewhere / file.name)
+    assert backup not in _names(pair)
+    assert pair.did("restore", "--list", "--from", former).split() == [backup]
+    pair.ask_as_ado(EMPTY)
+    assert f"there is no backup {backup}" in _refused(pair, backup)
+    pair.did("restore", backup, "--from", former)
+    assert pair.ask_as_ado(CONTENT) == content
+
+
 def test_only_the_last_ones_are_kept_and_what_cannot_be_uploaded_is_none(pair: Pair) -> None:
     foreign = _objects(pair) / "readme"
     foreign.parent.mkdir(parents=True, exist_ok=True)

@@ -249,7 +249,7 @@ class TestRestore:
         world.store(*there)
         done = world.run("download.sh", OLD)
         assert done.returncode == 1
-        assert f"there is no backup {OLD}" in done.stderr
+        assert f"there is no backup {OLD} in backup:bucket/some/prefix" in done.stderr
 
     def test_it_goes_into_an_empty_database_in_one_transaction(self, world: World) -> None:
         self._fetched(world)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from tests.unit.manifests import (
     ports,
     service_ports,
 )
-from tests.unit.recording import Recording, record, record_stack
+from tests.unit.recording import ROOT, Recording, record, record_stack
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 Recorded = Callable[[str], Recording]
@@ -230,6 +231,7 @@ class TestPostgres:
         derived = ("max_connections", "shared_buffers", "max_wal_size", "wal_keep_size")
         assert tuple(told[key] for key in (*derived, "max_slot_wal_keep_size")) == sizes
         assert told["password_encryption"] == "scram-sha-256"
+        assert told["huge_pages"] == "off"
 
     def test_its_sizes_stay_within_what_the_server_accepts(self) -> None:
         resources = Resources.of(("100m", "1Mi"), ("1", "1Gi"))
@@ -364,6 +366,20 @@ class TestVolumes:
         assert "kubectl -n shop delete statefulset redis --cascade=orphan" in steps[2]
         assert steps[3].endswith("pulumi refresh")
         assert steps[4].endswith("pulumi up")
+
+    def test_the_refusal_has_the_steps_of_the_runbook(self) -> None:
+        page = (ROOT / "docs/data-runbooks.md").read_text()
+        _, _, section = page.partition("\n### Growing a volume\n")
+        (steps,) = re.findall(r"```\n(.*?)```", section, re.DOTALL)
+        message = _difference(
+            Volume(size="20Gi"),
+            Volume(size="40Gi"),
+            "ado-system",
+            "postgresql",
+            ["data-postgresql-0", "data-postgresql-1"],
+        )
+        assert message
+        assert textwrap.dedent(message.partition("\n")[2]) == steps.rstrip()
 
     def test_a_smaller_one_is_refused(self) -> None:
         message = _refusal(Volume(size="2Gi"), Volume(size="1Gi"))

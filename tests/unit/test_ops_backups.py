@@ -164,12 +164,14 @@ def _back_up(cluster: Cluster) -> str:
     return backups.back_up(cluster, _silent)  # pyright: ignore[reportArgumentType]
 
 
-def _restore(cluster: Cluster, name: str = NAME, *, over: bool = False) -> str:
-    return backups.restore(cluster, name, _silent, into_non_empty=over)  # pyright: ignore[reportArgumentType]
+def _restore(
+    cluster: Cluster, name: str = NAME, *, over: bool = False, prefix: str | None = None
+) -> str:
+    return backups.restore(cluster, name, _silent, prefix=prefix, into_non_empty=over)  # pyright: ignore[reportArgumentType]
 
 
-def _names(cluster: Cluster) -> list[str]:
-    return backups.names(cluster, _silent)  # pyright: ignore[reportArgumentType]
+def _names(cluster: Cluster, prefix: str | None = None) -> list[str]:
+    return backups.names(cluster, _silent, prefix=prefix)  # pyright: ignore[reportArgumentType]
 
 
 def _pod(job: dict[str, Any]) -> dict[str, Any]:
@@ -309,6 +311,45 @@ class TestRestore:
         assert cluster.deleted == ["postgresql-backups"]
 
 
+class TestFromAnotherStack:
+    """A stack that is gone, or in another namespace, whose backups lie in the same bucket."""
+
+    FORMER = "former/postgresql"
+
+    def _reads(self, job: dict[str, Any], name: str) -> str:
+        pod = _pod(job)
+        (step,) = (
+            c for c in [*pod.get("initContainers", []), *pod["containers"]] if c["name"] == name
+        )
+        told = {variable["name"]: variable.get("value") for variable in step["env"]}
+        names = list(told)
+        assert names.index("S3_BUCKET_BACKUPS") < names.index("REMOTE")  # which is made from it
+        return str(told["REMOTE"])
+
+    def test_its_backups_are_listed_and_restored_by_their_prefix(self, cluster: Cluster) -> None:
+        bucket = "backup:$(S3_BUCKET_BACKUPS)"
+        assert _names(cluster, self.FORMER) == [NAME, "20260101T030000Z"]
+        _restore(cluster, prefix=self.FORMER)
+        listed, restored = cluster.made
+        assert self._reads(listed, "list") == f"{bucket}/{self.FORMER}"
+        assert self._reads(restored, "download") == f"{bucket}/{self.FORMER}"
+        _names(cluster)
+        assert self._reads(cluster.made[-1], "list") == f"{bucket}/postgresql"
+
+    def test_it_is_another_restore_than_that_of_the_same_name_here(self, cluster: Cluster) -> None:
+        cluster.has("postgresql-restore", f"restore {NAME}")
+        with pytest.raises(OpsError, match="is under way"):
+            _restore(cluster, prefix=self.FORMER)
+        assert cluster.made == []
+
+    @pytest.mark.parametrize("prefix", ["", "../x", "/x", "x/", "x; y", "$(AWS_SECRET_ACCESS_KEY)"])
+    def test_what_is_no_prefix_is_refused(self, cluster: Cluster, prefix: str) -> None:
+        for command in (lambda: _names(cluster, prefix), lambda: _restore(cluster, prefix=prefix)):
+            with pytest.raises(OpsError, match="is no prefix in a bucket"):
+                command()
+        assert cluster.made == []
+
+
 class TestStatus:
     def _found(self, last: datetime | None, schedule: str = "0 3 * * *") -> list[str]:
         return list(backups.findings(Backups(schedule=schedule, last=last), NOW))
@@ -370,6 +411,8 @@ class TestCommandLine:
             done = self._run(cluster, monkeypatch, *arguments, "--dry-run")
             assert done.exit_code == 0
             assert done.stdout.startswith("1. ")
+        done = self._run(cluster, monkeypatch, "restore", NAME, "--from", "a/b", "--dry-run")
+        assert done.stdout.startswith(f"1. fetch backup {NAME} --from a/b\n")
         assert cluster.made == []
 
     def test_a_restore_wants_a_name(
@@ -381,5 +424,7 @@ class TestCommandLine:
     def test_the_names_are_printed(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         done = self._run(cluster, monkeypatch, "restore", "--list")
         assert done.stdout.split() == [NAME, "20260101T030000Z"]
+        assert self._run(cluster, monkeypatch, "restore", "--list", "--from", "a/b").exit_code == 0
+        assert cluster.made[-1]["metadata"]["annotations"] == {"ado.ops/asked": "list --from a/b"}
         cluster.says["list"] = ""
         assert "no backup" in self._run(cluster, monkeypatch, "restore", "--list").stdout

@@ -518,6 +518,20 @@ class TestStatus:
         assert "serves nobody: `unfence postgresql-0`." in told
         assert "promote" not in told
 
+    def test_a_full_volume_leads_to_its_growing_and_not_to_the_standby_that_is_as_full(
+        self,
+    ) -> None:
+        waiting = "the volume is full, and without room no server starts"
+        members = (replace(PRIMARY, server=None, room=3, waiting=waiting), replace(STANDBY, room=9))
+        told = list(report.findings(BEGUN, members, SERVICES))
+        for line, (member, room) in zip(
+            told, [("postgresql-0", 3), ("postgresql-1", 9)], strict=False
+        ):
+            assert line.startswith(f"The volume of {member} has only {room} MiB free")
+            assert line.endswith("(docs/data-runbooks.md, Growing a volume).")
+        assert told[2] == f"The primary postgresql-0 runs no server ({waiting})."
+        assert "promote" not in "\n".join(told)
+
     def test_a_service_that_leads_elsewhere_is_named(self) -> None:
         moved = {**SERVICES, "postgresql": {pair.POD_LABEL: "postgresql-1"}}
         (line,) = report.findings(BEGUN, (PRIMARY, STANDBY), moved)

@@ -35,11 +35,13 @@ FAKES = {
             "$(cat "$WORK/end"): expected at least 24, got 0" >&2""",
     "pg_isready": "exit 2",
     "pg_ctl": "",
-    "initdb": "",
+    "initdb": """
+        echo "$*" >"$WORK/initialised"
+        mkdir -p "$2" && echo 17 >"$2/PG_VERSION" """,
     "postgres": """
         case "$1" in
         --version) echo "postgres (PostgreSQL) 17.5" ;;
-        *) echo "$*" >"$WORK/served" ;;
+        *) echo "$*" >"$WORK/served" && exit "$(cat "$WORK/ends")" ;;
         esac""",
     "pg_basebackup": """
         for option in "$@"; do
@@ -50,9 +52,11 @@ FAKES = {
         echo copied >>"$WORK/copies"
         /bin/sleep 0.3 # in which whoever watches sees it grow
         [ "$(wc -l <"$WORK/copies")" -gt "$(cat "$WORK/fail" 2>/dev/null || echo 0)" ]""",
+    # More lines than one are the answers one after the other.
     "df": """
         echo "Filesystem     1048576-blocks  Used Available Capacity Mounted on"
-        echo "/dev/x                 10000   200     $(cat "$WORK/free")      20% /volume" """,
+        echo "/dev/x                 10000   200     $(sed -n 1p "$WORK/free")      20% /volume"
+        [ "$(wc -l <"$WORK/free")" -le 1 ] || sed -i 1d "$WORK/free" """,
     # Nobody waits in earnest: so often, and then whoever waits is ended.
     "sleep": """
         [ "$1" != 15 ] || exec /bin/sleep 0.05
@@ -63,9 +67,10 @@ FAKES = {
 
 @dataclass
 class World:
-    """A pod's files, and what its peer answers."""
+    """A pod's files, what its peer answers, and how its container has ended."""
 
     root: Path
+    code: int = 0
 
     def has(self, **files: str) -> None:
         """Writes files, by their path with `__` for `/`."""
@@ -76,6 +81,12 @@ class World:
 
     def start(self, ordinal: int) -> str:
         """What the script says until it serves, or has no patience left."""
+        done = self.run(ordinal, "start.sh")
+        self.code = done.returncode
+        return done.stderr
+
+    def run(self, ordinal: int, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a script as that pod does."""
         environment = {
             "PATH": f"{self.root / 'bin'}:{os.environ['PATH']}",
             "WORK": str(self.root),
@@ -87,15 +98,14 @@ class World:
             "SOCKET": str(self.root / "socket"),
             "STATE": str(self.root / "state"),
         }
-        done = subprocess.run(
-            ["/bin/sh", str(FILES / "start.sh")],
+        return subprocess.run(
+            ["/bin/sh", str(FILES / script), *arguments],
             env=environment,
             capture_output=True,
             text=True,
             check=False,
             timeout=30,
         )
-        return done.stderr
 
     @property
     def serves(self) -> bool:
@@ -127,6 +137,7 @@ def world(tmp_path: Path) -> World:
         volume__pgdata__pg_wal__000000010000000000000003="",
         volume__recorded="",
         end="0/3000100",
+        ends="0",
         free="500",
         patience="3",
     )
@@ -201,6 +212,88 @@ class TestCopy:
         assert waits[:4] == [5, 10, 20, 40]
         assert "the last one failed" in said
         assert not (world.root / "volume/pgdata.new").exists()
+
+
+class TestFullVolume:
+    FULL = "the volume is full, and without room no server starts"
+
+    @pytest.mark.parametrize("fails", ["postgres", "pg_ctl"])
+    def test_a_server_that_ended_for_want_of_room_is_started_again_once_there_is_some(
+        self, world: World, fails: str
+    ) -> None:
+        world.has(ends="1", free="3\n3\n3\n500\n")
+        if fails == "pg_ctl":
+            (world.root / "bin/pg_ctl").write_text("#!/bin/sh\nexit 1\n")
+        said = world.start(0)
+        assert world.serves == (fails == "postgres")
+        assert said.count(self.FULL) == 1
+        assert "docs/data-runbooks.md, Growing a volume" in said
+        assert world.code == 1  # the kubelet starts the next
+
+    def test_while_there_is_none_operators_are_told_and_no_other_is_tried(
+        self, world: World
+    ) -> None:
+        world.has(ends="1", free="3")
+        world.start(0)
+        assert world.code == 9  # nobody had more patience
+        assert self.FULL in (world.root / "socket/waiting").read_text()
+
+    def test_one_that_starts_in_a_full_volume_all_the_same_is_let_serve(self, world: World) -> None:
+        world.has(free="3")
+        assert self.FULL not in world.start(0)
+        assert (world.serves, world.code) == (True, 0)
+
+    def test_one_that_ended_for_another_reason_is_started_again_at_once(self, world: World) -> None:
+        world.has(ends="2")
+        assert "full" not in world.start(0)
+        assert world.code == 2
+
+    def test_a_reserve_is_kept_where_there_is_room_and_given_up_before_anybody_waits(
+        self, world: World
+    ) -> None:
+        reserve = world.root / "volume/reserve"
+        world.start(0)
+        assert not reserve.exists()
+        world.has(free="600")
+        world.start(0)
+        assert reserve.stat().st_size == 64 * 2**20
+        world.has(ends="1", free="3\n67\n")
+        said = world.start(0)
+        assert not reserve.exists()
+        assert "the server gets its last 64 MiB" in said
+        assert self.FULL not in said
+        assert world.code == 1
+
+    def test_operators_are_told_how_much_room_there_is(self, world: World) -> None:
+        world.has(free="3")
+        done = world.run(0, "look.sh", "10")
+        assert done.returncode == 0, done.stderr
+        assert "room=3" in done.stdout.splitlines()
+
+    def test_df_is_played_as_it_is(self, world: World) -> None:
+        def columns(command: Path | str) -> list[list[str]]:
+            told = {"WORK": str(world.root), "PATH": os.environ["PATH"]}
+            done = subprocess.run(
+                [command, "-Pm", str(world.root)],
+                env=told,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            return [line.split() for line in done.stdout.splitlines()]
+
+        head, line = columns("df")
+        assert [head, len(line)] == [columns(world.root / "bin/df")[0], 6]
+        assert line[3].isdecimal()
+
+
+def test_hugepages_on_a_node_do_not_stop_initdb(world: World) -> None:
+    world.has(state__initialised="")
+    shutil.rmtree(world.root / "volume/pgdata")
+    (world.root / "volume/recorded").unlink()
+    world.start(0)
+    assert "--set huge_pages=off" in (world.root / "initialised").read_text()
+    assert "\nhuge_pages = off\n" in (FILES / "postgresql.conf").read_text()
 
 
 def test_what_waits_says_so_for_operators_and_no_more_once_it_goes_on(world: World) -> None:

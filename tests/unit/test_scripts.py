@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.manifests import environment, job, pod, told
+from tests.unit.manifests import container, environment, job, pod, told
 from tests.unit.recording import ROOT, Recording, record_stack
 
 OF_BACKUP = {
@@ -137,3 +137,40 @@ def test_a_script_is_told_of_every_variable_it_reads(
     read = set(re.findall(r"\$\{?([A-Z][A-Z_]+)", text))
     assert read - set(re.findall(r"\b([A-Z][A-Z_]+)=", text)) <= given.keys()
     assert read & given.keys()
+
+
+POD_VARIABLES = {
+    "postgresql": {"HEADLESS_SERVICE", "PGDATA", "POD_NAME", "SECRETS", "SOCKET", "STATE"},
+    "redis": {"HEADLESS_SERVICE", "POD_IP", "POD_NAME", "RUN", "SECRETS"},
+}
+"""What a pod of the first release is told, beside CONFIG."""
+
+
+@pytest.mark.parametrize("store", POD_VARIABLES)
+def test_an_up_that_is_refused_midway_changes_no_running_server(
+    store: str, whole: Recording
+) -> None:
+    """An `up` can change a ConfigMap and then be refused, as by a conflict with `ado-ops`.
+
+    The kubelet then gives running pods the new files: all at once, by one link, so never a set
+    that is half new. That is safe while a server reads them at its start alone, whatever asks it
+    meanwhile reads copies, and a container that starts again in the old pod can run the new
+    scripts. Secrets are read as they are: after `rotate` a restart must not bring the former
+    password back.
+    """
+    one = container(whole, store)
+    probes = [one[f"{name}Probe"]["exec"] for name in ("startup", "readiness", "liveness")]
+    asked = str([*probes, one["lifecycle"]["preStop"]["exec"]])
+    asked = asked.replace('. "$CONFIG/common.sh"; ! server_runs', "")  # reads that function alone
+    package = {"postgresql": "ado_infra.data.postgres", "redis": "ado_infra.data.redis"}[store]
+    start = _text(package, "start.sh")
+    for name in re.findall(r"/(\w+\.sh)", asked) + re.findall(r"\$RUN/(\w+\.sh)", start):
+        assert f'"$CONFIG/{name}"' in start  # which copies it
+        asked += _text(package, name)
+    assert not re.findall(r"\$\{?CONFIG|\$\{?SECRETS|/etc/ado/(?:config|secrets)", asked)
+    scripts = {name: _text(package, name) for name in PACKAGES[package] - OF_BACKUP.keys()}
+    every = "\n".join(scripts.values())
+    assert not re.findall(
+        r"pg_reload_conf|pg_ctl reload|SIGHUP|kill -(?:HUP|1)\b|config set", every
+    )
+    assert environment(whole, store).keys() == POD_VARIABLES[store] | {"CONFIG"}

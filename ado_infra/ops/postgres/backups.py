@@ -14,10 +14,13 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from ado_infra.cron import Schedule
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres import writers
+from ado_infra.values import ObjectPrefix
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"
@@ -98,27 +101,37 @@ def back_up(namespace: Namespace, say: Say) -> str:
     return _outcome(namespace, name, say)
 
 
-def names(namespace: Namespace, say: Say) -> list[str]:
+def names(namespace: Namespace, say: Say, *, prefix: str | None = None) -> list[str]:
     """The backups that are whole, newest first.
+
+    `prefix`: where in the bucket they lie; None for where those of this stack do.
 
     Raises OpsError when the bucket cannot be asked.
     """
     cron = required(namespace)
-    job = _job(namespace, cron, LIST, asked="list")
+    job = _job(namespace, cron, LIST, asked=" ".join(["list", *_from(prefix)]))
     job["spec"]["activeDeadlineSeconds"] = _QUICK
     pod = job["spec"]["template"]["spec"]
     del pod["initContainers"]
-    pod["containers"] = [_running(pod["containers"][0], "list")]
+    pod["containers"] = [_reading(prefix, _running(pod["containers"][0], "list"))]
     _make(namespace, job)
     said = _outcome(namespace, LIST, say)
     namespace.delete_job(LIST)
     return [line for line in said.splitlines() if _NAME.fullmatch(line)]
 
 
-def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool = False) -> str:
+def restore(
+    namespace: Namespace,
+    name: str,
+    say: Say,
+    *,
+    prefix: str | None = None,
+    into_non_empty: bool = False,
+) -> str:
     """Restores a backup into database `ado` of the primary; returns what was said.
 
-    `into_non_empty`: what the backup has too is replaced, the rest is left.
+    `prefix`: as for `names`. `into_non_empty`: what the backup has too is replaced, the rest is
+    left.
 
     Nobody writes meanwhile. Raises OpsError with what was said when it fails: then nothing is
     changed.
@@ -126,11 +139,12 @@ def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool =
     cron = required(namespace)
     name = checked(name)
     options = _REPLACE if into_non_empty else ()
-    job = _job(namespace, cron, RESTORE, asked=" ".join(["restore", name, *options]))
+    asked = " ".join(["restore", name, *_from(prefix), *options])
+    job = _job(namespace, cron, RESTORE, asked=asked)
     job["spec"]["backoffLimit"] = 0
     pod = job["spec"]["template"]["spec"]
     (dump,), (upload,) = pod["initContainers"], pod["containers"]
-    pod["initContainers"] = [_running(upload, "download", name)]
+    pod["initContainers"] = [_reading(prefix, _running(upload, "download", name))]
     pod["containers"] = [_running(dump, "restore", name, *options)]
     with writers.stopped(namespace, say):
         _make(namespace, job)
@@ -138,11 +152,11 @@ def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool =
         return _outcome(namespace, RESTORE, say)
 
 
-def steps(name: str, *, into_non_empty: bool) -> list[str]:
+def steps(name: str, *, prefix: str | None = None, into_non_empty: bool = False) -> list[str]:
     """What `restore` does, for people."""
     target = "replace what it has too" if into_non_empty else "refuse a database that has tables"
     return [
-        f"fetch backup {checked(name)}",
+        " ".join(["fetch backup", checked(name), *_from(prefix)]),
         "compare its checksum, and see that it can be read",
         target,
         "stop who writes to the database, and start them again afterwards",
@@ -205,6 +219,32 @@ def _running(container: dict[str, Any], what: str, *arguments: str) -> dict[str,
     shell, script = container["command"]
     other = str(PurePosixPath(script).with_name(f"{what}.sh"))
     return {**container, "name": what, "command": [shell, other, *arguments]}
+
+
+def _from(prefix: str | None) -> list[str]:
+    """The option that names another place in the bucket.
+
+    Raises OpsError for what no stack's `postgres.backup.prefix` can be.
+    """
+    if prefix is None:
+        return []
+    try:
+        return ["--from", TypeAdapter[str](ObjectPrefix).validate_python(prefix)]
+    except ValidationError:
+        raise OpsError(
+            f"{prefix} is no prefix in a bucket, such as some/postgresql: it is the "
+            "`postgres.backup.prefix` of the stack that made the backup."
+        ) from None
+
+
+def _reading(prefix: str | None, container: dict[str, Any]) -> dict[str, Any]:
+    """A container that reads from another place in the bucket than the stack's own."""
+    if prefix is None:
+        return container
+    told = {variable["name"]: variable for variable in container["env"]}
+    bucket, _, _ = told["REMOTE"]["value"].partition("/")
+    told["REMOTE"] = {**told["REMOTE"], "value": f"{bucket}/{prefix}"}
+    return {**container, "env": list(told.values())}
 
 
 def _make(namespace: Namespace, job: dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ class Member:
         blocked: Whether a standby replays nothing more, and cannot be promoted, because it allows
             fewer connections than its primary.
         slot: State of the slot that a primary keeps for its peer.
+        room: Mebibytes that its volume has free.
         unread: Why it is not known where the WAL of a stopped one ends.
         trouble: Why nothing can be told.
     """
@@ -79,6 +80,7 @@ class Member:
     streaming: bool = False
     blocked: bool = False
     slot: str | None = None
+    room: int | None = None
     unread: str | None = None
     trouble: str | None = None
 
@@ -191,5 +193,6 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
         streaming="streaming" in told,
         blocked="blocked" in told,
         slot=told.get("slot"),
+        room=int(told["room"]) if told.get("room") else None,
         unread=told.get("unread"),
     )

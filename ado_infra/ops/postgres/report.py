@@ -21,6 +21,9 @@ from ado_infra.ops.postgres.pair import (
 LATE = 64 * 2**20
 """Bytes that a standby may be behind before it is called late: four segments of WAL."""
 
+ROOM = 256
+"""Mebibytes free on a volume below which it is called full: a primary ends without WAL to write."""
+
 
 def table(record: Record, members: Sequence[Member]) -> Table:
     """A row for each pod."""
@@ -58,6 +61,12 @@ def findings(
             f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
         )
         return  # until then nothing else helps
+    yield from (
+        f"The volume of {member.name} has only {member.room} MiB free "
+        "(docs/data-runbooks.md, Growing a volume)."
+        for member in members
+        if _is_full(member)
+    )
     yield from (why_blocked(member) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
     if len({m.system for m in members if m.system}) > 1:
@@ -94,15 +103,18 @@ def findings(
             )
 
 
+def _is_full(member: Member) -> bool:
+    return member.room is not None and member.room < ROOM
+
+
 def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
     if leader.server == "standby":
         yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
     elif leader.server is None:
         why = leader.trouble or leader.waiting or f"its volume is {leader.disk}"
-        yield (
-            f"The primary {leader.name} runs no server ({why}). When it does not come back: "
-            f"`promote {follower.name}`."
-        )
+        # What filled its volume fills the standby's, too.
+        way = "" if _is_full(leader) else f" When it does not come back: `promote {follower.name}`."
+        yield f"The primary {leader.name} runs no server ({why}).{way}"
 
 
 def _of_follower(leader: Member, follower: Member) -> Iterator[str]:

@@ -11,6 +11,7 @@ slot="postgresql_$ordinal"
 mark="${PGDATA%/*}/recorded" # on the volume: made by the readiness probe, once the record says so
 half="${PGDATA%/*}/rejoining"
 stale="${PGDATA%/*}/stale" # what is here lacks WAL that nobody has any more
+reserve="${PGDATA%/*}/reserve" # given up when the volume is full, so that a server can start once more
 fenced="$SOCKET/fenced"
 waiting="$SOCKET/waiting" # what start.sh waits for
 copying="$SOCKET/copying" # touched while a copy grows
@@ -134,12 +135,17 @@ wal() {
 	echo "${end:-unread=no end of it in $last, or not within $1 s}"
 }
 
+# Mebibytes that the volume has free.
+free_room() {
+	df -Pm "${PGDATA%/*}" | { read -r _ && read -r _ _ _ found _ && echo "$found"; }
+}
+
 # Mebibytes that a copy of the peer would take, beyond what this volume has free; nothing when it fits, or
 # the peer does not say.
 lacking_for_a_copy() {
 	needed=$(psql "host=$peer_host user=replicator dbname=postgres passfile=$passfile" --no-psqlrc --no-align \
 		--tuples-only --no-password --command 'SELECT sum(pg_database_size(oid))::bigint >> 20 FROM pg_database' \
 		2>/dev/null) || return 0
-	free=$(df -Pm "${PGDATA%/*}" | { read -r _ && read -r _ _ _ found _ && echo "$found"; })
+	free=$(free_room)
 	[ "${needed:-0}" -lt "$free" ] || echo $((needed - free + 1))
 }

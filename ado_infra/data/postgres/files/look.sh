@@ -22,6 +22,7 @@ fi
 if [ -n "$(find "$copying" -mmin -10 2>/dev/null)" ]; then
 	echo "copying=yes"
 fi
+echo "room=$(free_room)"
 if ! flock -n "$busy" true; then
 	echo "rejoining=yes"
 fi

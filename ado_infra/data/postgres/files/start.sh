@@ -16,6 +16,7 @@ trap stop TERM INT
 ended="$SOCKET/end" # where the WAL here ended when the container began
 page=8192           # of WAL: where it ends may be known by the page alone
 patience=5          # seconds from a copy that failed to the next
+least=32            # MiB, two files of WAL: with less no server can be relied on to start
 
 # In the background, so that a signal is heard at once.
 pause() {
@@ -115,7 +116,7 @@ initialise() {
 	say "first start: making an empty database"
 	rm -rf "$PGDATA.new"
 	initdb --pgdata "$PGDATA.new" --username postgres --encoding UTF8 \
-		--locale-provider builtin --locale C.UTF-8 --data-checksums \
+		--locale-provider builtin --locale C.UTF-8 --data-checksums --set huge_pages=off \
 		--auth-local peer --auth-host scram-sha-256 >/dev/null
 	mv "$PGDATA.new" "$PGDATA" # whole or not at all
 }
@@ -124,10 +125,33 @@ initialise() {
 # of its own. When such a one ends badly, as what a probe leaves that took too long, it restarts all.
 serve() {
 	go_on
+	keep_reserve
 	postgres -D "$PGDATA" -c config_file="$CONFIG/postgresql.conf" -c hba_file="$CONFIG/pg_hba.conf" "$@" &
 	code=0
 	wait $! || code=$?
-	exit "$code"
+	finish "$code"
+}
+
+# In a full volume a server ends as soon as it wants another file of WAL, and cannot start to be cleaned up.
+keep_reserve() {
+	if [ ! -e "$reserve" ] && [ "$(free_room)" -ge 512 ]; then
+		head -c 64M /dev/zero >"$reserve" || rm -f "$reserve"
+	fi
+}
+
+# The server has ended. Where that was for want of room, another start is only tried once there is some; not
+# sooner, as one that needs no new file of WAL also starts in a full volume.
+finish() {
+	[ "$1" != 0 ] || exit 0
+	if [ "$(free_room)" -lt "$least" ] && [ -e "$reserve" ]; then
+		rm "$reserve"
+		say "the volume is full: the server gets its last 64 MiB; see docs/data-runbooks.md, Growing a volume"
+	fi
+	while [ "$(free_room)" -lt "$least" ]; do
+		wait_for "the volume is full, and without room no server starts: see docs/data-runbooks.md," \
+			"Growing a volume"
+	done
+	exit "$1"
 }
 
 be_primary() {
@@ -142,9 +166,9 @@ be_primary() {
 # that was changed in its Secret is changed here too.
 set_up_roles() {
 	pg_ctl start --pgdata "$PGDATA" --wait --timeout 3600 --silent --options \
-		"-c config_file=$CONFIG/postgresql.conf -c hba_file=$CONFIG/pg_hba.conf -c listen_addresses=''"
+		"-c config_file=$CONFIG/postgresql.conf -c hba_file=$CONFIG/pg_hba.conf -c listen_addresses=''" || finish 1
 	psql --no-psqlrc --quiet --tuples-only --host "$SOCKET" --username postgres --dbname postgres \
-		--set secrets="$SECRETS" --file "$CONFIG/roles.sql" >/dev/null
+		--set secrets="$SECRETS" --file "$CONFIG/roles.sql" >/dev/null || finish 1
 	pg_ctl stop --pgdata "$PGDATA" --wait --mode fast --silent
 }
 
