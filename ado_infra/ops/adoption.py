@@ -161,19 +161,15 @@ def reader(api: client.ApiClient) -> Living:
     """Reads any object from the API server."""
 
     def get(path: str) -> Document | None:
-        try:
-            answer: Document = api.call_api(
-                path,
-                "GET",
-                response_type="object",
-                auth_settings=["BearerToken"],
-                _return_http_data_only=True,
-            )
-        except client.ApiException as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return answer
+        asked = api.param_serialize("GET", path, auth_settings=["BearerToken"])
+        answer = api.call_api(*asked)
+        answer.read()
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise client.ApiException(status=answer.status, reason=answer.reason)
+        found: Document = json.loads(answer.data)
+        return found
 
     @cache
     def plurals(group: str) -> Mapping[str, str]:

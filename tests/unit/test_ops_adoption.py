@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from kubernetes import client
 from typer.testing import CliRunner, Result
 
 from ado_infra.ops import adoption, cli, target
@@ -145,7 +144,7 @@ def test_all_else_stays_as_it_was_made(resource: Document) -> None:
 
 
 def test_the_stack_file_that_is_rendered_names_no_cluster(tmp_path: Path) -> None:
-    document = {
+    document: Document = {
         "encryptionsalt": "v1:salt",
         "config": {"kubernetes:context": "far away", "ado:protectData": True},
     }
@@ -174,18 +173,21 @@ def test_only_secrets_that_the_stack_file_has_are_set_and_only_those_that_live()
 def test_any_object_is_found_by_its_kind() -> None:
     asked: list[str] = []
 
-    def call_api(path: str, *_: object, **__: object) -> Document:
+    def answer(path: str) -> Document | None:
         asked.append(path)
         if path == "/apis/networking.k8s.io/v1":
             names = ("ingresses/status", "ingresses")
             return {"resources": [{"kind": "Ingress", "name": name} for name in names]}
-        if path.endswith(("/ado-ingress", "/ado-system")):
-            return {"found": path}
         if path == "/api/v1":
             return {"resources": [{"kind": "Namespace", "name": "namespaces"}]}
-        raise client.ApiException(status=404)
+        return {"found": path} if path.endswith(("/ado-ingress", "/ado-system")) else None
 
-    api: Any = SimpleNamespace(call_api=call_api)
+    def call_api(path: str) -> SimpleNamespace:
+        found = answer(path)
+        data, status = json.dumps(found), 200 if found else 404
+        return SimpleNamespace(read=lambda: None, status=status, data=data)
+
+    api: Any = SimpleNamespace(param_serialize=lambda _, path, **__: (path,), call_api=call_api)
     read = adoption.reader(api)
     path = "/apis/networking.k8s.io/v1/namespaces/ado-system/ingresses/ado-ingress"
     assert read("networking.k8s.io/v1", "Ingress", "ado-system/ado-ingress") == {"found": path}
