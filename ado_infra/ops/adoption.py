@@ -162,7 +162,7 @@ def reader(api: client.ApiClient) -> Living:
 
     def get(path: str) -> Document | None:
         asked = api.param_serialize("GET", path, auth_settings=["BearerToken"])
-        answer = api.call_api(*asked)
+        answer: Any = api.call_api(*asked)
         answer.read()
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
