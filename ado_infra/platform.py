@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.core.v1 import Namespace, Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.data.stores import Stores, StoresArgs
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
+from ado_infra.kit.sources import base64_data
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
 from ado_infra.placement import APPLICATION, Placement
 from ado_infra.secrets import StackSecrets, generated_digest_key
@@ -43,10 +44,11 @@ class AdoPlatformArgs:
 class AdoPlatform(pulumi.ComponentResource):
     """The whole platform in one namespace.
 
-    Produces: Namespace (Pod Security `restricted`), a RandomBytes key for the digests of Secrets,
-    Stores, Configuration, Migrations where the settings ask for them, ApiGateway, Dashboard,
-    Orchestrator, a WorkerPool for each pool, Edge, Monitoring. With `settings.protect_data` the
-    Namespace, the data stores and what was generated refuse to be destroyed.
+    Produces: Namespace (Pod Security `restricted`), a RandomBytes key for the digests of Secrets
+    and Secret `ado-digest-key` that keeps it, Stores, Configuration, Migrations where the settings
+    ask for them, ApiGateway, Dashboard, Orchestrator, a WorkerPool for each pool, Edge, Monitoring.
+    With `settings.protect_data` the Namespace, the data stores and what was generated refuse to be
+    destroyed.
     """
 
     namespace: pulumi.Output[str]
@@ -75,7 +77,7 @@ class AdoPlatform(pulumi.ComponentResource):
             images=args.settings.images,
             protect=args.settings.protect_data,
         )
-        self._digest_key = generated_digest_key(f"{name}-digest-key", self._protected)
+        self._digest_key = self._make_digest_key()
 
         configuration = self._configuration()
         stores = self._stores()
@@ -112,6 +114,21 @@ class AdoPlatform(pulumi.ComponentResource):
             metadata=ObjectMetaArgs(name=name, labels=labels),
             opts=self._protected,
         ).metadata.name
+
+    def _make_digest_key(self) -> pulumi.Output[str]:
+        """The key, kept in the cluster too: with another one every reader of a Secret would roll.
+
+        Whoever may read it there may read what it protects.
+        """
+        key = generated_digest_key(f"{self._prefix}-digest-key", self._protected)
+        Secret(
+            f"{self._prefix}-kept-digest-key",
+            metadata=self._placement.metadata("digest-key", "ado-digest-key"),
+            type="Opaque",
+            data=base64_data({"hex": key}),
+            opts=self._child,
+        )
+        return key
 
     def _configuration(self) -> Configuration:
         return Configuration(

@@ -15,7 +15,7 @@ from kubernetes import client
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
-from ado_infra.ops import rights
+from ado_infra.ops import adoption, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.lease import alone
 from ado_infra.ops.options import Context, DryRun, In, Stack, show
@@ -43,6 +43,7 @@ postgres = typer.Typer(
 )
 app.add_typer(postgres, name="postgres")
 app.add_typer(redis.app, name="redis")
+app.command()(adoption.adopt)
 
 Pod = Annotated[str, typer.Argument(help="postgresql-0 or postgresql-1.")]
 NodeIsOff = Annotated[

@@ -49,6 +49,8 @@ BACKUP: Final = (
     Right("batch", "jobs", ("list", "create", "delete")),
 )
 """A backup, or a restore, beside those of the schedule."""
+ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get",)))
+"""What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
 _ALL: Final = tuple(dict.fromkeys((*PASSWORD, *BACKUP, Right("apps", "statefulsets", ("get",)))))
 
 

@@ -28,6 +28,7 @@ EXACTLY = {
     },
     "Secret": {
         "ado-agent-credentials",
+        "ado-digest-key",
         "ado-object-storage",
         "ado-secrets",
         "postgresql",

@@ -63,6 +63,7 @@ class TestSecretness:
             (("Secret", name), "data")
             for name in (
                 "ado-agent-credentials",
+                "ado-digest-key",
                 "ado-object-storage",
                 "ado-secrets",
                 "postgresql",
