@@ -19,6 +19,7 @@ from tests.cluster.interruptions import (
     LOG,
     WHOLE,
     assert_next_up_converges,
+    assert_nothing_is_left_to_do,
     killed_up,
     moments,
 )
@@ -138,6 +139,12 @@ def test_production_from_its_first_up_to_its_destroy(
     for workload in ("ado-orchestrator", "postgresql", "redis"):
         nodes = list(production.nodes_of(workload).values())
         assert len(set(nodes)) == len(nodes), f"{workload} shares a host: {nodes}"
+
+    # As an autoscaler does it.
+    workers = ("deployment/ado-worker", "-n", NAMESPACE)
+    production.kubectl("scale", *workers, "--replicas=4")
+    production.kubectl("rollout", "status", *workers, "--timeout=2m")
+    assert_nothing_is_left_to_do(production)
 
     before = _kept(production)
     refused = production.command("destroy")
