@@ -19,6 +19,7 @@ _UNANSWERED = re.compile(
     r'(?:Get|Post|Put|Patch|Delete) "https://[^"]*": (?!.*(?:certificate|no such host))'
     r"|configured Kubernetes cluster is unreachable|http2: client connection lost"
     r"|the server is currently unable to handle the request|etcdserver: "
+    r"|not yet ready to handle request"  # one that has just started
 )
 _EMPTY = ("update failed", "preview failed")
 

@@ -42,6 +42,19 @@ def test_an_api_server_that_went_away_is_told_once_with_the_objects_it_was_asked
     ]
 
 
+def test_an_api_server_that_has_just_started_is_no_refusal() -> None:
+    refused = (
+        'ado-hpa: the Kubernetes API server reported that "ado-system/ado-worker-hpa" failed to fully '
+        'initialize or become live: horizontalpodautoscalers.autoscaling "ado-worker-hpa" is '
+        "forbidden: not yet ready to handle request"
+    )
+    assert told([refused]) == [
+        "The API server went away while it was asked about ado-hpa (not yet ready to handle "
+        "request)."
+    ]
+    assert interrupted([refused])
+
+
 def test_a_webhook_that_does_not_answer_is_not_the_api_server() -> None:
     failed = 'redis: failed calling webhook "x": Post "https://x.y.svc:443/": connection refused'
     assert told([failed]) == [failed]
