@@ -44,8 +44,8 @@ def test_an_api_server_that_went_away_is_told_once_with_the_objects_it_was_asked
 
 def test_an_api_server_that_has_just_started_is_no_refusal() -> None:
     refused = (
-        'hpa: the Kubernetes API server reported that "ado/hpa" failed to fully initialize or become '
-        'live: horizontalpodautoscalers.autoscaling "hpa" is forbidden: not yet ready to handle request'
+        'hpa: the Kubernetes API server reported that "ado/hpa" failed to become '
+        'live: horizontalpodautoscalers.a "hpa" is forbidden: not yet ready to handle request'
     )
     (line,) = told([refused])
     assert line.startswith(
