@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
@@ -58,7 +59,7 @@ class Peer:
         """What it is in the cluster."""
         return self.master, self.slots
 
-    @property
+    @cached_property
     def all_slots(self) -> frozenset[int]:
         """Its slots, one by one."""
         return frozenset(slot for part in self.slots for slot in part)
@@ -98,7 +99,7 @@ class Member:
         """Its own line."""
         return next((peer for peer in self.peers if "myself" in peer.flags), None)
 
-    @property
+    @cached_property
     def slots(self) -> frozenset[int]:
         """What it serves, as it says itself."""
         return self.own.all_slots if self.own else frozenset()

@@ -42,9 +42,9 @@ def failover(cluster: Cluster, name: str, *, accept_loss: bool) -> list[Step]:
         )
     if not accept_loss:
         raise OpsError(
-            f"{former}, the master of {name}, is not reached: {_why_silent(cluster, former)}. Bring "
-            f"it back; or say --accept-loss, and what {name} has not received from it is lost. "
-            "Nothing was touched."
+            f"{former}, the master of {name}, is not reached: {_why_silent(cluster, former)}. "
+            f"Bring it back; or say --accept-loss, and what {name} has not received from it is "
+            "lost. Nothing was touched."
         )
     return [Step(name, "cluster failover takeover")]
 

@@ -150,7 +150,7 @@ def _of_lost(cluster: Cluster, name: str) -> str:
     cost = repair.loss(cluster, member)
     command = f"`ado-ops redis replace {name}{' --accept-loss' if cost else ''}`"
     if heirs := [heir.name for peer in former for heir in repair.heirs(cluster, member, peer)]:
-        return f"{name} has lost its {lost}{known}: once {heirs[0]} has taken over, {command}."
+        return f"{name} has lost its {lost}{known}: {heirs[0]} has its keys and takes over first."
     return f"{name} has lost its {lost}{keys}{known}: {command}{f' ({cost})' if cost else ''}."
 
 
@@ -169,12 +169,13 @@ def _of_gone(cluster: Cluster, peer: Peer, lost: frozenset[str]) -> Iterator[str
         )
     elif peer.pod not in lost and away:
         yield f"The keys of the slots {away} are away until {peer.pod} is back."
-    if away:
+    pod = cluster.pod(peer.pod)
+    if away and not (pod and pod.keys):  # what is back with its keys has lost nothing
         for replica in cluster.replicas_of(peer.id):
             yield (
                 f"{replica.name} has not taken over from {peer.pod}; if that lasts longer than "
-                f"15 s and {peer.pod} does not come back: `ado-ops redis failover {replica.name} "
-                "--accept-loss`."
+                f"15 s and {peer.pod} does not come back with its keys: `ado-ops redis failover "
+                f"{replica.name} --accept-loss`."
             )
 
 
