@@ -166,7 +166,10 @@ def test_cut_off_after_any_step_the_same_command_goes_on(
 ) -> None:
     straight = _straight(state, ado, *command)
     assert straight.told
-    for told in range(len(straight.told)):
+    forgets = ["forget" in line for line in straight.told]
+    for told in range(len(forgets)):
+        if told > 1 and all(forgets[told - 1 : told + 1]):
+            continue  # one node more that forgets
         nodes = STATES[state][0]()
         nodes.cut_after = told
         assert ado(nodes, *command).exit_code != 0

@@ -143,15 +143,17 @@ def _of_itself(member: Member) -> Iterator[str]:
 
 def _of_lost(cluster: Cluster, name: str) -> str:
     member, former = repair.pod_of(cluster, name), cluster.former(name)
-    lost = "nodes.conf" if member.slots else "volume"
+    lost = "lost its nodes.conf" if member.alone and member.slots else "lost its volume"
+    if not member.alone and (member.slots or (member.own and member.own.master)):
+        lost = "its place again"  # and somebody who was away has not forgotten the former node
     left = spans(slot for peer in former for slot in cluster.left(peer))
     keys = f", with the keys of the slots {left}" if left and not member.keys else ""
     known = "".join(f"; the others still know it as node {peer.id}" for peer in former)
     cost = repair.loss(cluster, member)
     command = f"`ado-ops redis replace {name}{' --accept-loss' if cost else ''}`"
     if heirs := [heir.name for peer in former for heir in repair.heirs(cluster, member, peer)]:
-        return f"{name} has lost its {lost}{known}: {heirs[0]} has its keys and takes over first."
-    return f"{name} has lost its {lost}{keys}{known}: {command}{f' ({cost})' if cost else ''}."
+        return f"{name} has {lost}{known}: {heirs[0]} has its keys and takes over first."
+    return f"{name} has {lost}{keys}{known}: {command}{f' ({cost})' if cost else ''}."
 
 
 def _of_gone(cluster: Cluster, peer: Peer, lost: frozenset[str]) -> Iterator[str]:
