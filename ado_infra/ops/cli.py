@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from ado_infra.ops import adoption, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.lease import alone
-from ado_infra.ops.options import Context, DryRun, In, Stack, show
+from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say, show
 from ado_infra.ops.postgres import (
     backups,
     fencing,
@@ -57,7 +57,7 @@ def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> 
     target = Target(stack=stack, context=context, namespace=namespace)
     here = target.reach()
     if target.is_external("postgres"):
-        _say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
+        say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
         return
     record = pair.read_record(here)
     members = [pair.look(here, ordinal) for ordinal in (0, 1)]
@@ -92,18 +92,18 @@ def promote(
     target, here = pair.ordinal_of(pod), where.reach(*rights.SERVER)
     if dry_run:
         promotion.candidate(here, target)
-        _plan(*promotion.steps(target))
+        plan(*promotion.steps(target))
         return
-    with alone(here.api, here.name, _say):
+    with alone(here.api, here.name, say):
         done = promotion.promote(
-            here, target, _say, node_is_off=node_is_off, accept_loss=accept_loss
+            here, target, say, node_is_off=node_is_off, accept_loss=accept_loss
         )
     if not done.seconds:
-        _say(f"{done.primary} is the primary already; `status` tells the rest.")
+        say(f"{done.primary} is the primary already; `status` tells the rest.")
         return
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
-    _say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
-    _say(f"The other one is fenced; it follows after `rejoin {pair.pod_name(1 - target)}`.")
+    say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
+    say(f"The other one is fenced; it follows after `rejoin {pair.pod_name(1 - target)}`.")
 
 
 @postgres.command()
@@ -126,11 +126,11 @@ def rejoin(
     here = where.reach(*rights.SERVER)
     if dry_run:
         way = "empty its volume, so that it copies everything" if reclone else "rewind its volume"
-        _plan(f"fence {pair.pod_name(ordinal)}, which stops its server", way, "unfence it")
+        plan(f"fence {pair.pod_name(ordinal)}, which stops its server", way, "unfence it")
         return
-    with alone(here.api, here.name, _say):
-        changed = rejoining.rejoin(here, ordinal, _say, reclone=reclone, accept_loss=accept_loss)
-    _say(f"{pair.pod_name(ordinal)} follows{'' if changed else ' already'}.")
+    with alone(here.api, here.name, say):
+        changed = rejoining.rejoin(here, ordinal, say, reclone=reclone, accept_loss=accept_loss)
+    say(f"{pair.pod_name(ordinal)} follows{'' if changed else ' already'}.")
 
 
 @postgres.command()
@@ -149,11 +149,11 @@ def fence(
     if dry_run:
         primary = pair.read_record(here).primary == ordinal
         end = ": nobody can write from then on" if primary else ""
-        _plan(f"set the flag in {pair.RECORD}", f"delete {pair.pod_name(ordinal)}, see it end{end}")
+        plan(f"set the flag in {pair.RECORD}", f"delete {pair.pod_name(ordinal)}, see it end{end}")
         return
-    with alone(here.api, here.name, _say):
-        fencing.fence(here, ordinal, _say, node_is_off=node_is_off)
-    _say(f"{pair.pod_name(ordinal)} is fenced; no server runs there.")
+    with alone(here.api, here.name, say):
+        fencing.fence(here, ordinal, say, node_is_off=node_is_off)
+    say(f"{pair.pod_name(ordinal)} is fenced; no server runs there.")
 
 
 @postgres.command()
@@ -169,11 +169,11 @@ def unfence(
     where, ordinal = Target(stack=stack, context=context, namespace=namespace), pair.ordinal_of(pod)
     here = where.reach(*rights.SERVER)
     if dry_run:
-        _plan(f"take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
+        plan(f"take the flag of {pair.pod_name(ordinal)} out of {pair.RECORD}")
         return
-    with alone(here.api, here.name, _say):
-        fencing.unfence(here, ordinal, _say)
-    _say(f"{pair.pod_name(ordinal)} may start its server.")
+    with alone(here.api, here.name, say):
+        fencing.unfence(here, ordinal, say)
+    say(f"{pair.pod_name(ordinal)} may start its server.")
 
 
 @postgres.command()
@@ -194,19 +194,19 @@ def rotate(
     here = target.reach(*rights.PASSWORD)
     if dry_run:
         rolled = ", ".join(rotation.readers(here.deployments()))
-        _plan("change role ado", "change its Secrets", f"roll {rolled}, wait until Ready")
+        plan("change role ado", "change its Secrets", f"roll {rolled}, wait until Ready")
         return
-    with alone(here.api, here.name, _say):
-        seconds = rotation.rotate(here, _say, password)
-    _say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
+    with alone(here.api, here.name, say):
+        seconds = rotation.rotate(here, say, password)
+    say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
     if stdin:
         return  # the stack has it
-    _say(
+    say(
         "Tell the stack; until then a `pulumi up` that would undo it is refused. The next one "
         "restarts both pods and rolls the readers once more:"
     )
     kubectl = f"kubectl --context {shlex.quote(target.cluster)} -n {namespace}"
-    _say(
+    say(
         f"  {kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
         f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
     )
@@ -224,10 +224,10 @@ def back_up(
     here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
     if dry_run:
         backups.required(here)
-        _plan(f"make a Job from CronJob {backups.CRON}, and wait until it has ended")
+        plan(f"make a Job from CronJob {backups.CRON}, and wait until it has ended")
         return
-    with alone(here.api, here.name, _say):
-        _say(backups.back_up(here, _say))
+    with alone(here.api, here.name, say):
+        say(backups.back_up(here, say))
 
 
 @postgres.command()
@@ -251,16 +251,16 @@ def restore(
     """Restore a backup into the empty database ado of the primary."""
     here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
     if listed:
-        _say("\n".join(backups.names(here, _say, prefix=prefix)) or "There is no backup.")
+        say("\n".join(backups.names(here, say, prefix=prefix)) or "There is no backup.")
     elif name is None:
         raise OpsError("Name a backup: `restore --list` shows those that there are.")
     elif dry_run:
         backups.required(here)
-        _plan(*backups.steps(name, prefix=prefix, into_non_empty=into_non_empty))
+        plan(*backups.steps(name, prefix=prefix, into_non_empty=into_non_empty))
     else:
-        with alone(here.api, here.name, _say):
-            done = backups.restore(here, name, _say, prefix=prefix, into_non_empty=into_non_empty)
-            _say(done)
+        with alone(here.api, here.name, say):
+            done = backups.restore(here, name, say, prefix=prefix, into_non_empty=into_non_empty)
+            say(done)
 
 
 @postgres.command()
@@ -274,16 +274,16 @@ def start_writers(
     """Start whom a restore that was cut off has left stopped."""
     here = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACKUP)
     if dry_run:
-        _plan("start as many pods as there were of whoever is stopped")
+        plan("start as many pods as there were of whoever is stopped")
         return
-    with alone(here.api, here.name, _say):
-        writers.start(here, _say)
+    with alone(here.api, here.name, say):
+        writers.start(here, say)
 
 
 @app.command()
 def role(namespace: In = NAMESPACE) -> None:
     """Print a Role with all the rights that these commands need, for `kubectl apply -f -`."""
-    _say(yaml.safe_dump(rights.role(namespace), sort_keys=False).rstrip())
+    say(yaml.safe_dump(rights.role(namespace), sort_keys=False).rstrip())
 
 
 def main() -> None:
@@ -311,13 +311,3 @@ def _standard_input() -> str:
     if sys.stdin.isatty():
         return getpass("Password: ")
     return sys.stdin.buffer.read().decode(errors="replace")
-
-
-def _plan(*steps: str) -> None:
-    """What `--dry-run` prints."""
-    for number, step in enumerate(steps, 1):
-        _say(f"{number}. {step}")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -33,7 +33,28 @@ def show(table: Table, findings: Sequence[str]) -> None:
     if not console.is_terminal:
         console.width = WIDTH
     console.print(table)
+    finish(findings)
+
+
+def finish(findings: Sequence[str]) -> None:
+    """Prints what is to be done.
+
+    Raises typer.Exit when there is something.
+    """
     for line in findings:
-        console.print(f"- {line}", markup=False, soft_wrap=True)
+        say(f"- {line}")
     if findings:
         raise typer.Exit(TROUBLE)
+
+
+def plan(*steps: str) -> None:
+    """Prints what `--dry-run` would not do."""
+    for number, step in enumerate(steps, 1):
+        say(f"{number}. {step}")
+    if not steps:
+        say("There is nothing to do.")
+
+
+def say(line: str) -> None:
+    """Prints a line at once, also where nobody sits at a terminal."""
+    print(line, flush=True)

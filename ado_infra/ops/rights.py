@@ -26,13 +26,16 @@ class Right:
     verbs: tuple[str, ...]
 
 
-SERVER: Final = (
-    Right("", "pods", ("get", "list", "watch", "patch", "delete")),
+_PODS: Final = (
     Right("", "pods/exec", ("get", "create")),  # by GET until Kubernetes 1.34, as create since
     Right("", "pods/log", ("get",)),
+    Right("coordination.k8s.io", "leases", ("get", "create", "update", "delete")),
+)
+SERVER: Final = (
+    Right("", "pods", ("get", "list", "watch", "patch", "delete")),
+    *_PODS,
     Right("", "configmaps", ("get", "patch")),
     Right("", "services", ("get", "patch")),
-    Right("coordination.k8s.io", "leases", ("get", "create", "update", "delete")),
 )
 """Who is the primary, and whose server runs."""
 PASSWORD: Final = (
@@ -51,7 +54,10 @@ BACKUP: Final = (
 """A backup, or a restore, beside those of the schedule."""
 ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get",)))
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
-_ALL: Final = tuple(dict.fromkeys((*PASSWORD, *BACKUP, Right("apps", "statefulsets", ("get",)))))
+_SETS: Final = Right("apps", "statefulsets", ("get",))
+REDIS: Final = (Right("", "pods", ("get",)), *_PODS, _SETS)
+"""What is told to the nodes of Redis, in their pods."""
+_ALL: Final = tuple(dict.fromkeys((*PASSWORD, *BACKUP, _SETS)))
 
 
 def require(api: client.ApiClient, namespace: str, needed: Sequence[Right]) -> None:

@@ -98,10 +98,13 @@ def give_up_replicas(deployment: Deployment) -> None:
 
     Whoever of the others is a master by then hands over before it ends.
     """
-    gone = [nodes(deployment, SIX)[pod].id for pod in SIX[3:]]
     deployment.up(settings(0))
-    for identity in gone:
-        tell(deployment, THREE, f"cluster forget {identity}")
+
+    def healed() -> None:
+        done = deployment.ops("redis", "heal")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    seconds_until(healed)
 
 
 def tell(deployment: Deployment, pods: Iterable[str], command: str) -> dict[str, str]:

@@ -36,7 +36,6 @@ from tests.cluster.redis_cluster import (
     settings,
     slot_of,
     tag_of,
-    tell,
     with_replicas,
     write,
     writer,
@@ -247,13 +246,3 @@ class TestReplicas:
             before = nodes(six, SIX)
         assert create(six, 1) == NOTHING_TO_DO
         assert nodes(six, SIX) == before
-
-    def test_a_lost_volume_is_filled_by_one_command(self, six: Deployment) -> None:
-        lost = next(pod for pod, node in nodes(six, SIX).items() if node.master)
-        old = nodes(six, SIX)[lost].id
-        six.kubectl("delete", "pvc", f"data-{lost}", "-n", NAMESPACE, "--wait=false")
-        restart(six, lost)
-        assert create(six, 1).endswith("exit code 0\n")
-        tell(six, SIX, f"cluster forget {old}")
-        assert nodes(six, SIX)[lost].master
-        seconds_until(lambda: assert_whole(six, SIX, KEYS))

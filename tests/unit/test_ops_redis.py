@@ -192,33 +192,36 @@ class TestFindings:
     def test_a_replica_that_waits_for_its_master_is_named(self) -> None:
         found = "\n".join(_findings([_silent(0), *_members(SIX)[1:]]))
         assert "redis-3 has not taken over from redis-0" in found
-        assert "A master is gone and its replica waits" in found
+        assert "`ado-ops redis failover redis-3 --accept-loss`" in found
 
     def test_a_lost_volume_is_named_with_the_keys_of_it(self) -> None:
         lines = THREE.splitlines(keepends=True)[1:]
         others = "".join([f"{GHOST} 0-5460\n", EMPTY, *lines])
-        members = [_member(0, "".join([EMPTY, *lines])), *(_member(n, others) for n in (1, 2))]
+        empty = _member(0, "".join([EMPTY, *lines]), db0="")
+        members = [empty, *(_member(n, others) for n in (1, 2))]
         (line,) = _findings(members)
         assert line.startswith("redis-0 has lost its volume, with the keys of the slots 0-5460")
         assert OLD in line
-        assert "docs/data-runbooks.md, A lost volume of Redis" in line
+        assert "`ado-ops redis replace redis-0 --accept-loss`" in line
 
     def test_a_lost_volume_whose_replica_took_over_has_lost_no_key(self) -> None:
         former = f"slave {OLD} 0 1795600489000 0 connected"
         lines = SIX.replace(former, "master - 0 1795600765000 6 connected 0-5460")
         rest = lines.splitlines(keepends=True)[1:]
         others = "".join([f"{GHOST}\n", EMPTY, *rest])
-        members = [_member(0, "".join([EMPTY, *rest])), *(_member(n, others) for n in range(1, 6))]
+        empty = _member(0, "".join([EMPTY, *rest]), db0="")
+        members = [empty, *(_member(n, others) for n in range(1, 6))]
         lost, alone = _findings(members)
         assert lost.startswith("redis-0 has lost its volume; the others still know it as node eb52")
         assert alone.startswith("redis-3 has no replica that answers")
-        assert "create.sh 3 1" in alone
+        assert "`ado-ops redis replace redis-0`" in lost
+        assert "`ado-ops redis heal`" in alone
 
     def test_a_node_in_no_pod_is_to_be_forgotten(self) -> None:
         ghost = SIX.splitlines()[3].replace(" slave ", " slave,fail ")
         (line,) = _findings([_member(n, f"{THREE}{ghost}\n") for n in range(3)])
         assert line.startswith("Node 4bf1f3d7afb6d0ff2c9b0f571ce5cc6c211a59a6 is in no pod")
-        assert "cluster forget 4bf1f3d7afb6d0ff2c9b0f571ce5cc6c211a59a6" in line
+        assert "`ado-ops redis heal` lets every node forget it" in line
 
     @pytest.mark.parametrize(
         "view",
@@ -238,11 +241,30 @@ class TestFindings:
         (line,) = _findings(_members(THREE.replace("0-5460", "0-5000")))
         assert "Nobody has the slots 5001-5460" in line
 
-    def test_a_node_that_has_nothing_is_joined_by_the_create_job(self) -> None:
-        members = _members(SIX.replace(f"slave {OLD}", "master -"))
+    def test_a_node_whose_keys_went_with_its_pod_is_not_to_be_forgotten(self) -> None:
+        ghost = (
+            SIX.splitlines()[0].replace(" master ", " master,fail ").replace("redis-0", "redis-3")
+        )
+        rest = "".join(THREE.splitlines(keepends=True)[1:])
+        (line,) = _findings([_member(n, f"{EMPTY}{rest}{ghost}\n", db0="") for n in range(3)])[:1]
+        assert "nobody else has the keys of the slots 0-5460" in line
+        assert "replicasPerMaster" in line
+
+    def test_what_one_node_knows_of_one_that_is_gone_is_enough(self) -> None:
+        """Who has heard of it from others knows neither its name nor its slots."""
+        rest = "".join(THREE.splitlines(keepends=True)[1:])
+        told = f"{OLD} 10.0.0.10:6379@16379 master,fail - 1 1 1 disconnected\n"
+        views = [f"{GHOST} 0-5460\n", told, told]
+        members = [_member(n, f"{view}{EMPTY}{rest}", db0="") for n, view in enumerate(views)]
+        (gone,) = Cluster(members[::-1], replicas=0).gone.values()
+        assert (gone.pod, len(gone.all_slots)) == ("redis-0", 5461)
+
+    def test_a_node_that_has_nothing_is_joined(self) -> None:
+        view = SIX.replace(f"slave {OLD}", "master -")
+        members = [_member(n, view, **({"db0": ""} if n == 3 else {})) for n in range(6)]
         found = _findings(members)
         assert "redis-0 has no replica that answers" in found[0]
-        assert found[1].startswith("redis-3 has no slots and follows nobody: run `create.sh 3 1`")
+        assert found[1].startswith("redis-3 has no slots and follows nobody: `ado-ops redis heal`")
 
     def test_nodes_that_never_met_are_one_finding(self) -> None:
         lines = [line.partition(" connected")[0] + " connected" for line in THREE.splitlines()]

@@ -148,5 +148,5 @@ def test_the_printed_role_has_every_right_that_is_asked_for() -> None:
         (rule["apiGroups"][0], rule["resources"][0]): set(rule["verbs"])
         for rule in printed["rules"]
     }
-    for right in (*rights.SERVER, *rights.PASSWORD, *rights.BACKUP):
+    for right in (*rights.SERVER, *rights.PASSWORD, *rights.BACKUP, *rights.REDIS):
         assert set(right.verbs) <= given[right.group, right.resource]

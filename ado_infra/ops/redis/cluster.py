@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
@@ -26,22 +27,39 @@ class Cluster:
     @cached_property
     def served(self) -> frozenset[int]:
         """The slots of the masters that answer."""
-        return frozenset(slot for _, own in self.masters() for part in own.slots for slot in part)
+        return frozenset(slot for _, own in self.masters() for slot in own.all_slots)
 
     @cached_property
     def gone(self) -> dict[str, Peer]:
-        """The nodes that somebody knows and that no pod answers as."""
-        known = (peer for member in self.members for peer in member.peers)
-        return {
-            peer.id: peer
-            for peer in known
-            if peer.id not in self.nodes and "handshake" not in peer.flags
-        }
+        """The nodes that somebody knows and that no pod answers as.
+
+        With all that anybody knows of them: who was told by others has neither name nor slots.
+        """
+        found: dict[str, Peer] = {}
+        for peer in (peer for member in self.members for peer in member.peers):
+            if peer.id not in self.nodes and "handshake" not in peer.flags:
+                other = found.get(peer.id, peer)
+                pod, slots = other.pod or peer.pod, tuple({*other.slots, *peer.slots})
+                found[peer.id] = replace(peer, pod=pod, slots=slots)
+        return found
 
     @property
     def agreed(self) -> bool:
         """Whether every node that answers sees every other one as it is."""
         return not any(any(self.misseen(member)) for member in self.nodes.values())
+
+    def former(self, pod: str) -> list[Peer]:
+        """The nodes that were a pod, which answers as another one now."""
+        return [peer for peer in self.gone.values() if peer.pod == pod]
+
+    def left(self, peer: Peer) -> frozenset[int]:
+        """The slots of a node that is gone which nobody has taken over."""
+        return peer.all_slots - self.served
+
+    def served_by_others(self, member: Member) -> frozenset[int]:
+        """Slots that another master serves as well as this one."""
+        rest = (own.all_slots for other, own in self.masters() if other.name != member.name)
+        return member.slots & frozenset[int]().union(*rest)
 
     def masters(self) -> Iterator[tuple[Member, Peer]]:
         """Every pod that answers as a master, and how it describes itself."""

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Final
+
 import typer
 
+from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.options import Context, In, Stack, show
-from ado_infra.ops.redis import report
-from ado_infra.ops.redis.cluster import MASTERS, NAME, Cluster
-from ado_infra.ops.redis.nodes import look
+from ado_infra.ops.lease import alone
+from ado_infra.ops.options import Context, DryRun, In, Stack, finish, plan, say, show
+from ado_infra.ops.pods import Namespace
+from ado_infra.ops.redis import repair, report
+from ado_infra.ops.redis.cluster import MASTERS, NAME, Cluster, spans
+from ado_infra.ops.redis.nodes import Member, Step, look
+from ado_infra.ops.redis.telling import carry_out
 from ado_infra.ops.target import NAMESPACE, Target
 
-app = typer.Typer(help="Redis: whether its cluster is whole.", no_args_is_help=True)
-
-
-@app.callback()
-def group() -> None:
-    """A command alone would be run without its name."""
+app = typer.Typer(
+    help="Redis: whether its cluster is whole, and what makes it so.", no_args_is_help=True
+)
+_EXTERNAL: Final = "Redis is outside the platform (ado:redis.mode is external): ask who runs it."
+Pod = Annotated[str, typer.Argument(help="redis-0 to redis-2, or to redis-5 with replicas.")]
 
 
 @app.command()
@@ -24,24 +31,97 @@ def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> 
     """Show every node and what to do about it; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
     here = target.reach()
-    nodes = here.stateful_set(NAME)
-    if nodes is None:
-        print(_instead(target))
+    if here.stateful_set(NAME) is None and target.is_external("redis"):
+        say(_EXTERNAL)
         return
-    pods: int = nodes.spec.replicas
-    members = [look(here, f"{NAME}-{ordinal}") for ordinal in range(pods)]
-    cluster = Cluster(members, replicas=pods // MASTERS - 1)
+    cluster = _cluster(target, here)
     show(report.table(cluster), list(report.findings(cluster)))
 
 
-def _instead(target: Target) -> str:
-    """What there is where no node is.
+@app.command()
+def failover(
+    pod: Pod,
+    stack: Stack,
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="Also without its master, whose last writes are lost."),
+    ] = False,
+) -> None:
+    """Make a replica the master of its keys, in exchange with the master where that answers."""
+    target = Target(stack=stack, context=context, namespace=namespace)
+    _do(target, partial(repair.failover, name=pod, accept_loss=accept_loss), pod, dry_run=dry_run)
 
-    Raises OpsError when there should be some.
+
+@app.command()
+def replace(
+    pod: Pod,
+    stack: Stack,
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Give up the keys that only the former node had.")
+    ] = False,
+) -> None:
+    """Give a pod that lost its volume, or its nodes.conf, the place of the node that it was."""
+    target = Target(stack=stack, context=context, namespace=namespace)
+    _do(target, partial(repair.replace, name=pod, accept_loss=accept_loss), pod, dry_run=dry_run)
+
+
+@app.command()
+def heal(
+    stack: Stack,
+    context: Context = None,
+    namespace: In = NAMESPACE,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Join the nodes into one cluster as far as that loses no key; exit code 3 if more is to do."""
+    target = Target(stack=stack, context=context, namespace=namespace)
+    if cluster := _do(target, repair.heal, dry_run=dry_run):
+        finish(list(report.findings(cluster)))
+
+
+def _do(
+    target: Target, steps: Callable[[Cluster], list[Step]], *pods: str, dry_run: bool
+) -> Cluster | None:
+    """Takes the steps, and says what the pods are then; None when that was only to be said."""
+    here = target.reach(*rights.REDIS)
+    if dry_run:
+        plan(*map(str, steps(_cluster(target, here))))
+        return None
+    with alone(here.api, here.name, say):
+        cluster = carry_out(here, lambda: _cluster(target, here), steps, pods, say)
+    for pod in pods:
+        say(_described(cluster, repair.pod_of(cluster, pod)))
+    return cluster
+
+
+def _described(cluster: Cluster, member: Member) -> str:
+    if member.own and member.own.master:
+        return f"{member.name} is a replica of {cluster.name_of(member.own.master)}."
+    slots = f"the master of the slots {spans(member.slots)}" if member.slots else "without slots"
+    return f"{member.name} is {slots}."
+
+
+def _cluster(target: Target, here: Namespace) -> Cluster:
+    """All pods as they are now.
+
+    Raises OpsError when there are none.
     """
-    if target.is_external("redis"):
-        return "Redis is outside the platform (ado:redis.mode is external): ask who runs it."
-    raise OpsError(
-        f"There is no StatefulSet {NAME} in namespace {target.namespace}: Redis is not deployed "
-        "there; `pulumi up --refresh` makes it."
-    )
+    nodes = here.stateful_set(NAME)
+    if nodes is None and target.is_external("redis"):
+        raise OpsError(_EXTERNAL)
+    if nodes is None:
+        raise OpsError(
+            f"There is no StatefulSet {NAME} in namespace {target.namespace}: Redis is not "
+            "deployed there; `pulumi up --refresh` makes it."
+        )
+    pods: int = nodes.spec.replicas
+    members = [look(here, f"{NAME}-{ordinal}") for ordinal in range(pods)]
+    return Cluster(members, replicas=pods // MASTERS - 1)

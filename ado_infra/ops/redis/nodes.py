@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
@@ -16,7 +18,15 @@ export REDISCLI_AUTH="$(cat "$RUN/password")"
 ask() { timeout 4 redis-cli "$@"; }
 ask -e info persistence replication memory keyspace && ask cluster info && ask cluster nodes
 """
+# Slots with holes are thousands of words, more than fit into the address of a request.
+_TELL: Final = """
+export REDISCLI_AUTH="$(cat "$RUN/password")"
+read -r words
+timeout 15 redis-cli -e $words
+"""
 _CUT: Final = "short read while loading the AOF file"
+_WIDTH: Final = 100
+"""Of a command, as it is shown."""
 _ID: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -27,16 +37,20 @@ class Peer:
     Attributes:
         id: What it is known by, as long as it keeps its volume.
         pod: The pod in which it was last; empty when it has not said so yet.
+        address: Where it was last; empty when nobody knows any more.
         flags: `myself`, `master`, `slave`, `fail?`, `fail`, `handshake`, `noaddr`.
         master: Id of its master; empty for a master.
+        epoch: Of two that claim a slot, the one with the higher epoch gets it.
         connected: Whether there is a connection to it.
         slots: What it serves.
     """
 
     id: str
     pod: str
+    address: str
     flags: frozenset[str]
     master: str
+    epoch: int
     connected: bool
     slots: tuple[range, ...]
 
@@ -44,6 +58,11 @@ class Peer:
     def place(self) -> tuple[str, tuple[range, ...]]:
         """What it is in the cluster."""
         return self.master, self.slots
+
+    @cached_property
+    def all_slots(self) -> frozenset[int]:
+        """Its slots, one by one."""
+        return frozenset(slot for part in self.slots for slot in part)
 
     @property
     def reached(self) -> bool:
@@ -80,6 +99,29 @@ class Member:
         """Its own line."""
         return next((peer for peer in self.peers if "myself" in peer.flags), None)
 
+    @cached_property
+    def slots(self) -> frozenset[int]:
+        """What it serves, as it says itself."""
+        return self.own.all_slots if self.own else frozenset()
+
+    @property
+    def alone(self) -> bool:
+        """Whether it knows nobody but itself, as after the loss of its nodes.conf."""
+        return len(self.peers) == 1
+
+    @property
+    def copies(self) -> bool:
+        """Whether it reads its data: from its disk, or from its master."""
+        return "1" in (self.info.get("loading"), self.info.get("master_sync_in_progress"))
+
+    def knows(self, other: Member) -> bool:
+        """Whether it has another one where that is: there it dials by itself."""
+        own = other.own
+        return own is not None and any(
+            (peer.id, peer.address) == (own.id, own.address) and "handshake" not in peer.flags
+            for peer in self.peers
+        )
+
     @property
     def keys(self) -> int:
         """How many keys it has."""
@@ -104,13 +146,15 @@ def parse_nodes(text: str) -> tuple[Peer, ...]:
 
 
 def _peer(words: list[str]) -> Peer:
-    identity, address, flags, master, _, _, _, link, *slots = words
-    host = address.partition(",")[2]
+    identity, place, flags, master, _, _, epoch, link, *slots = words
+    address, _, host = place.partition(",")
     return Peer(
         id=identity,
         pod=host.partition(",")[0].partition(".")[0],
+        address=address.partition("@")[0].rpartition(":")[0],
         flags=frozenset(flags.split(",")),
         master=master.strip("-"),
+        epoch=int(epoch),
         connected=link == "connected",
         slots=tuple(_slots(text) for text in slots if not text.startswith("[")),  # [: it moves
     )
@@ -136,3 +180,22 @@ def look(namespace: Namespace, name: str) -> Member:
     except OpsError as silent:
         return replace(known, trouble=" ".join(str(silent).split()))
     return replace(known, info=parse_info(said), peers=parse_nodes(said), cut=cut)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command for the node of a pod."""
+
+    pod: str
+    words: str
+
+    def __str__(self) -> str:
+        return textwrap.shorten(f"{self.pod}: redis-cli {self.words}", _WIDTH, placeholder=" …")
+
+
+def tell(namespace: Namespace, step: Step) -> None:
+    """Gives a node a command.
+
+    Raises OpsError with what it says when it refuses.
+    """
+    namespace.run(step.pod, ("/bin/sh", "-c", _TELL), step.words)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from ado_infra.ops.redis.cluster import MASTERS, SLOTS, Cluster, spans
+from ado_infra.ops.redis import repair
+from ado_infra.ops.redis.cluster import SLOTS, Cluster, spans
 from ado_infra.ops.redis.nodes import Member, Peer
 
 FULL = 0.9
@@ -87,28 +88,34 @@ def findings(cluster: Cluster) -> Iterator[str]:
     if not cluster.served and not cluster.gone:
         yield (
             "There is no cluster yet: the Job redis-cluster-create-… makes it, and its log says "
-            "what it waits for."
+            "what it waits for. When that has failed, `ado-ops redis heal` makes it."
         )
         return
-    lost = {peer.pod for peer in cluster.gone.values() if _replaced(cluster, peer)}
+    lost = frozenset(m.name for m in cluster.members if repair.is_another(cluster, m))
+    for name in sorted(lost):
+        yield _of_lost(cluster, name)
     for peer in cluster.gone.values():
-        yield from _of_gone(cluster, peer)
+        yield from _of_gone(cluster, peer, lost)
     yield from _of_slots(cluster)
-    for member in cluster.nodes.values():
-        if strangers := [other.name for other in cluster.misseen(member)]:
-            yield (
-                f"{member.name} does not see {', '.join(strangers)} as they are: they find each "
-                f"other within a minute; after that run {_create(cluster)}."
-            )
+    yield from _of_views(cluster, lost)
     for member, own in cluster.masters():
-        if own.slots:
+        if own.slots and member.name not in lost:
             yield from _of_master(cluster, member, own)
         elif member.name not in lost:
-            yield f"{member.name} has no slots and follows nobody: run {_create(cluster)}."
+            yield (
+                f"{member.name} has no slots and follows nobody: `ado-ops redis heal` gives it "
+                "slots that nobody has, or a master."
+            )
 
 
-def _create(cluster: Cluster) -> str:
-    return f"`create.sh {MASTERS} {cluster.replicas}` (docs/data-runbooks.md, Running create.sh)"
+def _of_views(cluster: Cluster, lost: frozenset[str]) -> Iterator[str]:
+    for member in cluster.nodes.values():
+        strangers = [o.name for o in cluster.misseen(member) if not {o.name, member.name} & lost]
+        if strangers:
+            yield (
+                f"{member.name} does not see {', '.join(strangers)} as they are: they find each "
+                "other within a minute; after that `ado-ops redis heal` introduces them."
+            )
 
 
 def _of_itself(member: Member) -> Iterator[str]:
@@ -134,54 +141,58 @@ def _of_itself(member: Member) -> Iterator[str]:
         )
 
 
-def _replaced(cluster: Cluster, peer: Peer) -> bool:
-    """Whether its pod answers as another node now: it began anew, with an empty volume."""
-    pod = cluster.pod(peer.pod)
-    return pod is not None and pod.own is not None
+def _of_lost(cluster: Cluster, name: str) -> str:
+    member, former = repair.pod_of(cluster, name), cluster.former(name)
+    lost = "lost its nodes.conf" if member.alone and member.slots else "lost its volume"
+    if not member.alone and (member.slots or (member.own and member.own.master)):
+        lost = "its place again"  # and somebody who was away has not forgotten the former node
+    left = spans(slot for peer in former for slot in cluster.left(peer))
+    keys = f", with the keys of the slots {left}" if left and not member.keys else ""
+    known = "".join(f"; the others still know it as node {peer.id}" for peer in former)
+    cost = repair.loss(cluster, member)
+    command = f"`ado-ops redis replace {name}{' --accept-loss' if cost else ''}`"
+    if heirs := [heir.name for peer in former for heir in repair.heirs(cluster, member, peer)]:
+        return f"{name} has {lost}{known}: {heirs[0]} has its keys and takes over first."
+    return f"{name} has {lost}{keys}{known}: {command}{f' ({cost})' if cost else ''}."
 
 
-def _of_gone(cluster: Cluster, peer: Peer) -> Iterator[str]:
-    away = spans(_left(cluster, peer))
-    if _replaced(cluster, peer):
-        keys = f", with the keys of the slots {away}" if away else ""
+def _of_gone(cluster: Cluster, peer: Peer, lost: frozenset[str]) -> Iterator[str]:
+    away = spans(cluster.left(peer))
+    if cluster.pod(peer.pod) is None and away:
         yield (
-            f"{peer.pod} has lost its volume{keys}; the others still know it as node {peer.id}: "
-            "docs/data-runbooks.md, A lost volume of Redis."
+            f"Node {peer.id} is in no pod ({peer.pod or 'of unknown name'}), and nobody else has "
+            f"the keys of the slots {away}: set ado:redis.replicasPerMaster back to what it was "
+            "(docs/data-runbooks.md, More replicas, and fewer)."
         )
     elif cluster.pod(peer.pod) is None:
         yield (
             f"Node {peer.id} is in no pod ({peer.pod or 'of unknown name'}), and is still known: "
-            f"`cluster forget {peer.id}` on every node."
+            "`ado-ops redis heal` lets every node forget it."
         )
-    elif away:
+    elif peer.pod not in lost and away:
         yield f"The keys of the slots {away} are away until {peer.pod} is back."
-    if away:
+    pod = cluster.pod(peer.pod)
+    if away and not (pod and pod.keys):  # what is back with its keys has lost nothing
         for replica in cluster.replicas_of(peer.id):
             yield (
                 f"{replica.name} has not taken over from {peer.pod}; if that lasts longer than "
-                "15 s: docs/data-runbooks.md, A master is gone and its replica waits."
+                f"15 s and {peer.pod} does not come back with its keys: `ado-ops redis failover "
+                f"{replica.name} --accept-loss`."
             )
 
 
-def _left(cluster: Cluster, peer: Peer) -> set[int]:
-    return {slot for part in peer.slots for slot in part} - cluster.served
-
-
 def _of_slots(cluster: Cluster) -> Iterator[str]:
-    claimed = {slot for peer in cluster.gone.values() for part in peer.slots for slot in part}
+    claimed = {slot for peer in cluster.gone.values() for slot in peer.all_slots}
     if nobodys := spans(set(range(SLOTS)) - cluster.served - claimed):
-        yield (
-            f"Nobody has the slots {nobodys}: give them to a master with `cluster addslotsrange` "
-            "(docs/data-runbooks.md, A lost volume of Redis)."
-        )
+        yield f"Nobody has the slots {nobodys}: `ado-ops redis heal` gives them to a master."
 
 
 def _of_master(cluster: Cluster, member: Member, own: Peer) -> Iterator[str]:
     followers = cluster.replicas_of(own.id)
     if cluster.replicas and not followers:
         yield (
-            f"{member.name} has no replica that answers: bring that back, or run "
-            f"{_create(cluster)}, which makes one of a node that has nothing."
+            f"{member.name} has no replica that answers: bring that back; of a node that has "
+            "nothing `ado-ops redis heal` makes one."
         )
     for follower in followers:
         if follower.info.get("master_link_status") != "up":
@@ -193,6 +204,5 @@ def _of_master(cluster: Cluster, member: Member, own: Peer) -> Iterator[str]:
             yield (
                 f"{member.name} and its replica {follower.name} are both on {member.node}, and "
                 f"lost together: once another host has room delete pod {follower.name}, and its "
-                "claim too where volumes are tied to hosts (docs/data-runbooks.md, A lost volume "
-                "of Redis)."
+                "claim too where volumes are tied to hosts: then `ado-ops redis heal` after it."
             )
