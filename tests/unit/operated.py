@@ -115,7 +115,7 @@ def url(password: str) -> str:
     return f"postgresql://ado:{quote(password)}@postgresql:5432/ado"
 
 
-STEP = {"image": "i", "command": ["/bin/sh", "/etc/ado/config/dump.sh"]}
+STEP = {"name": "one", "image": "i", "command": ["/bin/sh", "/etc/ado/config/dump.sh"]}
 WRITERS = {"ado-api-gateway": 2, "ado-orchestrator": 1}
 """Who reads the database's URL, and how many pods each has."""
 _ENDED = {"state": {"terminated": {"exitCode": 0}}}
@@ -178,7 +178,8 @@ class Platform(Rotated):
 
     def pods_of(self, job: Any) -> list[Any]:
         assert job
-        return [model("V1Pod", {"status": {"containerStatuses": [_CONTAINER | _ENDED]}})]
+        status = {"containerStatuses": [_CONTAINER | _ENDED]}
+        return [model("V1Pod", {"metadata": {"name": "pod"}, "status": status})]
 
     def log(self, pod: str, container: str) -> str:
         return f"{pod} {container}"

@@ -86,7 +86,7 @@ def _refuse_to_rewind(here: Member, leader: Member) -> None:
     """Raises OpsError where nothing but a new copy helps."""
     if here.waiting and "--reclone" in here.waiting:
         raise OpsError(f"{here.name} waits: {here.waiting}.")
-    if here.disk == "half":
+    if here.disk == "half" and not here.rejoining:
         raise OpsError(f"A rejoin was cut off in {here.name}: `rejoin {here.name} --reclone`.")
     if here.system and here.system != leader.system:
         raise OpsError(
