@@ -272,7 +272,9 @@ def start_writers(
         return
     with alone(here.api, here.name, _say):
         if command := backups.going_on(here):
-            raise OpsError(f"They are stopped for a restore that goes on: `{command}` waits for it.")
+            raise OpsError(
+                f"They are stopped for a restore that goes on: `{command}` waits for it."
+            )
         writers.start(here, _say)
 
 

@@ -88,14 +88,16 @@ def test_a_copy_that_does_not_fit_is_not_begun_and_says_what_makes_room(pair: Pa
     pair.did("fence", pod(standby))
     pair.give_up_wal()
     volume = pair.volume(standby)
-    # Room for what is there and little more: a second copy does not fit beside it, a first one does.
+    # Room for what is there and little more: no second copy fits beside it, a first one does.
     with _smaller(volume, _mebibytes(volume) + 12, copied=True):
         pair.delete_pods(standby)
         pair.says(standby, f"waiting: {pod(standby)} is fenced")
         pair.did("unfence", pod(standby))
         pair.says(standby, "MiB are lacking")
         remedy = f"rejoin {pod(standby)} --reclone"
-        assert f"`ado-ops postgres {remedy}` deletes what is here first" in pair.ops("status").stdout
+        assert (
+            f"`ado-ops postgres {remedy}` deletes what is here first" in pair.ops("status").stdout
+        )
         refused = pair.ops("rejoin", pod(standby))
         assert refused.returncode == 1
         assert "--reclone" in refused.stderr

@@ -1,5 +1,5 @@
 """PostgreSQL's pair that operators work on: pods, record and Services, as the commands see them.
- 
+
 Its pods decide by the rules of the project's `start.sh`, and say what that says; whatever a command
 changes is a call at which its machine may die.
 """
@@ -92,8 +92,6 @@ class Pods:
     """No second copy has room beside the first."""
     small: set[int] = field(default_factory=set)
     """No copy has room."""
-    unmarked: set[int] = field(default_factory=set)
-    """Whose volume was never in use."""
 
 
 class Cluster:
@@ -279,35 +277,32 @@ class Cluster:
 
     def _decide(self, member: Member, peer: Member) -> dict[str, Any]:
         """As `start.sh` does it."""
-        ordinal = member.ordinal
-
-        def waiting(about: str) -> dict[str, Any]:
-            return {"waiting": wait(ordinal, about)}
-
-        if str(ordinal) in self.data.get("fenced", "").split():
-            return waiting("is fenced, until") | {"fenced": True}
-        if member.disk == "half":
-            return waiting("a rejoin was cut off")
+        ordinal, primary = str(member.ordinal), self.data.get("primary", "0")
         recorded = self.data.get("initialised") == "true"
-        if not recorded and ordinal not in self.pods.unmarked:
-            return {"waiting": "postgresql-state says nothing, and this volume was in use"}
-        if self.data.get("primary", "0") != str(ordinal):
-            if member.disk == "primary":
-                return waiting("this was the primary")
-            return self._follow(member, peer) if member.disk == "standby" else self._clone(peer)
-        if member.disk == "empty" and recorded:
-            return waiting("the primary's volume is empty")
+        if ordinal in self.data.get("fenced", "").split():
+            return {"waiting": wait(member.ordinal, "is fenced, until"), "fenced": True}
+        if member.disk == "half":
+            return {"waiting": wait(member.ordinal, "a rejoin was cut off")}
+        if not recorded:
+            return {"waiting": wait(member.ordinal, "this volume was in use")}
+        return self._lead(member, peer) if primary == ordinal else self._follow(member, peer)
+
+    def _lead(self, member: Member, peer: Member) -> dict[str, Any]:
+        about = None
         if member.disk == "empty":
-            made = {"disk": "primary", "server": "primary", "system": "new"}
-            return made | {"timeline": 1, "end": 1}
-        if member.disk == "primary" and peer.server == "primary":
-            return waiting("is a primary too")
-        if member.disk == "primary" and peer.server and pair.ahead(peer, member):
-            return waiting("which was rolled back")
-        return {"server": member.disk}
+            about = "the primary's volume is empty"
+        elif member.disk == "primary" and peer.server == "primary":
+            about = "is a primary too"
+        elif member.disk == "primary" and peer.server and pair.ahead(peer, member):
+            about = "which was rolled back"
+        return {"waiting": wait(member.ordinal, about)} if about else {"server": member.disk}
 
     def _follow(self, member: Member, peer: Member) -> dict[str, Any]:
         ordinal = member.ordinal
+        if member.disk == "primary":
+            return {"waiting": wait(ordinal, "this was the primary")}
+        if member.disk == "empty":
+            return self._clone(peer)
         if peer.server == "primary" and member.system != peer.system:
             return {"waiting": wait(ordinal, "another database")}
         if peer.server == "primary" and peer.slot == "lost":

@@ -319,7 +319,7 @@ class TestStatus:
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
                 "rejoin postgresql-1 --reclone",
             ),
-            (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "kubectl -n ado-system delete pod postgresql-1"),
+            (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "delete pod postgresql-1"),
             (BEGUN, (PRIMARY, AHEAD), "`promote postgresql-1 --accept-loss` keeps them"),
             (
                 BEGUN,

@@ -491,7 +491,9 @@ def test_only_a_rejoin_whose_work_in_the_pod_was_cut_off_asks_for_a_new_copy(
     operator = _operator(platform, monkeypatch)
     _led_by_one(platform)
     platform.settle()
-    platform.interrupt_after = platform.calls + 3  # the pod is deleted and poked, and its work has begun
+    platform.interrupt_after = (
+        platform.calls + 3
+    )  # the pod is deleted and poked, and its work has begun
     with pytest.raises(Killed):
         operator.run("rejoin", "postgresql-0")
     assert platform.working == {0: "rewind"}

@@ -122,7 +122,18 @@ def _of_follower(leader: Member, follower: Member, *, fenced: bool) -> Iterator[
             f"The volumes have different databases. When that of {leader.name} is right: `rejoin "
             f"{name} --reclone`; else see docs/data-runbooks.md, Two databases."
         )
-    elif fenced and follower.trouble:
+    else:
+        yield from _of_standby(leader, follower, fenced=fenced)
+    if leader.end and follower.end and leader.end - follower.end > LATE:
+        yield (
+            f"{name} is {leader.end - follower.end} bytes behind {leader.name}, and catches up by "
+            "itself while it receives."
+        )
+
+
+def _of_standby(leader: Member, follower: Member, *, fenced: bool) -> Iterator[str]:
+    name = follower.name
+    if fenced and follower.trouble:
         yield f"{name} is fenced ({follower.trouble}). Once it is back: `rejoin {name}`."
     elif fenced:
         command = "rejoin" if follower.disk == "primary" else "unfence"
@@ -139,16 +150,9 @@ def _of_follower(leader: Member, follower: Member, *, fenced: bool) -> Iterator[
     elif not follower.streaming and not ahead(follower, leader):
         flag = " --reclone" if leader.slot == "lost" else ""
         yield f"{name} receives nothing; if it still does not in a minute: `rejoin {name}{flag}`."
-    if leader.end and follower.end and leader.end - follower.end > LATE:
-        yield (
-            f"{name} is {leader.end - follower.end} bytes behind {leader.name}, and catches up by "
-            "itself while it receives."
-        )
 
 
-def _of_services(
-    leader: Member, follower: Member, services: Mapping[str, Any]
-) -> Iterator[str]:
+def _of_services(leader: Member, follower: Member, services: Mapping[str, Any]) -> Iterator[str]:
     for service, member in ((NAME, leader), (f"{NAME}-ro", follower)):
         selector = services.get(service)
         if selector is None:
