@@ -14,7 +14,7 @@ from kubernetes import client
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.postgres import rotation
 from ado_infra.ops.postgres.pair import Member
-from tests.unit.operated_pair import Cluster
+from tests.unit.operated_pair import Cluster, Killed
 
 REFUSED = 'psql: error: FATAL:  password authentication failed for user "ado"'
 API = client.ApiClient()
@@ -148,6 +148,8 @@ class Platform(Rotated):
         )
 
     def jobs(self) -> list[Any]:
+        if self.interrupt_after == self.calls:
+            raise Killed  # before it could see the end of what it made
         found = [model("V1Job", job) for job in self._jobs.values()]
         for job in self._jobs.values():
             self._end(job)

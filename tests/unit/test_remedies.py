@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -334,7 +335,7 @@ def _is_a_test(name: str) -> bool:
 
 def _patterns(function: FunctionType) -> Iterator[str]:
     """What a function may say, as regular expressions, with what it has said for it."""
-    module = ast.parse(open(function.__code__.co_filename).read())  # noqa: SIM115, PTH123
+    module = ast.parse(Path(function.__code__.co_filename).read_text())
     (definition,) = [
         node
         for node in module.body
