@@ -63,14 +63,14 @@ def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> 
     members = [pair.look(here, ordinal) for ordinal in (0, 1)]
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
-    wrong = list(report.findings(record, members, services))
+    wrong = list(report.findings(record, members, services, here.name))
     wrong += rotation.findings(here, members[record.primary])
-    wrong += writers.findings(here)
+    wrong += backups.cut_off(here)
     table = report.table(record, members)
     if backup := backups.seen(here):
         now = datetime.now(UTC)
         table.caption = backups.described(backup, now)
-        wrong += backups.findings(backup, now)
+        wrong += backups.findings(backup, now, here.name)
     show(table, wrong)
 
 
@@ -277,6 +277,10 @@ def start_writers(
         plan("start as many pods as there were of whoever is stopped")
         return
     with alone(here.api, here.name, say):
+        if command := backups.going_on(here):
+            raise OpsError(
+                f"They are stopped for a restore that goes on: `{command}` waits for it."
+            )
         writers.start(here, say)
 
 

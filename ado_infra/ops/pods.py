@@ -25,6 +25,8 @@ POLL: Final = 0.5
 """Seconds between two looks at something that is awaited."""
 ANSWER: Final = 20.0
 """Seconds within which the API server must answer, and a pod let a command in."""
+_ATTEMPTS: Final = 10
+"""How often a change is tried whose object somebody else has changed in between."""
 _BEGINNING: Final = 2**16
 """Bytes of a log that are read from its beginning."""
 _POKED: Final = "ado.ops/record-changed"
@@ -205,20 +207,26 @@ class Namespace:
 
     def disown_scale(self, deployment: str) -> None:
         """Leaves the number of a Deployment's pods to whoever else says it."""
-        found: Model = self._apps.read_namespaced_deployment(deployment, self.name)
-        entries = self.plain(found.metadata.managed_fields or [])
-        kept = [
-            entry
-            for entry in entries
-            if (entry["manager"], entry.get("subresource")) != (FIELD_MANAGER, "scale")
-        ]
-        version = {"resourceVersion": found.metadata.resource_version}
-        self._apps.patch_namespaced_deployment(
-            deployment,
-            self.name,
-            {"metadata": version | {"managedFields": kept}},
-            field_manager=FIELD_MANAGER,
-        )
+        # Its controller, which has just been given work, changes it all the time.
+        for attempt in range(_ATTEMPTS):
+            found: Model = self._apps.read_namespaced_deployment(deployment, self.name)
+            entries = self.plain(found.metadata.managed_fields or [])
+            kept = [
+                entry
+                for entry in entries
+                if (entry["manager"], entry.get("subresource")) != (FIELD_MANAGER, "scale")
+            ]
+            version = {"resourceVersion": found.metadata.resource_version}
+            patch = {"metadata": version | {"managedFields": kept}}
+            try:
+                self._apps.patch_namespaced_deployment(
+                    deployment, self.name, patch, field_manager=FIELD_MANAGER
+                )
+            except client.ApiException as error:
+                if error.status != HTTPStatus.CONFLICT or attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
 
     def cron_job(self, name: str) -> Model | None:
         """A CronJob, or None when there is none of that name."""

@@ -16,6 +16,7 @@ from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.writing import Acknowledged, patiently, writing
 
 STATE = "postgresql-state"
+SLOT = "SELECT wal_status FROM pg_replication_slots"
 SERVER = r"^(/usr/lib/postgresql/\d+/bin/)?postgres -D"
 """The command line of the server's main process."""
 WRITE_FOR_EVER = """
@@ -134,6 +135,14 @@ class Pair:
     def says(self, ordinal: int, text: str) -> None:
         """Waits until a pod has said this."""
         patiently(lambda: _assert_in(text, self.log(ordinal)))
+
+    def give_up_wal(self) -> None:
+        """The primary gives up WAL that its fenced standby has not got."""
+        for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
+            written = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
+            self.ask(self.primary, written)
+        self.ask(self.primary, "CHECKPOINT")
+        assert self.ask(self.primary, SLOT) == "lost"
 
     def volume(self, ordinal: int) -> Path:
         """Where a pod's volume really is."""

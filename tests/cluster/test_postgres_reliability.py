@@ -14,12 +14,11 @@ from pathlib import Path
 
 from tests.cluster.data import database_password, query
 from tests.cluster.deployment import NAMESPACE
-from tests.cluster.pair import Pair, as_superuser, pod
+from tests.cluster.pair import SLOT, Pair, as_superuser, pod
 from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
 
 INITIALISED = {"initialised": "true"}
-SLOT = "SELECT wal_status FROM pg_replication_slots"
 SYSTEM = "SELECT system_identifier FROM pg_control_system()"
 
 
@@ -102,7 +101,7 @@ def test_a_standby_away_for_longer_than_wal_is_kept_is_copied_anew_also_when_kil
     primary, standby = pair.primary, 1 - pair.primary
     fill(pair)
     pair.did("fence", pod(standby))
-    _lose_wal(pair)
+    pair.give_up_wal()
     held = pair.ask(primary, "SELECT sum(size) FROM pg_ls_waldir()")
     record("PostgreSQL: standby away past the slot's limit", wal_held_bytes=int(held))
     assert int(held) < 512 * 2**20
@@ -201,15 +200,6 @@ def test_a_password_rotated_under_load_is_refused_no_longer_than_the_rollout(pai
     # Made anew the Secrets are the stack's alone, which other tests give other passwords.
     pair.deployment.kubectl("delete", "secret", "-n", NAMESPACE, "postgresql", "ado-secrets")
     pair.deployment.reset()
-
-
-def _lose_wal(pair: Pair) -> None:
-    """The primary gives up WAL that its fenced standby has not got."""
-    for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
-        written = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
-        pair.ask(pair.primary, written)
-    pair.ask(pair.primary, "CHECKPOINT")
-    assert pair.ask(pair.primary, SLOT) == "lost"
 
 
 def _lose_volume(pair: Pair, ordinal: int) -> None:

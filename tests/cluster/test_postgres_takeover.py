@@ -88,7 +88,7 @@ def test_a_standby_with_too_few_connections_is_not_promoted_until_it_is_started_
     more = int(pair.ask(new, "SHOW max_connections")) + 10
     assert pair.ask(former, f"ALTER SYSTEM SET max_connections = {more}") == ""
     pair.delete_pods(former)
-    remedy = f"`kubectl delete pod {pod(new)}` starts it anew"
+    remedy = f"`kubectl -n {NAMESPACE} delete pod {pod(new)}` starts it anew"
 
     def told() -> None:
         assert remedy in pair.ops("status").stdout

@@ -187,19 +187,25 @@ class TestPostgres:
             (tmp_path / "primary").write_text(recorded)
         (tmp_path / "password").write_text("secret")
         asked = tmp_path / "psql"
-        asked.write_text('#!/bin/sh\necho "$@" "$PGPASSWORD" >"$STATE/asked"\necho "$SAID"\n')
+        asked.write_text(
+            '#!/bin/sh\necho "$@" "$PGPASSWORD" >>"$STATE/asked"\n'
+            'case "$*" in *"$POD-${LED:-0}."*) echo "$SAID" ;; *) echo "$PEER" ;; esac\n'
+        )
         asked.chmod(0o755)
         here = dict.fromkeys(("STATE", "SERVED", "SECRETS"), str(tmp_path))
         environment = {**told, **here, "PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
         decided = {
             said: subprocess.run(
-                ["/bin/sh", script], env={**environment, "SAID": said}, check=False
+                ["/bin/sh", script],
+                env={**environment, "LED": recorded, "SAID": said[0], "PEER": said[1]},
+                check=False,
             ).returncode
-            for said in ("t", "f")
+            # Finding 17 of a review: a lost record must not be blessed with the wrong primary.
+            for said in (("t", ""), ("f", "f"), ("f", "t"), ("f", ""))
         }
-        # A standby, or no pod at all: nothing is led anywhere.
-        assert decided["t"] == 1
-        assert (decided["f"] == 0) == (recorded != "2")
+        # A standby, a second primary, or no pod at all: nothing is led anywhere.
+        assert decided["t", ""] == decided["f", "f"] == 1
+        assert (decided["f", "t"] == decided["f", ""] == 0) == (recorded != "2")
         assert (
             f"postgresql-{recorded or 0}.postgresql-headless " in (tmp_path / "asked").read_text()
         )

@@ -263,13 +263,13 @@ class TestRestore:
             cluster.cut_off_at = cut_off  # as it starts them again
             with pytest.raises(KeyboardInterrupt):
                 _restore(cluster)
-            (line,) = writers.findings(cluster)  # pyright: ignore[reportArgumentType]
+            (line,) = backups.cut_off(cluster)  # pyright: ignore[reportArgumentType]
             assert cut_off[0] in line
             assert "`start-writers`" in line
         cluster.cut_off_at = None
         writers.start(cluster, _silent)  # pyright: ignore[reportArgumentType]
         assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [2, 1, 3]
-        assert list(writers.findings(cluster)) == []  # pyright: ignore[reportArgumentType]
+        assert list(backups.cut_off(cluster)) == []  # pyright: ignore[reportArgumentType]
 
     def test_it_is_tried_once_and_is_no_run_of_the_cron_job(self, cluster: Cluster) -> None:
         _restore(cluster)
@@ -352,7 +352,7 @@ class TestFromAnotherStack:
 
 class TestStatus:
     def _found(self, last: datetime | None, schedule: str = "0 3 * * *") -> list[str]:
-        return list(backups.findings(Backups(schedule=schedule, last=last), NOW))
+        return list(backups.findings(Backups(schedule=schedule, last=last), NOW, "ado-system"))
 
     def test_what_the_cluster_knows_is_taken_over(self, cluster: Cluster) -> None:
         assert cluster.cron

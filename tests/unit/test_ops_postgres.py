@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import base64
 import hmac
-import json
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from kubernetes import client
 from typer.testing import CliRunner
 
 from ado_infra.ops import cli
@@ -21,184 +16,22 @@ from ado_infra.ops.errors import OpsError
 from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.postgres.pair import Member, Record
 from ado_infra.ops.target import Target
+from tests.unit.operated import Rotated
+from tests.unit.operated_pair import AHEAD, PRIMARY, SERVICES, STANDBY, Cluster, Killed
 
-JSON = "application/json"
+NAMESPACE = "ado-system"
 BEGUN = Record(initialised=True, primary=0, fenced=frozenset())
-PRIMARY = Member(
-    ordinal=0,
-    phase="Running",
-    ready=True,
-    node="n1",
-    disk="primary",
-    server="primary",
-    system="7",
-    timeline=1,
-    end=1000,
-    slot="reserved",
-)
-STANDBY = Member(
-    ordinal=1,
-    phase="Running",
-    ready=True,
-    node="n2",
-    disk="standby",
-    server="standby",
-    system="7",
-    timeline=1,
-    end=1000,
-    streaming=True,
-)
-AHEAD = replace(STANDBY, streaming=False, end=(PRIMARY.end or 0) + 2**20)
-"""A standby whose primary was rolled back."""
-SERVICES = {
-    service: {pair.POD_LABEL: f"postgresql-{ordinal}"}
-    for service, ordinal in (("postgresql", 0), ("postgresql-ro", 1))
-}
-
-
-def _containers(*, running: bool) -> Any:
-    state = SimpleNamespace(running=running or None, terminated=None if running else "at")
-    return SimpleNamespace(container_statuses=[SimpleNamespace(state=state, restart_count=0)])
-
-
-class Cluster:
-    """Two pods, the record and the Services, as far as the commands see them.
-
-    `interrupt_after`: how many changes are made before the operator's machine dies.
-    """
-
-    name = "ado-system"
-    api = None
-
-    def __init__(self, *members: Member) -> None:
-        self.members = list(members or (PRIMARY, STANDBY))
-        self.data: dict[str, str] = {"initialised": "true"}
-        self.services = {name: dict(selector) for name, selector in SERVICES.items()}
-        self.nodes_off: set[str] = set()
-        self.changes: list[str] = []
-        self.silent_scripts: set[int] = set()
-        self.unstarted: set[int] = set()
-        self.lost_volumes: set[int] = set()
-        self.torn_away: set[int] = set()
-        """Whose pods lose their objects while their containers run on."""
-        self.interrupt_after: int | None = None
-        self._born = [0, 0]
-        self._revision = 0
-
-    def version(self) -> str:
-        return str(self._revision)
-
-    def primaries(self) -> list[int]:
-        return [m.ordinal for m in self.members if m.server == "primary"]
-
-    def pod(self, name: str) -> Any:
-        ordinal = pair.ordinal_of(name)
-        metadata = SimpleNamespace(name=name, uid=str(self._born[ordinal]), deletion_timestamp=None)
-        spec = SimpleNamespace(
-            node_name=self.members[ordinal].node, termination_grace_period_seconds=-30
-        )
-        running = ordinal not in self.unstarted
-        return SimpleNamespace(metadata=metadata, spec=spec, status=_containers(running=running))
-
-    def config_map(self, name: str) -> Any:
-        assert name == "postgresql-state"
-        metadata = SimpleNamespace(resource_version=self.version())
-        return SimpleNamespace(data=dict(self.data), metadata=metadata)
-
-    def service(self, name: str) -> Any:
-        return SimpleNamespace(spec=SimpleNamespace(selector=self.services[name]))
-
-    def looks_at(self, pod: Any, seconds: float) -> Iterator[Any]:
-        assert seconds
-        ordinal = pair.ordinal_of(pod.metadata.name)
-        yield None
-        while pod.metadata.uid == str(self._born[ordinal]):
-            yield None
-        yield SimpleNamespace(status=_containers(running=ordinal in self.torn_away))
-
-    def node_answers(self, name: str) -> bool:
-        return name not in self.nodes_off
-
-    def patch_config_map(
-        self, name: str, data: dict[str, str | None], *, version: str | None = None
-    ) -> None:
-        if version not in {None, self.version()}:
-            raise OpsError("somebody else")
-        self._change(f"{name}: {data}")
-        self._revision += 1
-        for key, value in data.items():
-            self.data.pop(key, None)
-            if value is not None:
-                self.data[key] = value
-
-    def patch_selector(self, service: str, selector: dict[str, str]) -> None:
-        self._change(f"{service}: {selector}")
-        self.services[service].update(selector)
-
-    def poke(self, pod: str) -> None:
-        ordinal = pair.ordinal_of(pod)
-        if self._fenced(ordinal) or self.members[ordinal].server:
-            return
-        if self.members[ordinal].disk == "standby":
-            streaming = bool(self.primaries())
-            self._set(ordinal, server="standby", fenced=False, streaming=streaming)
-        elif self.data.get("primary", "0") == str(ordinal):
-            self._set(ordinal, server="primary", fenced=False)
-
-    def delete_pod(self, pod: Any, *, force: bool = False) -> None:
-        ordinal = pair.ordinal_of(pod.metadata.name)
-        if self.members[ordinal].node in self.nodes_off and not force:
-            return
-        self._change(f"delete {pod.metadata.name}" + (" by force" if force else ""))
-        self._born[ordinal] += 1
-        if force or ordinal in self.lost_volumes:
-            trouble = "no node" if force else "no volume"
-            self._set(ordinal, server=None, trouble=trouble, end=None)
-        else:
-            fenced = self._fenced(ordinal) and ordinal not in self.silent_scripts
-            self._set(ordinal, server=None, fenced=fenced, streaming=False)
-
-    def run(self, pod: str, command: tuple[str, ...], *, seconds: float) -> str:
-        assert seconds
-        ordinal = pair.ordinal_of(pod)
-        sql = command[-1]
-        if "pg_promote" in sql:
-            self._change(f"promote {pod}")
-            self._set(ordinal, server="primary", disk="primary", streaming=False)
-        elif "create_physical_replication_slot" in sql:
-            self._set(ordinal, slot="reserved")
-        elif sql in {"rewind", "reclone"}:
-            self._change(f"{sql} {pod}")
-            assert self.members[ordinal].server is None
-            self._set(ordinal, disk="standby")
-        else:
-            raise AssertionError(f"unknown: {sql}")
-        return ""
-
-    def look(self, ordinal: int) -> Member:
-        return replace(self.members[ordinal], sees=int(self.data.get("primary", "0")))
-
-    def _fenced(self, ordinal: int) -> bool:
-        return str(ordinal) in self.data.get("fenced", "").split()
-
-    def _set(self, ordinal: int, **changes: Any) -> None:
-        self.members[ordinal] = replace(self.members[ordinal], **changes)
-
-    def _change(self, what: str) -> None:
-        if self.interrupt_after == len(self.changes):
-            raise KeyboardInterrupt
-        self.changes.append(what)
-        assert len(self.primaries()) < 2, "two primaries"
 
 
 @pytest.fixture(autouse=True)
-def looked_at_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the pods' own script would tell."""
-    for module in (fencing, promotion, rejoining, rotation):
-        monkeypatch.setattr(module, "look", lambda cluster, ordinal, *_: cluster.look(ordinal))
+def nobody_else_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One operator, and pods that do at once whatever they do."""
     monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
     monkeypatch.setattr(fencing, "_RESTART", 0)
     monkeypatch.setattr(fencing, "_SUCCESSOR", 0)
+    monkeypatch.setattr(promotion, "_REPLAY", 0)
+    monkeypatch.setattr(rejoining, "SEEN", 0)
+    monkeypatch.setattr(rejoining, "FOLLOW", 0)
 
 
 def _promote(cluster: Cluster, **options: Any) -> promotion.Promotion:
@@ -225,12 +58,12 @@ class TestPromote:
         assert cluster.primaries() == [1]
         assert cluster.members[1].slot == "reserved"
 
-    @pytest.mark.parametrize("made", range(6))
+    @pytest.mark.parametrize("made", range(8))
     def test_interrupted_after_any_step_the_same_command_goes_on(self, made: int) -> None:
         straight, cluster = Cluster(), Cluster()
         _promote(straight)
         cluster.interrupt_after = made
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             _promote(cluster)
         cluster.interrupt_after = None
         _promote(cluster)
@@ -277,7 +110,7 @@ class TestPromote:
 
     def test_a_pod_whose_script_does_not_say_that_it_waits_may_still_have_a_server(self) -> None:
         cluster = Cluster()
-        cluster.silent_scripts = {0}  # it waits for a container that was deleted by force
+        cluster.pods.silent_scripts = {0}  # it waits for a container that was deleted by force
         for node_is_off in (False, True):
             with pytest.raises(OpsError, match="does not say that it waits"):
                 _promote(cluster, node_is_off=node_is_off)
@@ -303,7 +136,7 @@ class TestPromote:
 
     def test_one_that_allows_too_few_connections_is_refused(self) -> None:
         cluster = Cluster(PRIMARY, replace(STANDBY, blocked=True))
-        with pytest.raises(OpsError, match="kubectl delete pod postgresql-1"):
+        with pytest.raises(OpsError, match="kubectl -n ado-system delete pod postgresql-1"):
             _promote(cluster)
         assert cluster.changes == []
 
@@ -376,11 +209,11 @@ class TestPromote:
     ) -> None:
         # Its node was deleted, or the pod by force; the successor starts nowhere.
         cluster = Cluster()
-        cluster.torn_away = {0}
-        cluster.lost_volumes = {0}
+        cluster.pods.torn_away = {0}
+        cluster.pods.lost_volumes = {0}
         if deleted_by_others:
             cluster.delete_pod(cluster.pod("postgresql-0"))
-            cluster.unstarted = {0}
+            cluster.pods.unstarted = {0}
         with pytest.raises(OpsError, match=r"Nobody can tell whether postgresql-0 .*--node-is-off"):
             _promote(cluster, accept_loss=True)
         assert "promote postgresql-1" not in cluster.changes
@@ -389,7 +222,7 @@ class TestPromote:
 
     def test_a_pod_that_has_ended_and_does_not_start_again_has_no_server(self) -> None:
         cluster = Cluster()
-        cluster.lost_volumes = {0}
+        cluster.pods.lost_volumes = {0}
         told: list[str] = []
         done = promotion.promote(cluster, 1, told.append, accept_loss=True)  # pyright: ignore[reportArgumentType]
         assert done.lost is None
@@ -450,6 +283,7 @@ class TestRejoin:
     ) -> None:
         looks = [STANDBY, *[replace(STANDBY, streaming=False, copying=True)] * 3]
         clock = iter(range(0, 10000, 200))  # each look comes long after the one before
+        monkeypatch.setattr(rejoining, "FOLLOW", 300)
         monkeypatch.setattr(rejoining, "look", lambda *_: looks.pop())
         monkeypatch.setattr(rejoining.time, "monotonic", lambda: next(clock))
         monkeypatch.setattr(rejoining.time, "sleep", lambda _: None)
@@ -468,7 +302,7 @@ class TestRejoin:
 
 class TestStatus:
     def test_of_a_healthy_pair_there_is_nothing_to_say(self) -> None:
-        assert list(report.findings(BEGUN, (PRIMARY, STANDBY), SERVICES)) == []
+        assert list(report.findings(BEGUN, (PRIMARY, STANDBY), SERVICES, NAMESPACE)) == []
 
     @pytest.mark.parametrize(
         ("record", "members", "found"),
@@ -485,7 +319,7 @@ class TestStatus:
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
                 "rejoin postgresql-1 --reclone",
             ),
-            (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "kubectl delete pod postgresql-1"),
+            (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "delete pod postgresql-1"),
             (BEGUN, (PRIMARY, AHEAD), "`promote postgresql-1 --accept-loss` keeps them"),
             (
                 BEGUN,
@@ -509,12 +343,12 @@ class TestStatus:
     def test_what_is_wrong_is_said_with_what_to_do(
         self, record: Record, members: tuple[Member, Member], found: str
     ) -> None:
-        assert found in "\n".join(report.findings(record, members, SERVICES))
+        assert found in "\n".join(report.findings(record, members, SERVICES, NAMESPACE))
 
     def test_with_both_fenced_only_the_primary_can_come_back(self) -> None:
         record = replace(BEGUN, fenced=frozenset({0, 1}))
         members = (replace(PRIMARY, server=None), replace(STANDBY, server=None, disk="primary"))
-        told = "\n".join(report.findings(record, members, SERVICES))
+        told = "\n".join(report.findings(record, members, SERVICES, NAMESPACE))
         assert "serves nobody: `unfence postgresql-0`." in told
         assert "promote" not in told
 
@@ -534,7 +368,7 @@ class TestStatus:
 
     def test_a_service_that_leads_elsewhere_is_named(self) -> None:
         moved = {**SERVICES, "postgresql": {pair.POD_LABEL: "postgresql-1"}}
-        (line,) = report.findings(BEGUN, (PRIMARY, STANDBY), moved)
+        (line,) = report.findings(BEGUN, (PRIMARY, STANDBY), moved, NAMESPACE)
         assert line.startswith("Service postgresql does not lead to postgresql-0")
 
     def test_a_database_that_is_outside_has_nobody_to_ask(
@@ -545,96 +379,6 @@ class TestStatus:
         done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev"])
         assert done.exit_code == 0
         assert "ask who runs it" in done.stdout
-
-
-REFUSED = 'psql: error: FATAL:  password authentication failed for user "ado"'
-GATEWAY = {
-    "metadata": {"name": "ado-api-gateway", "generation": 1},
-    "spec": {
-        "replicas": 0,
-        "selector": {},
-        "template": {
-            "spec": {
-                "containers": [
-                    {
-                        "name": "gateway",
-                        "env": [
-                            {
-                                "name": "DATABASE_URL",
-                                "valueFrom": {
-                                    "secretKeyRef": {"name": "ado-secrets", "key": "database-url"}
-                                },
-                            }
-                        ],
-                    }
-                ]
-            }
-        },
-    },
-    "status": {"observedGeneration": 1},
-}
-
-
-class Rotated(Cluster):
-    """The pair with its Secrets and one reader of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.secrets = {"password": "former", "database-url": _url("former")}
-        self.changed_at: int | None = None
-        self.restarted_at = 0
-
-    def secret(self, name: str, key: str) -> str:
-        assert name in {"postgresql", "ado-secrets"}
-        return self.secrets[key]
-
-    def patch_secret(self, name: str, values: dict[str, str]) -> None:
-        self._change(f"Secret {name}: {', '.join(values)}")
-        self.secrets.update(values)
-        self.changed_at = len(self.changes)
-
-    def secret_changed(self, name: str) -> int | None:
-        assert name == "ado-secrets"
-        return self.changed_at
-
-    def pods_of_deployment(self, deployment: Any) -> list[Any]:
-        assert deployment
-        return [SimpleNamespace(metadata=SimpleNamespace(creation_timestamp=self.restarted_at))]
-
-    def run(
-        self,
-        pod: str,
-        command: tuple[str, ...],
-        given: str | None = None,
-        *,
-        seconds: float = 0,  # noqa: ARG002
-    ) -> str:
-        assert given
-        assert given not in " ".join(command)
-        if "ALTER ROLE" not in command[-1]:
-            return "1 row" if self.lets_in(given) else REFUSED
-        self._change(f"role ado in {pod}")
-        self.secrets["verifier"] = given
-        return ""
-
-    def deployments(self) -> list[Any]:
-        return [client.ApiClient().deserialize(json.dumps(GATEWAY), "V1Deployment", JSON)]
-
-    def restart(self, deployment: str, annotation: str) -> None:
-        assert annotation
-        self._change(f"restart {deployment}")
-        self.restarted_at = len(self.changes)
-
-    def lets_in(self, password: str) -> bool:
-        """Whether the database, and everybody who has read the Secrets, has this password."""
-        salt = self.secrets["verifier"].split(":")[1].partition("$")[0]
-        verifier = rotation.scram(password, base64.b64decode(salt))
-        wanted = {"password": password, "database-url": _url(password), "verifier": verifier}
-        return self.secrets == wanted
-
-
-def _url(password: str) -> str:
-    return f"postgresql://ado:{quote(password)}@postgresql:5432/ado"
 
 
 def _rotate(cluster: Rotated, password: str | None = None) -> str:
@@ -683,7 +427,7 @@ class TestRotate:
         [
             (1, "Secret postgresql has a password that role ado is refused with"),
             (2, "Secret ado-secrets has another password than Secret postgresql"),
-            (3, "Started before the password was changed: ado-api-gateway"),
+            (4, "Started before the password was changed: ado-api-gateway"),
         ],
     )
     def test_cut_off_after_any_step_it_is_named_and_the_same_command_goes_on(
@@ -691,8 +435,8 @@ class TestRotate:
     ) -> None:
         cluster = Rotated()
         _rotate(cluster, "first")
-        cluster.interrupt_after = len(cluster.changes) + made
-        with pytest.raises(KeyboardInterrupt):
+        cluster.interrupt_after = cluster.calls + made
+        with pytest.raises(Killed):
             _rotate(cluster, "n@w")
         told = "\n".join(_login(cluster, PRIMARY))
         assert found in told

@@ -29,6 +29,9 @@ FAKES = {
         echo "Database system identifier: 7418"
         echo "Latest checkpoint's REDO WAL file: 000000010000000000000003"
         echo "Latest checkpoint's REDO location: 0/3000028"
+        echo "Latest checkpoint's TimeLineID: 1"
+        echo "Min recovery ending loc's timeline: 0"
+        echo "Minimum recovery ending location: 0/0"
         echo "max_connections setting: 100" """,
     "pg_waldump": """
         echo "pg_waldump: error: error in WAL record at 0/3000100: invalid record length at" \\
@@ -184,15 +187,24 @@ class TestPrimaryThatWasRolledBack:
 
 
 class TestCopy:
-    def test_one_that_does_not_fit_is_never_begun_and_says_what_makes_room(
+    def test_one_that_does_not_fit_beside_what_is_there_is_never_begun_and_says_what_makes_room(
         self, world: World
     ) -> None:
-        shutil.rmtree(world.root / "volume/pgdata")
+        world.has(volume__pgdata__standby="", volume__stale="")
+        (world.root / "volume/pgdata/standby").rename(world.root / "volume/pgdata/standby.signal")
         _primary(world, size=700)
         said = world.start(1)
         assert world.copies() == 0
         assert "201 MiB are lacking" in said
         assert "`ado-ops postgres rejoin postgresql-1 --reclone`" in said
+
+    def test_where_nothing_is_there_to_be_deleted_the_volume_is_to_grow(self, world: World) -> None:
+        shutil.rmtree(world.root / "volume/pgdata")
+        _primary(world, size=700)
+        said = world.start(1)
+        assert world.copies() == 0
+        assert "201 MiB are lacking, see docs/data-runbooks.md, Growing a volume" in said
+        assert "--reclone" not in said
 
     def test_one_that_fits_is_made_and_served(self, world: World) -> None:
         shutil.rmtree(world.root / "volume/pgdata")

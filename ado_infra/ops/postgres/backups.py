@@ -66,7 +66,7 @@ def described(backups: Backups, now: datetime) -> str:
     return f"Last good backup: {made}; schedule {backups.schedule} UTC"
 
 
-def findings(backups: Backups, now: datetime) -> Iterator[str]:
+def findings(backups: Backups, now: datetime, namespace: str) -> Iterator[str]:
     """What is wrong, with what to do."""
     if backups.last is None:
         yield "There is no good backup yet: `backup` makes one now."
@@ -74,9 +74,29 @@ def findings(backups: Backups, now: datetime) -> Iterator[str]:
     due = list(islice(Schedule.parse(backups.schedule).before(now), 2))
     if len(due) == 2 and backups.last < due[1]:
         yield (
-            "Two backups were due since the last good one: `kubectl logs --all-containers --prefix "
-            f"-l app.kubernetes.io/component={CRON}` says why, `backup` makes one now."
+            f"Two backups were due since the last good one: `kubectl -n {namespace} logs "
+            f"--all-containers --prefix -l app.kubernetes.io/component={CRON}` says why, `backup` "
+            "makes one now."
         )
+
+
+def cut_off(namespace: Namespace) -> Iterator[str]:
+    """What a restore whose command was cut off has left; nothing when all is well."""
+    if not (names := ", ".join(writers.noted(namespace))):
+        return
+    if command := going_on(namespace):
+        yield f"A restore goes on, and stopped for it are {names}: `{command}` waits for its end."
+    else:
+        yield f"Stopped by a restore that was cut off: {names}: `start-writers`."
+
+
+def going_on(namespace: Namespace) -> str | None:
+    """The command of the restore that is under way; None when there is none."""
+    job = _find(namespace, RESTORE)
+    if job is None or _over(job):
+        return None
+    asked = str((job.metadata.annotations or {}).get(_ASKED))
+    return asked.replace(" ".join(_REPLACE), "--into-non-empty")
 
 
 def back_up(namespace: Namespace, say: Say) -> str:
@@ -146,8 +166,13 @@ def restore(
     (dump,), (upload,) = pod["initContainers"], pod["containers"]
     pod["initContainers"] = [_reading(prefix, _running(upload, "download", name))]
     pod["containers"] = [_running(dump, "restore", name, *options)]
+    # Who is stopped still is so by the same command, cut off; else what has ended was another's.
+    resumed = bool(writers.noted(namespace))
+    if not resumed:
+        _make_room(namespace, job)
     with writers.stopped(namespace, say):
-        _make(namespace, job)
+        if not (resumed and _is_done(namespace, job)):
+            _make(namespace, job)
         say(f"{RESTORE} fetches and restores {name}")
         return _outcome(namespace, RESTORE, say)
 
@@ -252,18 +277,35 @@ def _make(namespace: Namespace, job: dict[str, Any]) -> None:
 
     Raises OpsError when another one is under way under its name.
     """
+    if _make_room(namespace, job):
+        namespace.create_job(job)
+
+
+def _make_room(namespace: Namespace, job: dict[str, Any]) -> bool:
+    """Deletes what has ended under a Job's name; returns whether the same is not under way.
+
+    Raises OpsError when another one is.
+    """
     name, asked = job["metadata"]["name"], job["metadata"]["annotations"][_ASKED]
     before = _find(namespace, name)
-    if before is not None and not _over(before):
+    if before is None:
+        return True
+    if not _over(before):
         other = (before.metadata.annotations or {}).get(_ASKED)
         if other != asked:
             raise OpsError(f"Job {name} is under way ({other}); wait until it has ended.")
-        return
-    if before is not None:
-        namespace.delete_job(name)
-        if not wait_until(lambda: _find(namespace, name) is None, _MARGIN):
-            raise OpsError(f"Job {name} was deleted and is still there; try again.")
-    namespace.create_job(job)
+        return False
+    namespace.delete_job(name)
+    if not wait_until(lambda: _find(namespace, name) is None, _MARGIN):
+        raise OpsError(f"Job {name} was deleted and is still there; try again.")
+    return True
+
+
+def _is_done(namespace: Namespace, job: dict[str, Any]) -> bool:
+    found, annotations = _find(namespace, job["metadata"]["name"]), job["metadata"]["annotations"]
+    if found is None or _over(found) != "Complete":
+        return False
+    return (found.metadata.annotations or {}).get(_ASKED) == annotations[_ASKED]
 
 
 def _find(namespace: Namespace, name: str) -> Model | None:

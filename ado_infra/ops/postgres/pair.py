@@ -118,12 +118,12 @@ def ahead(standby: Member, primary: Member) -> int:
     return more if more > PAGE else 0
 
 
-def why_blocked(member: Member) -> str:
+def why_blocked(member: Member, namespace: str) -> str:
     """What a standby that is `blocked` cannot do, and what to do."""
     return (
         f"{member.name} cannot be promoted yet: it replays nothing more, because it allows "
-        f"fewer connections than its primary. `kubectl delete pod {member.name}` starts it anew "
-        "with more."
+        f"fewer connections than its primary. `kubectl -n {namespace} delete pod {member.name}` "
+        "starts it anew with more."
     )
 
 

@@ -78,7 +78,8 @@ def promote(
         old = look(namespace, old.ordinal, _READING)
     here = look(namespace, target)
     if here.blocked:
-        raise OpsError(f"{why_blocked(here)} {old.name} is fenced; `unfence {old.name}` goes back.")
+        why = why_blocked(here, namespace.name)
+        raise OpsError(f"{why} {old.name} is fenced; `unfence {old.name}` goes back.")
     lost = _loss(old, here, say, accepted=accept_loss, excused=accept_loss or node_is_off)
     if record.primary != target:
         # Of that version alone: a fence that was lifted meanwhile, and set again, fences nothing.
@@ -106,7 +107,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
         reason = here.trouble or f"its volume is {here.disk}, and no server runs"
         raise OpsError(f"{here.name} cannot become the primary: {reason}.")
     if here.blocked:
-        raise OpsError(why_blocked(here))
+        raise OpsError(why_blocked(here, namespace.name))
     if here.server is None and look(namespace, 1 - target).server == "primary":
         raise OpsError(
             f"{here.name} has older data than {pod_name(1 - target)}, which is the primary and "

@@ -8,7 +8,14 @@ from typing import Final
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import POLL, Namespace, Say, wait_until
 from ado_infra.ops.postgres.fencing import fence, unfence
-from ado_infra.ops.postgres.pair import RECORD, ahead, look, pod_name, read_record
+from ado_infra.ops.postgres.pair import (
+    RECORD,
+    Member,
+    ahead,
+    look,
+    pod_name,
+    read_record,
+)
 
 FOLLOW: Final = 300.0
 """Seconds for a pod to receive WAL, from when it was rewound or its copy last grew."""
@@ -46,8 +53,8 @@ def rejoin(
             f"{'is ' + leader.server if leader.server else 'runs no server'}; see `status`."
         )
     here = look(namespace, ordinal)
-    if here.waiting and "--reclone" in here.waiting and not reclone:
-        raise OpsError(f"{here.name} waits: {here.waiting}.")
+    if not reclone:
+        _refuse_to_rewind(here, leader)
     # The leader once more: it has written since.
     if (more := ahead(here, look(namespace, leader.ordinal))) and not accept_loss:
         raise OpsError(
@@ -73,6 +80,19 @@ def rejoin(
     say(f"waiting until {here.name} follows {leader.name}")
     _see_it_follow(namespace, ordinal)
     return True
+
+
+def _refuse_to_rewind(here: Member, leader: Member) -> None:
+    """Raises OpsError where nothing but a new copy helps."""
+    if here.waiting and "--reclone" in here.waiting:
+        raise OpsError(f"{here.name} waits: {here.waiting}.")
+    if here.disk == "half" and not here.rejoining:
+        raise OpsError(f"A rejoin was cut off in {here.name}: `rejoin {here.name} --reclone`.")
+    if here.system and here.system != leader.system:
+        raise OpsError(
+            f"{here.name} has another database than {leader.name}: --reclone gives it up; see "
+            "docs/data-runbooks.md, Two databases."
+        )
 
 
 def _see_it_follow(namespace: Namespace, ordinal: int) -> None:

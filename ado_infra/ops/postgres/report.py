@@ -14,7 +14,6 @@ from ado_infra.ops.postgres.pair import (
     Member,
     Record,
     ahead,
-    pod_name,
     why_blocked,
 )
 
@@ -53,9 +52,12 @@ def _behind(leader: Member, member: Member) -> str:
 
 
 def findings(
-    record: Record, members: Sequence[Member], services: Mapping[str, Any]
+    record: Record, members: Sequence[Member], services: Mapping[str, Any], namespace: str
 ) -> Iterator[str]:
-    """What is not as it should be, each with what to do; nothing when all is well."""
+    """What is not as it should be, each with what to do; nothing when all is well.
+
+    What cannot be done yet is not said yet: a standby follows only a primary that serves.
+    """
     if not record.initialised:
         yield (
             f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
@@ -67,17 +69,11 @@ def findings(
         for member in members
         if _is_full(member)
     )
-    yield from (why_blocked(member) for member in members if member.blocked)
+    yield from (why_blocked(member, namespace) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
-    if len({m.system for m in members if m.system}) > 1:
-        yield f"The volumes have different databases: `rejoin {follower.name} --reclone`."
-    if [m.server for m in members] == ["primary", "primary"]:
-        yield (
-            f"Both pods are primary! `fence {follower.name}` now, then see docs/data-runbooks.md, "
-            "Both pods are primary."
-        )
     if leader.ordinal in record.fenced:
-        other = f", or `promote {follower.name}`" if follower.server == "standby" else ""
+        flag = " --accept-loss" if ahead(follower, leader) else ""
+        other = f", or `promote {follower.name}{flag}`" if follower.server == "standby" else ""
         yield (
             f"The primary {leader.name} is fenced and serves nobody: "
             f"`unfence {leader.name}`{other}."
@@ -89,18 +85,9 @@ def findings(
         )
     else:
         yield from _of_leader(leader, follower)
-        yield from _of_follower(leader, follower)
-    if follower.ordinal in record.fenced:
-        yield (
-            f"{follower.name} is fenced: `rejoin {follower.name}`, or when it was a standby all "
-            f"along `unfence {follower.name}`."
-        )
-    for service, ordinal in ((NAME, record.primary), (f"{NAME}-ro", 1 - record.primary)):
-        if (services.get(service) or {}).get(POD_LABEL) != pod_name(ordinal):
-            yield (
-                f"Service {service} does not lead to {pod_name(ordinal)}: "
-                f"`promote {leader.name}` goes on from here."
-            )
+    if leader.server == "primary":
+        yield from _of_follower(leader, follower, fenced=follower.ordinal in record.fenced)
+        yield from _of_services(leader, follower, services)
 
 
 def _is_full(member: Member) -> bool:
@@ -111,26 +98,84 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
     if leader.server == "standby":
         yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
     elif leader.server is None:
-        why = leader.trouble or leader.waiting or f"its volume is {leader.disk}"
-        # What filled its volume fills the standby's, too.
-        way = "" if _is_full(leader) else f" When it does not come back: `promote {follower.name}`."
-        yield f"The primary {leader.name} runs no server ({why}).{way}"
+        why = leader.trouble or f"its volume is {leader.disk}"
+        # Of a former primary what its successor wrote is given up.
+        flag = "" if follower.server == "standby" else " --accept-loss"
+        if leader.disk == follower.disk == "empty":
+            yield "Both volumes are empty (docs/data-runbooks.md, Both volumes are lost)."
+        elif leader.waiting or _is_full(leader):
+            # What filled its volume fills the standby's, too.
+            yield f"The primary {leader.name} waits: {leader.waiting or why}."
+        elif follower.server == "standby" or follower.disk == "primary":
+            yield (
+                f"The primary {leader.name} runs no server ({why}). When it does not come back: "
+                f"`promote {follower.name}{flag}`."
+            )
+        else:
+            yield (
+                f"The primary {leader.name} runs no server ({why}), and {follower.name} cannot "
+                "take over (docs/data-runbooks.md, A pod is not Ready)."
+            )
 
 
-def _of_follower(leader: Member, follower: Member) -> Iterator[str]:
-    if follower.copying:
-        yield f"{follower.name} copies {leader.name}; wait for its end."
-    elif follower.waiting and not follower.fenced and follower.disk != "primary":
-        yield f"{follower.name} waits: {follower.waiting}."
-    elif follower.server is None:
-        why = follower.trouble or f"its volume is {follower.disk}"
-        yield f"The standby {follower.name} runs no server ({why}): `rejoin {follower.name}`."
-    elif follower.server == "standby" and leader.server == "primary" and not follower.streaming:
-        lost = leader.slot == "lost"
-        flag = " --reclone" if lost else ""
+def _of_follower(leader: Member, follower: Member, *, fenced: bool) -> Iterator[str]:
+    name = follower.name
+    if follower.server == "primary":
         yield (
-            f"{follower.name} receives nothing; if it still does not in a minute: "
-            f"`rejoin {follower.name}{flag}`."
+            f"Both pods are primary! `fence {name}` now, then see docs/data-runbooks.md, Both pods "
+            "are primary."
         )
+    elif follower.rejoining:
+        yield f"A `rejoin` is at work in {name}: wait for its end, then `rejoin {name}` once more."
+    elif follower.copying:
+        yield f"{name} copies {leader.name}; wait for its end."
+    elif follower.disk == "half":
+        yield f"A rejoin was cut off in {name}: `rejoin {name} --reclone`."
+    elif follower.system and follower.system != leader.system:
+        yield (
+            f"The volumes have different databases. When that of {leader.name} is right: `rejoin "
+            f"{name} --reclone`; else see docs/data-runbooks.md, Two databases."
+        )
+    else:
+        yield from _of_standby(leader, follower, fenced=fenced)
     if leader.end and follower.end and leader.end - follower.end > LATE:
-        yield f"{follower.name} is {leader.end - follower.end} bytes behind {leader.name}."
+        yield (
+            f"{name} is {leader.end - follower.end} bytes behind {leader.name}, and catches up by "
+            "itself while it receives."
+        )
+
+
+def _of_standby(leader: Member, follower: Member, *, fenced: bool) -> Iterator[str]:
+    name = follower.name
+    if fenced and follower.trouble:
+        yield f"{name} is fenced ({follower.trouble}). Once it is back: `rejoin {name}`."
+    elif fenced:
+        command = "rejoin" if follower.disk == "primary" else "unfence"
+        yield f"{name} is fenced: `{command} {name}`."
+    elif follower.waiting and follower.disk != "primary":
+        yield f"{name} waits: {follower.waiting}."
+    elif follower.trouble:
+        yield (
+            f"The standby {name} runs no server ({follower.trouble}): see docs/data-runbooks.md, A "
+            "pod is not Ready."
+        )
+    elif follower.server is None:
+        yield f"The standby {name} runs no server (its volume is {follower.disk}): `rejoin {name}`."
+    elif not follower.streaming and not ahead(follower, leader):
+        flag = " --reclone" if leader.slot == "lost" else ""
+        yield f"{name} receives nothing; if it still does not in a minute: `rejoin {name}{flag}`."
+
+
+def _of_services(leader: Member, follower: Member, services: Mapping[str, Any]) -> Iterator[str]:
+    for service, member in ((NAME, leader), (f"{NAME}-ro", follower)):
+        selector = services.get(service)
+        if selector is None:
+            yield (
+                f"There is no Service {service}: `pulumi up --refresh` makes it, and then "
+                f"`promote {leader.name}` leads it."
+            )
+        elif selector.get(POD_LABEL) != member.name:
+            yield (
+                f"Service {service} does not lead to {member.name}: "
+                f"`promote {leader.name}` goes on from here."
+            )

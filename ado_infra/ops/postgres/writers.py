@@ -6,7 +6,7 @@ anybody. An autoscaler leaves a Deployment of none alone.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -63,15 +63,13 @@ def start(namespace: Namespace, say: Say) -> None:
         namespace.annotate_deployment(name, REPLICAS, None)
 
 
-def findings(namespace: Namespace) -> Iterator[str]:
-    """Who is stopped still; nothing when all is well."""
-    names = [
+def noted(namespace: Namespace) -> list[str]:
+    """Who is stopped still."""
+    return [
         deployment.metadata.name
         for deployment in namespace.deployments()
         if REPLICAS in (deployment.metadata.annotations or {})
     ]
-    if names:
-        yield f"Stopped by a restore that was cut off: {', '.join(names)}: `start-writers`."
 
 
 def _writers(namespace: Namespace) -> list[Model]:

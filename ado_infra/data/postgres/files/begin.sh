@@ -6,14 +6,23 @@ set -eu
 primary=$(cat "$STATE/primary" 2>/dev/null || echo 0) # a new database begins in pod 0
 PGPASSWORD=$(cat "$SECRETS/password")
 export PGPASSWORD PGCONNECT_TIMEOUT=10
+
+in_recovery() {
+	psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$1.$HEADLESS_SERVICE" \
+		--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()'
+}
+
 # As long as the Job may: nobody else waits until the database is there.
-until standby=$(psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$primary.$HEADLESS_SERVICE" \
-	--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()'); do
+until standby=$(in_recovery "$primary"); do
 	sleep 2
 done
 if [ "$standby" != f ]; then
 	echo "By postgresql-state $POD-$primary is the primary, and it is a standby: \`ado-ops postgres" \
 		"status\` says what to do" >&2
+	exit 1
+fi
+if [ "$(in_recovery $((1 - primary)) 2>/dev/null)" = f ]; then
+	echo "Both pods are primary: see docs/data-runbooks.md, Both pods are primary" >&2
 	exit 1
 fi
 printenv "LED_BY_$primary" >"$SERVED/led.json"

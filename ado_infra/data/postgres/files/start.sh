@@ -244,9 +244,12 @@ clone() {
 	fi
 	rm -rf "$PGDATA.new" "$PGDATA.old"
 	lacking=$(lacking_for_a_copy)
-	if [ -n "$lacking" ]; then
+	if [ -n "$lacking" ] && [ -e "$PGDATA" ]; then
 		wait_for "a copy of $peer_host, and what is here stays until it is whole: $lacking MiB are lacking." \
 			"\`ado-ops postgres rejoin $POD_NAME --reclone\` deletes what is here first"
+		return
+	elif [ -n "$lacking" ]; then
+		wait_for "a copy of $peer_host: $lacking MiB are lacking, see docs/data-runbooks.md, Growing a volume"
 		return
 	fi
 	say "copying $peer_host"
