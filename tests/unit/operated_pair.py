@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from types import SimpleNamespace
@@ -143,12 +144,13 @@ class Cluster:
             return None
         return SimpleNamespace(spec=SimpleNamespace(selector=self.services[name]))
 
-    def as_deleted(self, pod: Any, seconds: float) -> Any:
+    def looks_at(self, pod: Any, seconds: float) -> Iterator[Any]:
         assert seconds
         ordinal = pair.ordinal_of(pod.metadata.name)
-        if pod.metadata.uid == str(self._born[ordinal]):
-            return None
-        return SimpleNamespace(status=_containers(running=ordinal in self.pods.torn_away))
+        yield None
+        while pod.metadata.uid == str(self._born[ordinal]):
+            yield None
+        yield SimpleNamespace(status=_containers(running=ordinal in self.pods.torn_away))
 
     def node_answers(self, name: str) -> bool:
         return name not in self.nodes_off
