@@ -259,6 +259,11 @@ def _generated(resource: Document, living: Living, namespace: str) -> Document:
         if not name.endswith(end):
             continue
         value = _value(living, namespace, secret, key)
+        if value is None and end != "-digest-key":
+            raise OpsError(
+                f"No {key} lives in Secret {secret}, and another one would lock everybody out: put "
+                "it back first."
+            )
         if value is None:
             print(f"No {key} lives in Secret {secret}: {name} is a new one, and rolls its readers.")
             return {}

@@ -60,7 +60,9 @@ def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> 
         say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
         return
     record = pair.read_record(here)
-    members = [pair.look(here, ordinal) for ordinal in (0, 1)]
+    # The primary last: what a standby has then, and the primary has not, it was not sent.
+    order = (1 - record.primary, record.primary)
+    members = sorted((pair.look(here, n) for n in order), key=lambda member: member.ordinal)
     found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     services = {name: service.spec.selector for name, service in found.items() if service}
     wrong = list(report.findings(record, members, services, here.name))

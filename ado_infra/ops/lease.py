@@ -1,7 +1,7 @@
 """One operator at a time: a Lease in the platform's namespace tells who is at work.
 
-It keeps nobody out who does not ask for it; each write is safe without, as it says which state it
-was decided on. It is there so that two people hear of each other.
+It keeps nobody out who does not ask for it; the record is safe without, as each write of it says
+which state it was decided on. It is there so that two people hear of each other.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def alone(api: client.ApiClient, namespace: str, say: Say) -> Generator[None]:
                 NAME,
                 namespace,
                 body=client.V1DeleteOptions(
-                    preconditions=client.V1Preconditions(uid=held.metadata.uid)
+                    # Whoever took it over has written the same object.
+                    preconditions=client.V1Preconditions(
+                        resource_version=held.metadata.resource_version
+                    )
                 ),
             )
 
@@ -99,12 +102,19 @@ def _signed(namespace: str, found: Model | None) -> client.V1Lease:
             resource_version=found.metadata.resource_version if found else None,
         ),
         spec=client.V1LeaseSpec(
-            holder_identity=f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})",
+            holder_identity=f"{_user()}@{socket.gethostname()} (pid {os.getpid()})",
             acquire_time=now,
             renew_time=now,
             lease_duration_seconds=round(PATIENCE),
         ),
     )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name, as containers have it
+        return str(os.getuid())
 
 
 def _read(leases: client.CoordinationV1Api, namespace: str) -> Model | None:

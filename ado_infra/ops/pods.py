@@ -177,10 +177,10 @@ class Namespace:
         return max((m.time for m in managers if m.manager == FIELD_MANAGER), default=None)
 
     def pods_of_deployment(self, deployment: Model) -> list[Model]:
-        """The pods of a Deployment, without those that are ending."""
+        """The pods of a Deployment that run or will, also those that are ending."""
         labels = ",".join(f"{k}={v}" for k, v in deployment.spec.selector.match_labels.items())
         found: list[Model] = self._core.list_namespaced_pod(self.name, label_selector=labels).items
-        return [pod for pod in found if not pod.metadata.deletion_timestamp]
+        return [pod for pod in found if pod.status.phase not in {"Failed", "Succeeded"}]
 
     def deployments(self) -> list[Model]:
         """Every Deployment."""

@@ -75,7 +75,7 @@ class Target:
         settings.retries = Retry(3, read=0)
         try:
             config.load_kube_config(context=self.cluster, client_configuration=settings)
-        except ConfigException as missing:
+        except (ConfigException, OSError, yaml.YAMLError) as missing:
             raise OpsError(
                 f"No cluster to talk to: {missing}. Set KUBECONFIG, or name another --context."
             ) from None

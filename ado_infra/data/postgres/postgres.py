@@ -38,9 +38,9 @@ _MARK: Final = f"{_VOLUME}/recorded"
 _ASK: Final = f"pg_isready --quiet --host 127.0.0.1 --username {DATABASE} --dbname {DATABASE}"
 _STOP: Final = '. "$CONFIG/common.sh"; ! server_runs || exec pg_ctl stop --mode fast --timeout 100'
 _COPIES: Final = f'[ -n "$(find {_SOCKET}/copying -mmin -10 2>/dev/null)" ]'
-_ALIVE: Final = f"{_ASK} || [ $? -eq 1 ] || {_COPIES}"
+_ALIVE: Final = f"{_ASK} || [ $? -eq 1 ] || {_COPIES} || [ -e {_SOCKET}/waiting ]"
 """1 means alive and not accepting yet: it replays what it had written before a crash.
-A copy may take as long as it grows (files/start.sh)."""
+A copy may take as long as it grows, and who waits says so until it goes on (files/start.sh)."""
 _PROBES: Final = Probes(
     started=("/bin/sh", "-c", _ALIVE),
     # Leaves a mark on the volume once the record of roles is there: whoever finds the mark and no

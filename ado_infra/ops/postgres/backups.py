@@ -168,24 +168,31 @@ def restore(
     pod["containers"] = [_running(dump, "restore", name, *options)]
     # Who is stopped still is so by the same command, cut off; else what has ended was another's.
     resumed = bool(writers.noted(namespace))
-    if not resumed:
-        _make_room(namespace, job)
-    with writers.stopped(namespace, say):
-        if not (resumed and _is_done(namespace, job)):
-            _make(namespace, job)
+    making = not (resumed and _is_done(namespace, job)) and _make_room(namespace, job)
+    if making and name not in names(namespace, say, prefix=prefix):
+        raise OpsError(f"There is no backup {name}: `restore --list` shows those that there are.")
+    try:
+        writers.stop(namespace, say)
+        if making:
+            namespace.create_job(job)
         say(f"{RESTORE} fetches and restores {name}")
         return _outcome(namespace, RESTORE, say)
+    finally:
+        # Who is interrupted leaves a restore that goes on: nobody may write into that.
+        if going_on(namespace) is None:
+            writers.start(namespace, say)
 
 
 def steps(name: str, *, prefix: str | None = None, into_non_empty: bool = False) -> list[str]:
     """What `restore` does, for people."""
     target = "replace what it has too" if into_non_empty else "refuse a database that has tables"
     return [
-        " ".join(["fetch backup", checked(name), *_from(prefix)]),
-        "compare its checksum, and see that it can be read",
+        " ".join(["see that there is a backup", checked(name), *_from(prefix)]),
+        "stop who writes to the database",
+        "fetch it, compare its checksum, and see that it can be read",
         target,
-        "stop who writes to the database, and start them again afterwards",
         "restore it into database ado of the primary, in one transaction",
+        "start again who was stopped, whatever came of it",
     ]
 
 

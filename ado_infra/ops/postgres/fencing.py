@@ -45,8 +45,8 @@ def fence(
         record = read_record(namespace)
     pod = namespace.pod(name)
     doubt = _stop(namespace, pod, say, node_is_off=node_is_off)
-    if doubt and node_is_off:
-        return look(namespace, ordinal), record
+    if doubt and node_is_off and not (here := look(namespace, ordinal)).server:
+        return here, record
     seconds = _SUCCESSOR if doubt else _RESTART
     say(f"waiting until {name} has started without a server: at most {seconds:.0f} s")
     here = wait_until(lambda: _waiting(look(namespace, ordinal)), seconds)
@@ -54,9 +54,9 @@ def fence(
         return here, record
     here = look(namespace, ordinal)
     if here.server:
-        raise _nobody_knows(name, "somebody else has started it")
+        raise _nobody_knows(name, "somebody else has started it", way="see `status`")
     if not here.trouble:
-        raise _nobody_knows(name, "its script does not say that it waits, see its log")
+        raise _nobody_knows(name, "its script does not say that it waits", way="see its log")
     if doubt:
         raise _nobody_knows(name, doubt)
     say(f"{name} has ended, and does not start: {here.trouble}")
@@ -89,8 +89,8 @@ def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: boo
     """
     if pod is None:
         return "there is no such pod, and where the one before it ran is not known"
-    if not have_started(pod):
-        return "it has not started, and where the one before it ran is not known"
+    # One that has not started is deleted too: it may have the record from before the flag.
+    doubt = "" if have_started(pod) else "it had not started, and where the one before it ran is not known"
     name, node = pod.metadata.name, pod.spec.node_name
     say(f"stopping {name}")
     looks = namespace.looks_at(pod, _GLANCE)
@@ -99,20 +99,22 @@ def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: boo
         namespace.delete_pod(pod)
     deadline = time.monotonic() + (pod.spec.termination_grace_period_seconds or 0) + _MARGIN
     while not (last := next(looks)):
-        silent = namespace.node_answers(node) is False
+        answers = namespace.node_answers(node) if node else None
         late = time.monotonic() > deadline
-        if (silent or late) and node_is_off:
+        if (answers is False or late) and answers is not True and node_is_off:
             namespace.delete_pod(pod, force=True)
             return "its node is said to be off"
-        if silent:
+        if answers is False:
             raise _nobody_knows(name, f"its node {node} does not answer")
         if late:
-            raise _nobody_knows(name, "it has not ended in time")
-    return "" if have_ended(last) else f"it was deleted without a word from its node {node}"
+            way = "wait, and try again" if answers else ""
+            raise _nobody_knows(name, "it has not ended in time", way=way)
+    return doubt or ("" if have_ended(last) else f"it was deleted without a word from node {node}")
 
 
-def _nobody_knows(name: str, why: str) -> OpsError:
+def _nobody_knows(name: str, why: str, way: str = "") -> OpsError:
+    off = f"`fence {name} --node-is-off` when the machine is switched off for certain"
     return OpsError(
-        f"Nobody can tell whether {name} still runs: {why}. When the machine is switched off for "
-        "certain, say so with --node-is-off. The fence stays set; `unfence` goes back."
+        f"Nobody can tell whether {name} still runs: {why}; {way or off}. The fence stays set; "
+        f"`unfence {name}` goes back."
     )

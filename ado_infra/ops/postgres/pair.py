@@ -118,6 +118,16 @@ def ahead(standby: Member, primary: Member) -> int:
     return more if more > PAGE else 0
 
 
+def overtaken(primary: Member, standby: Member) -> bool:
+    """Whether a primary that serves was rolled back to before its standby's timeline began."""
+    return (
+        primary.system == standby.system
+        and (primary.server, standby.server) == ("primary", "standby")
+        and not standby.streaming
+        and (primary.timeline or 0) < (standby.timeline or 0)
+    )
+
+
 def why_blocked(member: Member, namespace: str) -> str:
     """What a standby that is `blocked` cannot do, and what to do."""
     return (

@@ -13,6 +13,7 @@ from ado_infra.ops.postgres.pair import (
     Member,
     ahead,
     look,
+    overtaken,
     pod_name,
     read_record,
 )
@@ -60,6 +61,11 @@ def rejoin(
         raise OpsError(
             f"{here.name} has {more} bytes that {leader.name} lacks, which was rolled back: "
             f"`promote {here.name} --accept-loss` keeps them, --accept-loss here gives them up."
+        )
+    if overtaken(leader, here) and not accept_loss:
+        raise OpsError(
+            f"{here.name} is on a later timeline than {leader.name}, which was rolled back: "
+            f"`promote {here.name} --accept-loss` keeps what it has, --accept-loss here gives it up."
         )
     if here.streaming and not reclone:
         unfence(namespace, ordinal, say)

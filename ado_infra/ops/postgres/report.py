@@ -14,6 +14,7 @@ from ado_infra.ops.postgres.pair import (
     Member,
     Record,
     ahead,
+    overtaken,
     why_blocked,
 )
 
@@ -82,6 +83,11 @@ def findings(
         yield (
             f"{follower.name} has {more} bytes that the primary {leader.name} lacks, which was "
             f"rolled back: `promote {follower.name} --accept-loss` keeps them."
+        )
+    elif overtaken(leader, follower):
+        yield (
+            f"{follower.name} is on a later timeline than the primary {leader.name}, which was "
+            f"rolled back: `promote {follower.name} --accept-loss` keeps what it has."
         )
     else:
         yield from _of_leader(leader, follower)
@@ -161,7 +167,7 @@ def _of_standby(leader: Member, follower: Member, *, fenced: bool) -> Iterator[s
         )
     elif follower.server is None:
         yield f"The standby {name} runs no server (its volume is {follower.disk}): `rejoin {name}`."
-    elif not follower.streaming and not ahead(follower, leader):
+    elif not (follower.streaming or ahead(follower, leader) or overtaken(leader, follower)):
         flag = " --reclone" if leader.slot == "lost" else ""
         yield f"{name} receives nothing; if it still does not in a minute: `rejoin {name}{flag}`."
 

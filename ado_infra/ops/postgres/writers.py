@@ -6,8 +6,6 @@ anybody. An autoscaler leaves a Deployment of none alone.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
@@ -18,19 +16,6 @@ REPLICAS: Final = "ado.ops/replicas"
 """Annotation of a Deployment that is stopped: how many pods it had."""
 _END: Final = 600.0
 """Seconds for their pods to end: as long as a gateway may drain, and more."""
-
-
-@contextmanager
-def stopped(namespace: Namespace, say: Say) -> Generator[None]:
-    """Nobody writes during the block; afterwards all do again, also when it fails.
-
-    Raises OpsError when somebody does not stop; then nobody stays stopped.
-    """
-    try:
-        stop(namespace, say)
-        yield
-    finally:
-        start(namespace, say)
 
 
 def stop(namespace: Namespace, say: Say) -> None:
@@ -46,7 +31,8 @@ def stop(namespace: Namespace, say: Say) -> None:
             say(f"stopping {name}")
             namespace.scale(name, 0)
     if not wait_until(lambda: not _running(namespace), _END):
-        raise OpsError(f"Still running: {', '.join(_running(namespace))}.")
+        names = ", ".join(_running(namespace))
+        raise OpsError(f"Still running: {names}; see docs/data-runbooks.md, A node does not answer.")
 
 
 def start(namespace: Namespace, say: Say) -> None:
@@ -79,4 +65,4 @@ def _writers(namespace: Namespace) -> list[Model]:
 
 
 def _running(namespace: Namespace) -> list[str]:
-    return [d.metadata.name for d in _writers(namespace) if d.status.replicas]
+    return [d.metadata.name for d in _writers(namespace) if namespace.pods_of_deployment(d)]

@@ -19,7 +19,8 @@ fi
 if [ -e "$waiting" ]; then
 	echo "waiting=$(cat "$waiting")"
 fi
-if [ -n "$(find "$copying" -mmin -10 2>/dev/null)" ]; then
+# For the probes the mark outlives the copy, until the server answers.
+if ! server_runs && [ -n "$(find "$copying" -mmin -10 2>/dev/null)" ]; then
 	echo "copying=yes"
 fi
 echo "room=$(free_room)"

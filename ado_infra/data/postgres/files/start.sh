@@ -91,16 +91,18 @@ decide_as_primary() {
 	esac
 }
 
-# No primary sends what it has not on its own disk: one that has less than its standby was rolled back, as by
-# a snapshot, or by a disk that lied. Where the end is not known the server finds it.
+# No primary sends what it has not on its own disk: one that has less than its standby, or an older timeline,
+# was rolled back, as by a snapshot, or by a disk that lied. Where the end is not known the server finds it.
 standby_is_ahead() {
 	[ -e "$ended" ] || wal 300 >"$ended"
 	IFS='|' read -r system timeline now _ <<-ANSWER
 		$(ask_peer IDENTIFY_SYSTEM)
 	ANSWER
+	here=$(sed -n 's/^timeline=//p' "$ended")
 	end=$(sed -n 's/^end=//p' "$ended")
-	[ -n "$end" ] && [ "$system" = "$(control 'Database system identifier')" ] &&
-		[ "timeline=$timeline" = "$(sed -n 1p "$ended")" ] &&
+	[ -n "$here" ] && [ "$system" = "$(control 'Database system identifier')" ] || return 1
+	[ "$timeline" -le "$here" ] || return 0
+	[ -n "$end" ] && [ "$timeline" = "$here" ] &&
 		[ "$(position "$now")" -gt "$(($(position "$end") + page))" ]
 }
 
@@ -215,7 +217,7 @@ clone_anew() {
 			"it: \`ado-ops postgres rejoin $POD_NAME --reclone --accept-loss\` gives it up"
 		return
 	fi
-	say "the primary has given up the WAL that is missing here"
+	[ -e "$stale" ] || say "the primary has given up the WAL that is missing here"
 	: >"$stale" # a copy that is cut off is begun anew: its new slot brings nothing back
 	clone
 }
