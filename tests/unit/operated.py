@@ -216,4 +216,5 @@ class Platform(Rotated):
         """What `pulumi up --refresh` makes anew: as the stack has it."""
         for service in ("postgresql", "postgresql-ro"):
             self.services.setdefault(service, {})
-        self.secrets |= {"password": "former", "database-url": url("former")} | self.secrets
+        for key, value in {"password": "former", "database-url": url("former")}.items():
+            self.secrets.setdefault(key, value)

@@ -295,7 +295,7 @@ def _back_by_itself(platform: Platform, ordinal: int) -> None:
         platform.members[ordinal] = replace(platform.members[ordinal], **back)
         former()
 
-    platform.time_passes = passes  # pyright: ignore[reportAttributeAccessIssue]
+    platform.time_passes = passes
 
 
 @pytest.fixture(params=TABLE, ids=lambda row: row.says)

@@ -153,9 +153,7 @@ def restore(namespace: Namespace, name: str, say: Say, *, into_non_empty: bool =
     pod["initContainers"] = [_running(upload, "download", name)]
     pod["containers"] = [_running(dump, "restore", name, *options)]
     # Who is stopped still is so by the same command, cut off; else what has ended was another's.
-    resumed = bool(writers.noted(namespace))
-    if not resumed:
-        _make_room(namespace, job)
+    resumed = bool(writers.noted(namespace)) or not _make_room(namespace, job)
     with writers.stopped(namespace, say):
         if not (resumed and _is_done(namespace, job)):
             _make(namespace, job)
