@@ -118,6 +118,8 @@ def url(password: str) -> str:
 STEP = {"name": "one", "image": "i", "command": ["/bin/sh", "/etc/ado/config/dump.sh"]}
 WRITERS = {"ado-api-gateway": 2, "ado-orchestrator": 1}
 """Who reads the database's URL, and how many pods each has."""
+BACKUP = "20260102T030000Z"
+"""The one that there is."""
 _ENDED = {"state": {"terminated": {"exitCode": 0}}}
 _CONTAINER = {"name": "one", "image": "i", "imageID": "", "ready": False, "restartCount": 0}
 
@@ -161,6 +163,8 @@ class Platform(Rotated):
         asked, end = job["metadata"]["annotations"]["ado.ops/asked"], "Complete"
         if asked == "backup":
             self.last_backup = datetime.now(UTC)
+        elif asked == "list":
+            pass
         elif self.rows and "--clean" not in asked:
             end = "Failed"
         else:
@@ -184,7 +188,7 @@ class Platform(Rotated):
         return [model("V1Pod", {"metadata": {"name": "pod"}, "status": status})]
 
     def log(self, pod: str, container: str) -> str:
-        return f"{pod} {container}"
+        return f"{BACKUP}\n{pod} {container}"
 
     def plain(self, found: Any) -> Any:
         return API.sanitize_for_serialization(found)
@@ -204,6 +208,9 @@ class Platform(Rotated):
     def disown_scale(self, deployment: str) -> None:
         self.change(f"{deployment}: the number of its pods is the stack's")
 
+    def pods_of_deployment(self, deployment: Any) -> list[Any]:
+        return super().pods_of_deployment(deployment) if deployment.status.replicas else []
+
     def replicas(self) -> dict[str, int]:
         """How many pods each writer has."""
         return {name: each["spec"]["replicas"] for name, each in self.readers.items()}
@@ -216,4 +223,5 @@ class Platform(Rotated):
         """What `pulumi up --refresh` makes anew: as the stack has it."""
         for service in ("postgresql", "postgresql-ro"):
             self.services.setdefault(service, {})
-        self.secrets |= {"password": "former", "database-url": url("former")} | self.secrets
+        for key, value in {"password": "former", "database-url": url("former")}.items():
+            self.secrets.setdefault(key, value)

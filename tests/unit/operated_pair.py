@@ -341,7 +341,7 @@ class Cluster:
             raise OpsError(member.trouble)
         told: dict[str, Any] = {
             key: getattr(member, key)
-            for key in ("disk", "server", "waiting", "system", "timeline", "slot", "unread")
+            for key in ("disk", "server", "waiting", "system", "timeline", "slot", "room", "unread")
         }
         told["primary"] = self.data.get("primary", "0")
         if member.end is not None:

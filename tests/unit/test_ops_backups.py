@@ -89,6 +89,14 @@ class Cluster:
             "status": {"conditions": [{"type": "Failed", "status": "True"}]} if over else {},
         }
 
+    @property
+    def restores(self) -> list[dict[str, Any]]:
+        """Those of the Jobs that restore."""
+        return [job for job in self.made if job["metadata"]["name"] == "postgresql-restore"]
+
+    def pods_of_deployment(self, deployment: Any) -> list[Any]:
+        return [None] * deployment.status.replicas
+
     def deployments(self) -> list[Any]:
         return [model("V1Deployment", each) for each in self.writers.values()]
 
@@ -227,7 +235,7 @@ class TestRestore:
         arguments: list[str],
     ) -> None:
         assert _restore(cluster, over=over) == "restored"
-        (job,) = cluster.made
+        (job,) = cluster.restores
         made, own = _pod(job), cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         (dump,), (upload,) = own["initContainers"], own["containers"]
         script = "/etc/ado/config/{}.sh"
@@ -271,9 +279,27 @@ class TestRestore:
         assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [2, 1, 3]
         assert list(backups.cut_off(cluster)) == []  # pyright: ignore[reportArgumentType]
 
+    def test_interrupted_it_starts_nobody_while_the_restore_goes_on(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(backups, "_outcome", interrupt)
+        monkeypatch.setattr(backups, "names", lambda *_, **__: [NAME])
+        with pytest.raises(KeyboardInterrupt):
+            _restore(cluster)
+        assert cluster.running_then == [0, 0, 3]
+        assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [0, 0, 3]
+
+    def test_one_that_there_is_not_stops_nobody(self, cluster: Cluster) -> None:
+        with pytest.raises(OpsError, match=r"There is no backup 20250101T030000Z.*--list"):
+            _restore(cluster, "20250101T030000Z")
+        assert (cluster.restores, cluster.scaled) == ([], [])
+
     def test_it_is_tried_once_and_is_no_run_of_the_cron_job(self, cluster: Cluster) -> None:
         _restore(cluster)
-        (job,) = cluster.made
+        (job,) = cluster.restores
         assert job["spec"]["backoffLimit"] == 0
         assert "controller" not in job["metadata"]["ownerReferences"][0]
 
@@ -292,8 +318,8 @@ class TestRestore:
     def test_one_that_has_ended_makes_room(self, cluster: Cluster) -> None:
         cluster.has("postgresql-restore", f"restore {NAME}", over=True)
         _restore(cluster)
-        assert cluster.deleted == ["postgresql-restore"]
-        assert len(cluster.made) == 1
+        assert cluster.deleted[0] == "postgresql-restore"
+        assert len(cluster.restores) == 1
 
     @pytest.mark.parametrize("name", ["latest", "../x", f"{NAME}; x", "", "20260102"])
     def test_what_is_no_name_is_refused(self, cluster: Cluster, name: str) -> None:
@@ -330,7 +356,8 @@ class TestFromAnotherStack:
         bucket = "backup:$(S3_BUCKET_BACKUPS)"
         assert _names(cluster, self.FORMER) == [NAME, "20260101T030000Z"]
         _restore(cluster, prefix=self.FORMER)
-        listed, restored = cluster.made
+        listed, seen, restored = cluster.made
+        assert self._reads(seen, "list") == f"{bucket}/{self.FORMER}"
         assert self._reads(listed, "list") == f"{bucket}/{self.FORMER}"
         assert self._reads(restored, "download") == f"{bucket}/{self.FORMER}"
         _names(cluster)
@@ -412,7 +439,7 @@ class TestCommandLine:
             assert done.exit_code == 0
             assert done.stdout.startswith("1. ")
         done = self._run(cluster, monkeypatch, "restore", NAME, "--from", "a/b", "--dry-run")
-        assert done.stdout.startswith(f"1. fetch backup {NAME} --from a/b\n")
+        assert done.stdout.startswith(f"1. see that there is a backup {NAME} --from a/b\n")
         assert cluster.made == []
 
     def test_a_restore_wants_a_name(

@@ -19,15 +19,12 @@ class Leases:
 
     def __init__(self) -> None:
         self.kept: Any = None
-        self.at_work = False
         self._changes = 0
 
     def read_namespaced_lease(self, name: str, namespace: str) -> Any:
         assert (name, namespace) == ("ado-ops", "ado-system")
         if self.kept is None:
             raise NOBODY
-        if self.at_work:
-            self._keep(self.kept)
         return copy.deepcopy(self.kept)
 
     def create_namespaced_lease(self, _namespace: str, body: Any) -> Any:
@@ -43,7 +40,8 @@ class Leases:
         return self._keep(body)
 
     def delete_namespaced_lease(self, _name: str, _namespace: str, body: Any) -> None:
-        if self.kept is None or body.preconditions.uid != self.kept.metadata.uid:
+        version = body.preconditions.resource_version
+        if self.kept is None or version != self.kept.metadata.resource_version:
             raise BEATEN
         self.kept = None
 
@@ -51,7 +49,6 @@ class Leases:
         self._changes += 1
         self.kept = copy.deepcopy(body)
         self.kept.metadata.resource_version = str(self._changes)
-        self.kept.metadata.uid = self.kept.metadata.uid or f"uid-{self._changes}"
         return copy.deepcopy(self.kept)
 
 
@@ -78,14 +75,15 @@ class Client:
         assert configuration is None
 
 
-def test_whoever_is_at_work_is_told_to_the_second_who_changes_nothing(leases: Leases) -> None:
+def test_whoever_is_at_work_is_told_to_the_second_who_changes_nothing(
+    leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "PATIENCE", 10)  # the first sign of life ends it
     with alone():
         holder = leases.kept.spec.holder_identity
-        leases.at_work = True
         with pytest.raises(OpsError, match=r"is at work here since .* Nothing was touched") as told:
             alone().__enter__()
         assert holder in str(told.value)
-        leases.at_work = False
     assert leases.kept is None
 
 
@@ -114,11 +112,14 @@ def test_it_gives_signs_of_life_and_is_gone_after_an_error_too(leases: Leases) -
     assert leases.kept is None
 
 
-def test_one_who_was_taken_for_gone_does_not_end_the_others(leases: Leases) -> None:
+def test_one_who_was_taken_for_gone_does_not_end_the_others(
+    leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWAL", 10)
     with alone():
-        leases.kept = None
+        version = client.V1ObjectMeta(resource_version=leases.kept.metadata.resource_version)
         taken = client.V1LeaseSpec(holder_identity="other@host")
-        leases.create_namespaced_lease(
-            "ado-system", client.V1Lease(metadata=client.V1ObjectMeta(), spec=taken)
+        leases.replace_namespaced_lease(
+            "ado-ops", "ado-system", client.V1Lease(metadata=version, spec=taken)
         )
     assert leases.kept.spec.holder_identity == "other@host"

@@ -357,13 +357,13 @@ class TestStatus:
     ) -> None:
         waiting = "the volume is full, and without room no server starts"
         members = (replace(PRIMARY, server=None, room=3, waiting=waiting), replace(STANDBY, room=9))
-        told = list(report.findings(BEGUN, members, SERVICES))
+        told = list(report.findings(BEGUN, members, SERVICES, NAMESPACE))
         for line, (member, room) in zip(
             told, [("postgresql-0", 3), ("postgresql-1", 9)], strict=False
         ):
             assert line.startswith(f"The volume of {member} has only {room} MiB free")
             assert line.endswith("(docs/data-runbooks.md, Growing a volume).")
-        assert told[2] == f"The primary postgresql-0 runs no server ({waiting})."
+        assert told[2] == f"The primary postgresql-0 waits: {waiting}."
         assert "promote" not in "\n".join(told)
 
     def test_a_service_that_leads_elsewhere_is_named(self) -> None:

@@ -166,14 +166,19 @@ class TestPrimaryThatWasRolledBack:
         assert "`ado-ops postgres promote postgresql-1 --accept-loss`" in said
         assert (world.root / "socket/waiting").read_text().startswith("postgresql-1 has more")
 
+    def test_it_waits_where_its_standby_has_followed_a_later_primary(self, world: World) -> None:
+        _standby(world, f"{SYSTEM}|2|0/2000000")  # behind, of a history that this one never saw
+        assert "which was rolled back" in world.start(0)
+        assert not world.serves
+
     @pytest.mark.parametrize(
         "peer",
         [
             f"{SYSTEM}|1|0/3000100",  # all of it
             f"{SYSTEM}|1|0/3001F00",  # the same page: its end is not known better
             f"{SYSTEM}|1|0/2000000",  # behind
-            f"{SYSTEM}|2|0/3008000",  # another history
             "1|1|0/3008000",
+            "1|2|0/3008000",
         ],
     )
     def test_any_other_serves(self, world: World, peer: str) -> None:

@@ -160,7 +160,9 @@ def _stopped(platform: Platform) -> None:
 
 
 def _restoring(platform: Platform) -> None:
-    platform.interrupt_after = platform.calls + 5  # two writers noted and stopped, and the Job
+    platform.interrupt_after = (
+        platform.calls + 7
+    )  # the list, two writers noted and stopped, and the Job
     with pytest.raises(Killed):
         Operator(platform).run("restore", BACKUP)
     platform.interrupt_after = None
@@ -246,7 +248,7 @@ TABLE = (
     ),
     Row(
         says="Growing a volume",
-        state=(PRIMARY, _said(STANDBY, "Growing a volume", disk="empty", system=None)),
+        state=(PRIMARY, _said(STANDBY, "are lacking, see", disk="empty", system=None)),
         made=lambda p: p.pods.small.add(1),
         page="Growing a volume",
         walked=INCIDENTS + "test_a_copy_that_does_not_fit_is_not_begun_and_says_what_makes_room",
@@ -254,6 +256,20 @@ TABLE = (
     Row(
         says="is not behind it",
         state=(replace(PRIMARY, slot="lost"), _said(STANDBY, "is not behind", end=1001)),
+    ),
+    Row(
+        says="The volume of postgresql-1 has only 255 MiB free",
+        state=(PRIMARY, replace(STANDBY, room=255)),
+        page="Growing a volume",
+    ),
+    Row(
+        says="The primary postgresql-0 waits: the volume is full",
+        state=(_said(PRIMARY, "the volume is full", room=3), STANDBY),
+        page="Growing a volume",
+    ),
+    Row(
+        says="is on a later timeline",
+        state=(PRIMARY, replace(STANDBY, timeline=3, streaming=False)),
     ),
     Row(
         says="The standby postgresql-1 runs no server (it is away)",
@@ -295,7 +311,7 @@ def _back_by_itself(platform: Platform, ordinal: int) -> None:
         platform.members[ordinal] = replace(platform.members[ordinal], **back)
         former()
 
-    platform.time_passes = passes  # pyright: ignore[reportAttributeAccessIssue]
+    platform.time_passes = passes
 
 
 @pytest.fixture(params=TABLE, ids=lambda row: row.says)

@@ -90,7 +90,11 @@ def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: boo
     if pod is None:
         return "there is no such pod, and where the one before it ran is not known"
     # One that has not started is deleted too: it may have the record from before the flag.
-    doubt = "" if have_started(pod) else "it had not started, and where the one before it ran is not known"
+    doubt = (
+        ""
+        if have_started(pod)
+        else "it had not started, and where the one before it ran is not known"
+    )
     name, node = pod.metadata.name, pod.spec.node_name
     say(f"stopping {name}")
     looks = namespace.looks_at(pod, _GLANCE)

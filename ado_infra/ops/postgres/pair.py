@@ -35,6 +35,10 @@ class Record:
     version: str = ""
 
 
+ROOM: Final = 256
+"""Mebibytes free on a volume below which it is called full: a primary ends without WAL to write."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Member:
     """One of the two pods; what cannot be told is None.
@@ -83,6 +87,11 @@ class Member:
     room: int | None = None
     unread: str | None = None
     trouble: str | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is hardly any room left on its volume."""
+        return self.room is not None and self.room < ROOM
 
     @property
     def name(self) -> str:

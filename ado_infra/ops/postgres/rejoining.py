@@ -65,7 +65,7 @@ def rejoin(
     if overtaken(leader, here) and not accept_loss:
         raise OpsError(
             f"{here.name} is on a later timeline than {leader.name}, which was rolled back: "
-            f"`promote {here.name} --accept-loss` keeps what it has, --accept-loss here gives it up."
+            f"`promote {here.name} --accept-loss` keeps that, --accept-loss here gives it up."
         )
     if here.streaming and not reclone:
         unfence(namespace, ordinal, say)

@@ -21,9 +21,6 @@ from ado_infra.ops.postgres.pair import (
 LATE = 64 * 2**20
 """Bytes that a standby may be behind before it is called late: four segments of WAL."""
 
-ROOM = 256
-"""Mebibytes free on a volume below which it is called full: a primary ends without WAL to write."""
-
 
 def table(record: Record, members: Sequence[Member]) -> Table:
     """A row for each pod."""
@@ -64,12 +61,12 @@ def findings(
             f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
         )
         return  # until then nothing else helps
-    yield from (
-        f"The volume of {member.name} has only {member.room} MiB free "
-        "(docs/data-runbooks.md, Growing a volume)."
-        for member in members
-        if _is_full(member)
-    )
+    for member in members:
+        if member.is_full:
+            yield (
+                f"The volume of {member.name} has only {member.room} MiB free "
+                "(docs/data-runbooks.md, Growing a volume)."
+            )
     yield from (why_blocked(member, namespace) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
     if leader.ordinal in record.fenced:
@@ -96,10 +93,6 @@ def findings(
         yield from _of_services(leader, follower, services)
 
 
-def _is_full(member: Member) -> bool:
-    return member.room is not None and member.room < ROOM
-
-
 def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
     if leader.server == "standby":
         yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
@@ -109,7 +102,7 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
         flag = "" if follower.server == "standby" else " --accept-loss"
         if leader.disk == follower.disk == "empty":
             yield "Both volumes are empty (docs/data-runbooks.md, Both volumes are lost)."
-        elif leader.waiting or _is_full(leader):
+        elif leader.waiting or leader.is_full:
             # What filled its volume fills the standby's, too.
             yield f"The primary {leader.name} waits: {leader.waiting or why}."
         elif follower.server == "standby" or follower.disk == "primary":

@@ -32,7 +32,9 @@ def stop(namespace: Namespace, say: Say) -> None:
             namespace.scale(name, 0)
     if not wait_until(lambda: not _running(namespace), _END):
         names = ", ".join(_running(namespace))
-        raise OpsError(f"Still running: {names}; see docs/data-runbooks.md, A node does not answer.")
+        raise OpsError(
+            f"Still running: {names}; see docs/data-runbooks.md, A node does not answer."
+        )
 
 
 def start(namespace: Namespace, say: Say) -> None:
