@@ -102,7 +102,9 @@ def test_a_copy_that_does_not_fit_is_not_begun_and_says_what_makes_room(pair: Pa
         assert refused.returncode == 1
         assert "--reclone" in refused.stderr
         pair.did(*remedy.split())
-        pair.healthy()
+        told = pair.ops("status").stdout
+        (line,) = [each for each in told.splitlines() if each.startswith("- ")]
+        assert line.startswith(f"- The volume of {pod(standby)} has only ")
         pair.did("fence", pod(standby))
     # And with none: deleting helps nobody, as there is nothing.
     with _smaller(volume, 12, copied=False):
