@@ -92,6 +92,16 @@ def deployment(cluster: Sandbox, tmp_path: Path) -> Deployment:
 
 
 @pytest.fixture
+def undeployed(cluster: Sandbox, tmp_path: Path) -> Deployment:
+    """The dev stack, not deployed, whatever the test before left."""
+    stack = Deployment(cluster, tmp_path)
+    stack.write()
+    assert stack.command("destroy").returncode == 0
+    stack.provide()
+    return stack
+
+
+@pytest.fixture
 def engine(cluster: Sandbox, tmp_path: Path) -> Iterator[Engine]:
     """An engine with an empty state; what a test leaves in the cluster is destroyed."""
     with mock.patch.dict(os.environ):

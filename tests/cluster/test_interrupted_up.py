@@ -21,7 +21,6 @@ from tests.cluster.interruptions import (
     assert_nothing_is_left_to_do,
     started_up,
     survive,
-    survive_without_api,
     until_begun,
     written,
 )
@@ -52,10 +51,6 @@ def test_a_provider_that_is_killed_is_told_and_the_next_up_goes_on(platform: Dep
     assert not [words for words in ("Traceback", "urn:", "connection error") if words in told]
     assert_next_up_converges(platform, expected)
     assert_nothing_is_left_to_do(platform)
-
-
-def test_an_api_server_that_goes_away_is_told_and_the_next_up_goes_on(platform: Deployment) -> None:
-    survive_without_api(platform, 15)
 
 
 def test_a_refused_object_is_named_with_the_reason_and_made_once_it_is_admitted(

@@ -8,12 +8,10 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from sandbox import cluster as clusters
 from sandbox import deployed, programs
-from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.interruptions import (
     LOG,
@@ -23,41 +21,7 @@ from tests.cluster.interruptions import (
     killed_up,
     moments,
 )
-from tests.cluster.test_platform_changes import WORKLOADS, generated
-
-TWO_PLATFORMS = """
-from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
-
-settings, secrets = load_settings(), StackSecrets.from_config()
-for name in ("blue", "green"):
-    args = AdoPlatformArgs(settings=settings, secrets=secrets, namespace=f"ado-{name}")
-    AdoPlatform(name, args)
-"""
-ON_STORES_OF_THE_OTHER = """
-from dataclasses import replace
-import pulumi
-from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
-from ado_infra.settings import Mode, PostgresSettings, RedisSettings
-
-settings, secrets = load_settings(), StackSecrets.from_config()
-AdoPlatform("blue", AdoPlatformArgs(settings=settings, secrets=secrets, namespace="ado-blue"))
-
-nodes = tuple(f"redis-{ordinal}.redis-headless.ado-blue:6379" for ordinal in range(3))
-stores = {
-    "postgres": PostgresSettings(mode=Mode.EXTERNAL, max_connections=100),
-    "redis": RedisSettings(mode=Mode.EXTERNAL, nodes=nodes),
-}
-database = "postgresql://ado:{}@postgresql.ado-blue:5432/ado"
-urls = replace(
-    secrets,
-    database_url=pulumi.Output.format(database, secrets.database_password),
-    redis_url=pulumi.Output.format("redis://:{}@redis.ado-blue:6379/0", secrets.redis_password),
-)
-args = AdoPlatformArgs(
-    settings=settings.model_copy(update=stores), secrets=urls, namespace="ado-green"
-)
-AdoPlatform("green", args)
-"""
+from tests.cluster.test_platform_changes import generated
 
 
 def _kept(deployment: Deployment) -> dict[tuple[str, str], str]:
@@ -68,16 +32,6 @@ def _kept(deployment: Deployment) -> dict[tuple[str, str], str]:
         for key, manifest in deployment.objects().items()
         if key[0] not in passing
     }
-
-
-@pytest.fixture
-def undeployed(cluster: Sandbox, tmp_path: Path) -> Deployment:
-    """The dev stack, not deployed, whatever the test before left."""
-    stack = Deployment(cluster, tmp_path)
-    stack.write()
-    assert stack.command("destroy").returncode == 0
-    stack.provide()
-    return stack
 
 
 def test_without_the_monitors_crd_nothing_is_made(undeployed: Deployment) -> None:
@@ -95,26 +49,6 @@ def test_without_the_monitors_crd_nothing_is_made(undeployed: Deployment) -> Non
         kept = {key: manifest["metadata"][key] for key in ("name", "annotations")}
         crd_alone = {**manifest, "metadata": kept}
         undeployed.kubectl("create", "-f", "-", given=json.dumps(crd_alone))
-
-
-def test_two_platforms_live_side_by_side_and_one_moves_to_the_stores_of_the_other(
-    undeployed: Deployment, tmp_path: Path
-) -> None:
-    for path in ("ado:databasePassword", "ado:redisPassword"):
-        undeployed.give(path, "a-password-of-both")
-    (tmp_path / "__main__.py").write_text(TWO_PLATFORMS)
-    outcome = undeployed.engine().up()
-    assert outcome.succeeded, outcome.errors
-    for name in ("blue", "green"):
-        tiers = undeployed.wait_until_ready(f"ado-{name}")
-        assert {tier.name for tier in tiers if tier.kind != "Job"} == set(WORKLOADS)
-
-    (tmp_path / "__main__.py").write_text(ON_STORES_OF_THE_OTHER)
-    outcome = undeployed.engine().up()
-    assert outcome.succeeded, outcome.errors
-    undeployed.wait_until_ready("ado-blue")
-    tiers = undeployed.wait_until_ready("ado-green")
-    assert {tier.name for tier in tiers} == set(WORKLOADS) - {"postgresql", "redis"}
 
 
 def test_production_from_its_first_up_to_its_destroy(

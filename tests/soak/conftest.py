@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.cluster.conftest import cluster, deployment, pair, pair_deployment
+from tests.cluster.conftest import cluster, deployment, pair, pair_deployment, undeployed
 
-__all__ = ["cluster", "deployment", "pair", "pair_deployment"]
+__all__ = ["cluster", "deployment", "pair", "pair_deployment", "undeployed"]
