@@ -28,7 +28,7 @@ from ado_infra.settings import BackupSettings, ImageVersion, Resources
 
 BACKUP: Final = f"{NAME}-backup"
 FILES: Final = ("backup.sh", "dump.sh", "upload.sh", "list.sh", "download.sh", "restore.sh")
-"""Of which the CronJob runs the dump and the upload; the others are for `ado_infra.ops`."""
+"""Of which the CronJob runs the dump and the upload; the others are for `ado-ops`."""
 
 _DUMPS: Final = "/backup"
 _PASSFILE: Final = "/run/passfile"
