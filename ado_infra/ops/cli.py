@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from datetime import UTC, datetime
 from getpass import getpass
 from typing import Annotated, NoReturn
 
@@ -25,10 +24,10 @@ from ado_infra.ops.postgres import (
     pair,
     promotion,
     rejoining,
-    report,
     rotation,
     writers,
 )
+from ado_infra.ops.postgres.status import examine
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.target import NAMESPACE, Target
 
@@ -59,21 +58,7 @@ def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> 
     if target.is_external("postgres"):
         say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
         return
-    record = pair.read_record(here)
-    # The primary last: what a standby has then, and the primary has not, it was not sent.
-    order = (1 - record.primary, record.primary)
-    members = sorted((pair.look(here, n) for n in order), key=lambda member: member.ordinal)
-    found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
-    services = {name: service.spec.selector for name, service in found.items() if service}
-    wrong = list(report.findings(record, members, services, here.name))
-    wrong += rotation.findings(here, members[record.primary])
-    wrong += backups.cut_off(here)
-    table = report.table(record, members)
-    if backup := backups.seen(here):
-        now = datetime.now(UTC)
-        table.caption = backups.described(backup, now)
-        wrong += backups.findings(backup, now, here.name)
-    show(table, wrong)
+    show(*examine(here))
 
 
 @postgres.command()
