@@ -10,10 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
-from ado_infra.ops.postgres.status import examine
-from sandbox import kubectl, rollout
+from sandbox import kubectl
 from tests.cluster.data import database_password
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.writing import Acknowledged, patiently, writing
@@ -83,14 +80,9 @@ class Pair:
         self.deployment.wait_until_ready()
 
     def _check(self) -> None:
-        primary = self.primary
-        # As `ado-ops postgres status` looks; the command itself takes seconds to start.
-        with rollout.api(self.deployment.sandbox) as api:
-            try:
-                _, wrong = examine(Namespace(api, NAMESPACE))
-            except OpsError as unknown:
-                raise AssertionError(unknown) from None
-        assert not wrong, "\n".join(wrong)
+        primary, found = self.primary, self.ops("status")
+        told = found.stdout + found.stderr
+        assert found.returncode == 0, told
         assert self.roles() == {pod(primary): "f", pod(1 - primary): "t"}
 
     def mend(self) -> None:

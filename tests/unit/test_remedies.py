@@ -168,7 +168,7 @@ def _restoring(platform: Platform) -> None:
     platform.interrupt_after = None
 
 
-INCIDENTS = "tests/cluster/test_postgres_incidents.py::"
+INCIDENTS = "tests/soak/test_postgres_incidents.py::"
 TABLE = (
     Row(
         says="does not say that there is a database",
