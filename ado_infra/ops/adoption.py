@@ -27,7 +27,7 @@ from kubernetes import client
 
 from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.options import Context, DryRun, In, Stack
+from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say
 from ado_infra.ops.target import NAMESPACE, Target
 
 Document: TypeAlias = dict[str, Any]
@@ -130,27 +130,29 @@ def adopt(
             "`pulumi up --refresh` makes it follow the cluster."
         )
     if dry_run:
-        print("1. make the state of all that the program has, without the cluster")
-        print("2. put in what was generated, and the field managers, as they live")
-        print("3. refresh it")
+        plan(
+            "make the state of all that the program has, without the cluster",
+            "put in what was generated, and the field managers, as they live",
+            "refresh it",
+        )
         return
     if secrets:
         for key, value in given_secrets(settings, living, namespace):
-            print(f"Setting {key} to what lives.", flush=True)
+            say(f"Setting {key} to what lives.")
             pulumi.run("config", "set", "--secret", key, given=value)
     if known:
         pulumi.replace_state(before, ())
-    print("Making the state, without the cluster.", flush=True)
+    say("Making the state, without the cluster.")
     _make(pulumi, target)
     made = pulumi.state()
-    print("Putting in what lives.", flush=True)
+    say("Putting in what lives.")
     cluster = cluster_settings(settings)
     pulumi.replace_state(
         made,
         [restored(each, living, namespace, cluster) for each in made["deployment"]["resources"]],
     )
     pulumi.run("refresh", "--yes", "--skip-preview")
-    print(
+    say(
         f"Stack {stack} has a state of {len(_known(pulumi.state()))} resources again; nothing that "
         f"lives was changed. See what would be, before anything is:\n"
         f"  pulumi preview --diff --stack {stack}\n  pulumi up --stack {stack}"
@@ -265,7 +267,7 @@ def _generated(resource: Document, living: Living, namespace: str) -> Document:
                 "it back first."
             )
         if value is None:
-            print(f"No {key} lives in Secret {secret}: {name} is a new one, and rolls its readers.")
+            say(f"No {key} lives in Secret {secret}: {name} is a new one, and rolls its readers.")
             return {}
         if end == "-digest-key":
             as_base64 = base64.b64encode(bytes.fromhex(value)).decode()
