@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, given_line, run_beside
@@ -78,6 +79,14 @@ def nodes(deployment: Deployment, pods: Iterable[str]) -> dict[str, Node]:
 def settings(replicas: int) -> dict[str, Any]:
     """Redis with so many replicas of each master, which answers when a write is on disk."""
     return {"ado:redis": {"appendfsync": "always", "replicasPerMaster": replicas}}
+
+
+def three_masters(cluster: Sandbox, directory: Path) -> Deployment:
+    """The dev stack with three masters that answer when a write is on disk, and keys in them."""
+    deployment = Deployment(cluster, directory)
+    deployment.up(settings(0))
+    write(deployment, KEYS)
+    return deployment
 
 
 @contextmanager

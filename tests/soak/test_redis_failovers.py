@@ -23,6 +23,7 @@ from tests.cluster.redis_cluster import (
     seconds_until,
     settings,
     tell,
+    three_masters,
     with_replicas,
     write,
 )
@@ -47,10 +48,7 @@ CUTTING = "/tmp/cut:$PATH"  # noqa: S108 - the pod's own
 @pytest.fixture(scope="module")
 def three(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The dev stack with three masters that answer when a write is on disk, and keys in them."""
-    deployment = Deployment(cluster, tmp_path_factory.mktemp("redis"))
-    deployment.up(settings(0))
-    write(deployment, KEYS)
-    return deployment
+    return three_masters(cluster, tmp_path_factory.mktemp("redis"))
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,9 @@ from tests.cluster.redis_cluster import (
     read,
     restart,
     seconds_until,
-    settings,
     slot_of,
     tell,
+    three_masters,
     with_replicas,
     write,
     writer,
@@ -34,9 +34,7 @@ from tests.cluster.redis_cluster import (
 @pytest.fixture(scope="module")
 def three(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The dev stack with three masters that answer when a write is on disk, and keys in them."""
-    deployment = Deployment(cluster, tmp_path_factory.mktemp("redis"))
-    deployment.up(settings(0))
-    write(deployment, KEYS)
+    deployment = three_masters(cluster, tmp_path_factory.mktemp("redis"))
     yield deployment
     deployment.reset()
 
