@@ -40,6 +40,8 @@ class Registered:
     """URNs of what must be there before it."""
     ignored: tuple[str, ...]
     """Paths of the inputs whose changes the engine leaves alone."""
+    aliases: tuple[str, ...]
+    """URNs that it had before."""
     inputs: Mapping[str, Any]
     """Secrets are still wrapped."""
 
@@ -128,6 +130,7 @@ class _Monitor(mocks.MockMonitor):
                     protect=request.protect,
                     dependencies=frozenset(request.dependencies),
                     ignored=tuple(request.ignoreChanges),
+                    aliases=(*request.aliasURNs, *(each.urn for each in request.aliases)),
                     inputs=rpc.deserialize_properties(request.object, keep_unknowns=True),
                 )
             )
