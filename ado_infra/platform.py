@@ -13,9 +13,9 @@ from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.sources import base64_data
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
-from ado_infra.placement import APPLICATION, Placement
 from ado_infra.secrets import StackSecrets, generated_digest_key
 from ado_infra.settings import Settings
+from ado_infra.site import APPLICATION, Placement
 from ado_infra.tiers.configuration import Configuration, ConfigurationArgs
 from ado_infra.tiers.dashboard import Dashboard, DashboardArgs
 from ado_infra.tiers.edge import Edge, EdgeArgs

@@ -18,16 +18,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from ado_infra.kit.spec import AntiAffinity
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret
-from ado_infra.settings import (
-    AntiAffinity,
-    EdgeSettings,
-    Mode,
-    Profile,
-    Settings,
-    StoreSettings,
-    TierSettings,
-)
+from ado_infra.settings import EdgeSettings, Mode, Profile, Settings, StoreSettings, TierSettings
 
 _NAMESPACE: Final = "ado:"
 _SPELLINGS: Final = {

@@ -10,7 +10,7 @@ from pulumi_kubernetes.core.v1 import Secret
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.digests import secret_digest
 from ado_infra.kit.sources import SecretKey, base64_data
-from ado_infra.placement import Placement
+from ado_infra.site import Placement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 
 from ado_infra.kit.digests import config_digest, secret_digest
 from ado_infra.kit.sources import ConfigDirectory, SecretDirectory, base64_data
-from ado_infra.placement import Placement
-from ado_infra.settings import Resources
+from ado_infra.kit.spec import Resources
+from ado_infra.site import Placement
 
 CONFIG: Final = "/etc/ado/config"
 SECRETS: Final = "/etc/ado/secrets"

@@ -10,9 +10,9 @@ from pulumi_kubernetes.core.v1 import Secret
 from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.kit.digests import secret_digest
 from ado_infra.kit.sources import SecretKey, base64_data
-from ado_infra.placement import Placement
 from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
 from ado_infra.settings import ObjectStorageSettings
+from ado_infra.site import Placement
 
 
 @dataclass(frozen=True, kw_only=True)

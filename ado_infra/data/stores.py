@@ -19,9 +19,9 @@ from ado_infra.data.postgres import (
 )
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.kit import volumes
-from ado_infra.placement import Placement
 from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, password
 from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
+from ado_infra.site import Placement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from pulumi_kubernetes.autoscaling.v2 import (
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
-from ado_infra.settings import Scaling, ScalingStep
+from ado_infra.kit.spec import Scaling, ScalingStep
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetSpecArgs
 
 from ado_infra.kit.labels import selector
-from ado_infra.settings import Disruption
+from ado_infra.kit.spec import Disruption
 
 
 def disruption_budget(workload: str, disruption: Disruption) -> PodDisruptionBudgetSpecArgs:

@@ -23,7 +23,7 @@ from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import DEFAULT_USER, Scratch
 from ado_infra.kit.sources import Files, SecretKey, Variable, variable
-from ado_infra.settings import Resources
+from ado_infra.kit.spec import Resources
 
 _LATE: Final = 3600
 """Seconds after which a run that could not begin is left out; the next one comes."""

@@ -32,7 +32,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from ado_infra.kit.labels import selector
 from ado_infra.kit.sources import Files
-from ado_infra.settings import AntiAffinity, Resources
+from ado_infra.kit.spec import AntiAffinity, Resources
 
 DEFAULT_USER: Final = 10001
 """uid, gid and fsGroup: above 10000, so that it meets no user of the host."""

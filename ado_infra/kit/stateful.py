@@ -39,7 +39,7 @@ from ado_infra.kit.disruption import disruption_budget
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import Files, Variable, checksums, variable
-from ado_infra.settings import AntiAffinity, Disruption, Resources, Volume
+from ado_infra.kit.spec import AntiAffinity, Disruption, Resources, Volume
 
 CLAIM: Final = "data"
 """Name of the claim template: the claims are `data-<name>-<ordinal>`."""

@@ -23,8 +23,8 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.labels import Identity
-from ado_infra.settings import Volume
-from ado_infra.values import size_in_bytes
+from ado_infra.kit.spec import Volume
+from ado_infra.kit.values import size_in_bytes
 
 Spec: TypeAlias = Any
 """A StatefulSet's spec: to its types every field may be missing, also those that never are."""

@@ -40,7 +40,7 @@ from ado_infra.kit.disruption import disruption_budget
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
-from ado_infra.settings import AntiAffinity, Disruption, Health, Resources
+from ado_infra.kit.spec import AntiAffinity, Disruption, Health, Resources
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ from pulumi_kubernetes.core.v1 import ConfigMap
 
 from ado_infra.monitoring.dashboard import render_dashboard
 from ado_infra.monitoring.service_monitor import API_VERSION, service_monitor_spec
-from ado_infra.placement import Placement
 from ado_infra.settings import MonitoringSettings
+from ado_infra.site import Placement
 
 COMPONENT: Final = "monitoring"
 

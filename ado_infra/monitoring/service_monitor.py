@@ -10,8 +10,8 @@ from typing import Any, Final
 import pulumi
 from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
 
-from ado_infra.placement import APPLICATION
 from ado_infra.settings import MonitoringSettings
+from ado_infra.site import APPLICATION
 from ado_infra.tiers.common import METRICS
 
 API_VERSION: Final = "monitoring.coreos.com/v1"

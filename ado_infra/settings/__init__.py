@@ -6,15 +6,6 @@ a smaller environment says so in its `Pulumi.<stack>.yaml`.
 """
 
 from ado_infra.settings.application import ApplicationConfig
-from ado_infra.settings.common import (
-    AntiAffinity,
-    Disruption,
-    Health,
-    ImageVersion,
-    Resources,
-    Scaling,
-    TierSettings,
-)
 from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
@@ -25,7 +16,6 @@ from ado_infra.settings.data import (
     RedisSettings,
     RedisVolume,
     StoreSettings,
-    Volume,
 )
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, Profile, Settings
 from ado_infra.settings.tiers import (
@@ -36,25 +26,21 @@ from ado_infra.settings.tiers import (
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,
-    ScalingStep,
+    TierSettings,
     WorkerPoolSettings,
     WorkerScaling,
 )
 
 __all__ = [
     "DEFAULT_POOL",
-    "AntiAffinity",
     "AppendFsync",
     "ApplicationConfig",
     "BackupSettings",
     "Controller",
     "DashboardSettings",
-    "Disruption",
     "EdgeSettings",
     "GatewaySettings",
-    "Health",
     "ImageSettings",
-    "ImageVersion",
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",
@@ -65,13 +51,9 @@ __all__ = [
     "Profile",
     "RedisSettings",
     "RedisVolume",
-    "Resources",
-    "Scaling",
-    "ScalingStep",
     "Settings",
     "StoreSettings",
     "TierSettings",
-    "Volume",
     "WorkerPoolSettings",
     "WorkerScaling",
 ]

@@ -7,12 +7,12 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from ado_infra.settings.common import Room
-from ado_infra.values import HttpUrl
+from ado_infra.kit.spec import Spec
+from ado_infra.kit.values import HttpUrl
 
 
-class OpenRoom(Room):
-    """A room that may carry keys of the application's own."""
+class OpenSpec(Spec):
+    """A section that may carry keys of the application's own."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -35,7 +35,7 @@ class LogFormat(StrEnum):
     TEXT = "text"
 
 
-class Orchestration(OpenRoom):
+class Orchestration(OpenSpec):
     """How agents are run; `checkpoint_interval` in seconds."""
 
     max_parallel_agents: Annotated[int, Field(ge=1, le=10_000)] = 50
@@ -43,21 +43,21 @@ class Orchestration(OpenRoom):
     worktree_isolation: bool = True
 
 
-class ApiFallback(OpenRoom):
+class ApiFallback(OpenSpec):
     """When paid APIs step in for subscriptions; `confirm_above_cost` in US dollars."""
 
     enabled: bool = True
     confirm_above_cost: Annotated[float, Field(ge=0, le=1_000_000)] = 1.00
 
 
-class Routing(OpenRoom):
+class Routing(OpenSpec):
     """Which provider a task goes to."""
 
     strategy: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")] = "subscription-first"
     api_fallback: ApiFallback = ApiFallback()
 
 
-class Gate(OpenRoom):
+class Gate(OpenSpec):
     """Whether a quality gate must pass."""
 
     required: bool = True
@@ -70,7 +70,7 @@ class TestGate(Gate):
     min_coverage: Annotated[int, Field(ge=0, le=100)] = 80
 
 
-class Quality(OpenRoom):
+class Quality(OpenSpec):
     """Which gates a result must pass."""
 
     build: Gate = Gate()
@@ -78,28 +78,28 @@ class Quality(OpenRoom):
     lint: Gate = Gate()
 
 
-class Logging(OpenRoom):
+class Logging(OpenSpec):
     """What the applications log."""
 
     level: LogLevel = LogLevel.INFO
     format: LogFormat = LogFormat.JSON
 
 
-class Tracing(OpenRoom):
+class Tracing(OpenSpec):
     """Where traces are sent."""
 
     enabled: bool = True
     endpoint: HttpUrl = "http://jaeger-collector:14268/api/traces"
 
 
-class Observability(OpenRoom):
+class Observability(OpenSpec):
     """Logs and traces."""
 
     logging: Logging = Logging()
     tracing: Tracing = Tracing()
 
 
-class ApplicationConfig(OpenRoom):
+class ApplicationConfig(OpenSpec):
     """The applications' own `config.yaml`, but for `server`, which derives from the ports."""
 
     orchestration: Orchestration = Orchestration()

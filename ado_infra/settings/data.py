@@ -8,24 +8,15 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from ado_infra.settings.common import AntiAffinity, ImageVersion, Resources, Room
-from ado_infra.values import (
+from ado_infra.kit.spec import AntiAffinity, ImageVersion, Resources, Spec, Volume
+from ado_infra.kit.values import (
     BucketName,
     CronSchedule,
-    DnsName,
     HostAndPort,
     HttpUrl,
     Memory,
     ObjectPrefix,
 )
-
-
-class Volume(Room):
-    """The volume of each pod; fixed once the store exists (see `kit/volumes.py`)."""
-
-    size: Memory
-    storage_class: DnsName | None = None
-    """The cluster's default when not given."""
 
 
 @unique
@@ -36,7 +27,7 @@ class Mode(StrEnum):
     EXTERNAL = "external"
 
 
-class StoreSettings(Room):
+class StoreSettings(Spec):
     """What PostgreSQL and Redis have in common."""
 
     mode: Mode = Mode.INTERNAL
@@ -77,7 +68,7 @@ class PostgresVolume(Volume):
     size: Memory = "20Gi"
 
 
-class BackupSettings(Room):
+class BackupSettings(Spec):
     """When PostgreSQL is dumped, and where the dumps go."""
 
     bucket: BucketName
@@ -136,14 +127,14 @@ class RedisSettings(StoreSettings):
         return self.MASTERS * (1 + self.replicas_per_master)
 
 
-class Buckets(Room):
+class Buckets(Spec):
     """The buckets that the platform writes to; they must exist."""
 
     checkpoints: BucketName = "ado-checkpoints"
     artifacts: BucketName = "ado-artifacts"
 
 
-class ObjectStorageSettings(Room):
+class ObjectStorageSettings(Spec):
     """An S3-compatible service outside the platform."""
 
     endpoint: HttpUrl

@@ -8,8 +8,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
+from ado_infra.kit.spec import Spec
+from ado_infra.kit.values import DnsName, LabelKey, LabelValue, Registry
 from ado_infra.settings.application import ApplicationConfig
-from ado_infra.settings.common import Room
 from ado_infra.settings.data import (
     Mode,
     ObjectStorageSettings,
@@ -25,7 +26,6 @@ from ado_infra.settings.tiers import (
     PoolName,
     WorkerPoolSettings,
 )
-from ado_infra.values import DnsName, LabelKey, LabelValue, Registry
 
 RESERVED_CONNECTIONS: Final = 10
 """Of PostgreSQL's, for superusers (3 by its default), probes and migrations."""
@@ -39,7 +39,7 @@ class Profile(StrEnum):
     PRODUCTION = "production"
 
 
-class ImageSettings(Room):
+class ImageSettings(Spec):
     """Where images are pulled from."""
 
     registry: Registry = "ado"
@@ -54,7 +54,7 @@ class ImageSettings(Room):
     """Name of an existing image pull Secret in the platform's namespace."""
 
 
-class MonitoringSettings(Room):
+class MonitoringSettings(Spec):
     """How a Prometheus finds the platform."""
 
     service_monitor: bool = True
@@ -69,7 +69,7 @@ def _some(pools: dict[PoolName, WorkerPoolSettings]) -> dict[PoolName, WorkerPoo
     return pools
 
 
-class Settings(Room):
+class Settings(Spec):
     """Everything a stack says, by room."""
 
     profile: Profile = Profile.DEVELOPMENT

@@ -8,16 +8,17 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from ado_infra.settings.common import (
+from ado_infra.kit.spec import (
     AntiAffinity,
     Disruption,
+    Health,
     ImageVersion,
     Resources,
-    Room,
     Scaling,
-    TierSettings,
+    ScalingStep,
+    Spec,
 )
-from ado_infra.values import DnsName, Memory, ReplicaCount, Seconds
+from ado_infra.kit.values import DnsName, Memory, ReplicaCount, Seconds
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -44,6 +45,35 @@ def _body_size(size: str) -> str:
 
 PoolName = Annotated[str, AfterValidator(_pool_name)]
 """A DNS label, short enough for `ado-worker-<name>-hpa` and a pod's own suffix."""
+
+
+class TierSettings(Spec):
+    """What every application tier has in common."""
+
+    image: ImageVersion
+    resources: Resources
+    health: Health = Health()
+    disruption: Disruption = Disruption(max_unavailable=1)
+    anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
+
+    MINIMUM: ClassVar[str]
+    """The key that `minimum_replicas` comes from."""
+    SPREADS: ClassVar[bool] = False
+    """Whether production demands that no two pods share a host."""
+
+    @property
+    def minimum_replicas(self) -> int:
+        """The number of pods that run at the quietest time."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _drains(self) -> Self:
+        if blocked := self.disruption.blocked_with(self.minimum_replicas):
+            raise ValueError(
+                f"disruption.{blocked} would block every node drain for ever; "
+                "use maxUnavailable: 1, or run more pods"
+            )
+        return self
 
 
 class GatewaySettings(TierSettings):
@@ -90,18 +120,6 @@ class OrchestratorSettings(TierSettings):
         return self.replicas
 
 
-class ScalingStep(Room):
-    """How fast an autoscaler moves in one direction; `window` and `period` in seconds.
-
-    At most `pods` within any `period`, and only what all of the last `window` asked for. Bounds:
-    those of HorizontalPodAutoscaler v2.
-    """
-
-    window: Annotated[int, Field(ge=0, le=3600)]
-    pods: Annotated[int, Field(ge=1, le=1000)]
-    period: Annotated[int, Field(ge=1, le=1800)] = 60
-
-
 class ScaleUp(ScalingStep):
     """How fast workers are added."""
 
@@ -126,7 +144,7 @@ class WorkerScaling(Scaling):
     scale_down: ScaleDown = ScaleDown()
 
 
-class Drain(Room):
+class Drain(Spec):
     """How a worker ends, in seconds; what is not given derives from the longest task."""
 
     pre_stop: Annotated[int, Field(ge=1, le=3600)] = 5
@@ -202,7 +220,7 @@ class Controller(StrEnum):
     CLOUD = "cloud"
 
 
-class EdgeSettings(Room):
+class EdgeSettings(Spec):
     """Where the platform is reached from outside; `timeout` in seconds."""
 
     host: DnsName
@@ -223,7 +241,7 @@ class MigrationImage(ImageVersion):
     )
 
 
-class MigrationSettings(Room):
+class MigrationSettings(Spec):
     """A command that brings the database's schema up to date; `timeout` in seconds."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]

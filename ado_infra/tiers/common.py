@@ -11,8 +11,8 @@ from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
 from ado_infra.kit.workload import Port, Termination, WorkloadArgs
-from ado_infra.placement import Placement
 from ado_infra.settings import TierSettings
+from ado_infra.site import Placement
 
 HTTP_PORT: Final = 3000
 WS_PORT: Final = 3001

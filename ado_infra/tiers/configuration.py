@@ -11,9 +11,9 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 
 from ado_infra.kit.digests import config_digest, secret_digest
 from ado_infra.kit.sources import ConfigFile, SecretDirectory, base64_data
-from ado_infra.placement import Placement
 from ado_infra.secrets import AgentCredentials, ConfigSecret, not_given
 from ado_infra.settings import ApplicationConfig
+from ado_infra.site import Placement
 from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT
 
 COMPONENT: Final = "configuration"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pulumi
 
 from ado_infra.kit.workload import Port, Workload
-from ado_infra.placement import Placement
 from ado_infra.settings import DashboardSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
 
 

@@ -19,8 +19,8 @@ from pulumi_kubernetes.networking.v1 import (
     ServiceBackendPortArgs,
 )
 
-from ado_infra.placement import Placement
 from ado_infra.settings import Controller, EdgeSettings
+from ado_infra.site import Placement
 
 TLS_SECRET: Final = "ado-tls"  # noqa: S105 - its name
 _CLASSES: Final = {Controller.NGINX: "nginx", Controller.TRAEFIK: "traefik"}

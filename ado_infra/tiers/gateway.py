@@ -10,8 +10,8 @@ from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
 from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, Workload, WorkloadArgs
-from ado_infra.placement import Placement
 from ado_infra.settings import GatewaySettings
+from ado_infra.site import Placement
 from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, tier_workload
 
 

@@ -9,8 +9,8 @@ import pulumi
 
 from ado_infra.data.endpoints import DatabaseEndpoint
 from ado_infra.kit.jobs import JobArgs, one_shot
-from ado_infra.placement import Placement
 from ado_infra.settings import MigrationSettings, OrchestratorSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.orchestrator import COMPONENT as ORCHESTRATOR
 
 

@@ -10,8 +10,8 @@ import pulumi
 from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, Workload, WorkloadArgs
-from ado_infra.placement import Placement
 from ado_infra.settings import OrchestratorSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
 
 COMPONENT: Final = "orchestrator"

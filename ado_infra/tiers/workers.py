@@ -12,8 +12,8 @@ from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, externa
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
 from ado_infra.kit.workload import Termination, Workload, WorkloadArgs
-from ado_infra.placement import Placement
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.common import METRICS, Inputs, tier_workload
 
 COMPONENT: Final = "worker"

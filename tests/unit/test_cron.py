@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from ado_infra.cron import Schedule
+from ado_infra.kit.cron import Schedule
 
 NOW = datetime(2026, 11, 25, 10, 15, tzinfo=UTC)
 """A Wednesday."""

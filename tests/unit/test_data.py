@@ -18,17 +18,16 @@ import pytest
 from ado_infra.data.postgres.configuration import files as postgres_files
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.data.redis.redis import files as redis_files
+from ado_infra.kit.spec import Resources, Volume
 from ado_infra.kit.volumes import _difference
-from ado_infra.placement import Placement
 from ado_infra.settings import (
     ImageSettings,
     PostgresSettings,
     PostgresVolume,
     RedisSettings,
     RedisVolume,
-    Resources,
-    Volume,
 )
+from ado_infra.site import Placement
 from tests.unit.manifests import (
     checksums,
     container,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ado_infra.placement import Placement
 from ado_infra.settings import EdgeSettings, ImageSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.edge import Edge, EdgeArgs
 from tests.unit.recording import Recording, record
 

@@ -6,8 +6,8 @@ import pulumi
 import pytest
 
 from ado_infra.kit.digests import config_digest, secret_digest
-from ado_infra.settings import Disruption, ImageVersion
-from ado_infra.values import millicores, share_of, size_in_bytes
+from ado_infra.kit.spec import Disruption, ImageVersion
+from ado_infra.kit.values import millicores, share_of, size_in_bytes
 from tests.unit.recording import Recording, record
 
 KEY = "ab" * 32

@@ -12,8 +12,8 @@ import pytest
 
 from ado_infra.data.endpoints import DatabaseEndpoint
 from ado_infra.kit.sources import SecretKey
-from ado_infra.placement import Placement
 from ado_infra.settings import ImageSettings, MigrationSettings, OrchestratorSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.migrations import Migrations, MigrationsArgs
 from tests.unit.manifests import container, directories, environment
 from tests.unit.recording import SECRETS, Recording, record, record_stack

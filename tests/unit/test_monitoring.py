@@ -12,8 +12,8 @@ import pytest
 
 from ado_infra.monitoring.dashboard import LONGEST_UID, render_dashboard
 from ado_infra.monitoring.monitoring import Monitoring, MonitoringArgs
-from ado_infra.placement import Placement
 from ado_infra.settings import ImageSettings, MonitoringSettings
+from ado_infra.site import Placement
 from tests.unit.recording import ROOT, Recording, record
 
 LABELS = {

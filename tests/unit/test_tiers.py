@@ -11,8 +11,9 @@ import yaml
 
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile, SecretKey
-from ado_infra.placement import Placement
-from ado_infra.settings import AntiAffinity, GatewaySettings, ImageSettings, ImageVersion
+from ado_infra.kit.spec import AntiAffinity, ImageVersion
+from ado_infra.settings import GatewaySettings, ImageSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.gateway import ApiGateway, ApiGatewayArgs
 from tests.unit.manifests import (
     VERSION_LABEL,

@@ -9,8 +9,8 @@ import pytest
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretKey
-from ado_infra.placement import Placement
 from ado_infra.settings import ImageSettings, WorkerPoolSettings
+from ado_infra.site import Placement
 from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
 from tests.unit.manifests import (
     changes,

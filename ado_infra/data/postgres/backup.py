@@ -22,9 +22,10 @@ from ado_infra.kit.sources import (
     SecretKey,
     base64_data,
 )
-from ado_infra.placement import Placement
+from ado_infra.kit.spec import ImageVersion, Resources
 from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
-from ado_infra.settings import BackupSettings, ImageVersion, Resources
+from ado_infra.settings import BackupSettings
+from ado_infra.site import Placement
 
 BACKUP: Final = f"{NAME}-backup"
 FILES: Final = ("backup.sh", "dump.sh", "upload.sh", "list.sh", "download.sh", "restore.sh")

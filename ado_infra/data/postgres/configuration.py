@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ado_infra.data.files import packaged
+from ado_infra.kit.values import size_in_bytes
 from ado_infra.settings import PostgresSettings
-from ado_infra.values import size_in_bytes
 
 _FILES: Final = (
     "begin.sh",

@@ -18,8 +18,8 @@ from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
-from ado_infra.placement import Placement
 from ado_infra.settings import PostgresSettings
+from ado_infra.site import Placement
 
 NAME: Final = "postgresql"
 STANDBY: Final = "postgresql-ro"

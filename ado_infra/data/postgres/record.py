@@ -22,7 +22,7 @@ from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigDirectory, Files
-from ado_infra.placement import Placement
+from ado_infra.site import Placement
 
 NAME: Final = "postgresql-state"
 STATE: Final = "/etc/ado/state"

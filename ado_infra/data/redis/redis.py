@@ -16,9 +16,9 @@ from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
-from ado_infra.placement import Placement
+from ado_infra.kit.values import size_in_bytes
 from ado_infra.settings import RedisSettings
-from ado_infra.values import size_in_bytes
+from ado_infra.site import Placement
 
 NAME: Final = "redis"
 PORT: Final = 6379

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from ado_infra.cron import Schedule
+from ado_infra.kit.cron import Schedule
+from ado_infra.kit.values import ObjectPrefix
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres import writers
-from ado_infra.values import ObjectPrefix
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"

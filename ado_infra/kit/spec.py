@@ -1,15 +1,16 @@
-"""What rooms are made of, whatever tier they describe."""
+"""The values that every part speaks: resources, scaling, probes, disruptions, images, volumes."""
 
 from __future__ import annotations
 
 from enum import StrEnum, unique
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from ado_infra.values import (
+from ado_infra.kit.values import (
     Cpu,
+    DnsName,
     HttpPath,
     IntOrPercent,
     Memory,
@@ -21,8 +22,8 @@ from ado_infra.values import (
 )
 
 
-class Room(BaseModel):
-    """Base of every setting: frozen, strict, unknown keys refused."""
+class Spec(BaseModel):
+    """Base of every value and setting: frozen, strict, unknown keys refused."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -43,7 +44,7 @@ class AntiAffinity(StrEnum):
     REQUIRED = "required"
 
 
-class ImageVersion(Room):
+class ImageVersion(Spec):
     """Which version of a tier's image runs: exactly one of tag and digest, never `latest`."""
 
     tag: (
@@ -70,14 +71,14 @@ class ImageVersion(Room):
         return text[:63].strip("._-")
 
 
-class Amounts(Room):
+class Amounts(Spec):
     """CPU and memory of one container."""
 
     cpu: Cpu
     memory: Memory
 
 
-class Resources(Room):
+class Resources(Spec):
     """What a container is promised (requests) and the most it may use (limits)."""
 
     requests: Amounts
@@ -103,7 +104,7 @@ class Resources(Room):
         )
 
 
-class Scaling(Room):
+class Scaling(Spec):
     """Between which numbers of pods an autoscaler moves, and at which CPU load.
 
     `cpu_utilization` is in percent of the requested CPU.
@@ -123,7 +124,19 @@ class Scaling(Room):
         return self
 
 
-class Disruption(Room):
+class ScalingStep(Spec):
+    """How fast an autoscaler moves in one direction; `window` and `period` in seconds.
+
+    At most `pods` within any `period`, and only what all of the last `window` asked for. Bounds:
+    those of HorizontalPodAutoscaler v2.
+    """
+
+    window: Annotated[int, Field(ge=0, le=3600)]
+    pods: Annotated[int, Field(ge=1, le=1000)]
+    period: Annotated[int, Field(ge=1, le=1800)] = 60
+
+
+class Disruption(Spec):
     """How many pods a voluntary disruption, such as a node drain, must leave or may take."""
 
     min_available: IntOrPercent | None = None
@@ -144,37 +157,16 @@ class Disruption(Room):
         return None
 
 
-class Health(Room):
+class Health(Spec):
     """Where a tier answers probes, on its first port."""
 
     ready: HttpPath = "/health/ready"
     live: HttpPath = "/health/live"
 
 
-class TierSettings(Room):
-    """What every application tier has in common."""
+class Volume(Spec):
+    """The volume of each pod; fixed once the store exists (see `kit/volumes.py`)."""
 
-    image: ImageVersion
-    resources: Resources
-    health: Health = Health()
-    disruption: Disruption = Disruption(max_unavailable=1)
-    anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
-
-    MINIMUM: ClassVar[str]
-    """The key that `minimum_replicas` comes from."""
-    SPREADS: ClassVar[bool] = False
-    """Whether production demands that no two pods share a host."""
-
-    @property
-    def minimum_replicas(self) -> int:
-        """The number of pods that run at the quietest time."""
-        raise NotImplementedError
-
-    @model_validator(mode="after")
-    def _drains(self) -> Self:
-        if blocked := self.disruption.blocked_with(self.minimum_replicas):
-            raise ValueError(
-                f"disruption.{blocked} would block every node drain for ever; "
-                "use maxUnavailable: 1, or run more pods"
-            )
-        return self
+    size: Memory
+    storage_class: DnsName | None = None
+    """The cluster's default when not given."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
-from ado_infra.cron import Schedule
+from ado_infra.kit.cron import Schedule
 
 MAX_MILLICORES: Final = 1_024_000
 MAX_BYTES: Final = 24 * 2**40

@@ -9,7 +9,8 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.labels import Identity
-from ado_infra.settings import ImageSettings, ImageVersion
+from ado_infra.kit.spec import ImageVersion
+from ado_infra.settings import ImageSettings
 
 APPLICATION: Final = "ado"
 KUBERNETES: Final = ImageVersion(tag="v1.37.2")
