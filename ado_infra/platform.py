@@ -11,11 +11,11 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from ado_infra.data.stores import Stores, StoresArgs
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.sources import base64_data
+from ado_infra.kit.published import base64_data, generated_digest_key
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
-from ado_infra.secrets import StackSecrets, generated_digest_key
+from ado_infra.secrets import StackSecrets
 from ado_infra.settings import Settings
-from ado_infra.site import APPLICATION, Placement
+from ado_infra.site import APPLICATION, Site
 from ado_infra.tiers.configuration import Configuration, ConfigurationArgs
 from ado_infra.tiers.dashboard import Dashboard, DashboardArgs
 from ado_infra.tiers.edge import Edge, EdgeArgs
@@ -71,13 +71,15 @@ class AdoPlatform(pulumi.ComponentResource):
         crds = required_crds(name, args.settings.monitoring, self)
         self._child = pulumi.ResourceOptions(parent=self, depends_on=crds)
         self.namespace = self._make_namespace(args.namespace)
-        self._placement = Placement(
+        digest_key = generated_digest_key(f"{name}-digest-key", self._protected)
+        self._site = Site(
+            name,
             namespace=self.namespace,
-            instance=name,
             images=args.settings.images,
             protect=args.settings.protect_data,
+            digest_key=digest_key,
         )
-        self._digest_key = self._make_digest_key()
+        self._keep(digest_key)
 
         configuration = self._configuration()
         stores = self._stores()
@@ -115,29 +117,26 @@ class AdoPlatform(pulumi.ComponentResource):
             opts=self._protected,
         ).metadata.name
 
-    def _make_digest_key(self) -> pulumi.Output[str]:
-        """The key, kept in the cluster too: with another one every reader of a Secret would roll.
+    def _keep(self, digest_key: pulumi.Input[str]) -> None:
+        """Keeps the key in the cluster too: with another one every reader of a Secret would roll.
 
         Whoever may read it there may read what it protects.
         """
-        key = generated_digest_key(f"{self._prefix}-digest-key", self._protected)
         Secret(
             f"{self._prefix}-kept-digest-key",
-            metadata=self._placement.metadata("digest-key", "ado-digest-key"),
+            metadata=self._site.metadata("digest-key", "ado-digest-key"),
             type="Opaque",
-            data=base64_data({"hex": key}),
+            data=base64_data({"hex": digest_key}),
             opts=self._child,
         )
-        return key
 
     def _configuration(self) -> Configuration:
         return Configuration(
             f"{self._prefix}-configuration",
             ConfigurationArgs(
-                placement=self._placement,
+                site=self._site,
                 config=self._settings.config,
                 agent_credentials=self._secrets.agents,
-                digest_key=self._digest_key,
             ),
             self._child,
         )
@@ -146,12 +145,11 @@ class AdoPlatform(pulumi.ComponentResource):
         return Stores(
             f"{self._prefix}-stores",
             StoresArgs(
-                placement=self._placement,
+                site=self._site,
                 postgres=self._settings.postgres,
                 redis=self._settings.redis,
                 object_storage=self._settings.object_storage,
                 secrets=self._secrets,
-                digest_key=self._digest_key,
             ),
             self._child,
         )
@@ -167,7 +165,7 @@ class AdoPlatform(pulumi.ComponentResource):
         migrations = Migrations(
             f"{self._prefix}-migrations",
             MigrationsArgs(
-                placement=self._placement,
+                site=self._site,
                 settings=self._settings.migrations,
                 orchestrator=self._settings.orchestrator,
                 database=stores.database,
@@ -187,7 +185,7 @@ class AdoPlatform(pulumi.ComponentResource):
         return ApiGateway(
             f"{self._prefix}-gateway",
             ApiGatewayArgs(
-                placement=self._placement,
+                site=self._site,
                 settings=self._settings.gateway,
                 config_file=configuration.config_file,
                 database=stores.database,
@@ -199,7 +197,7 @@ class AdoPlatform(pulumi.ComponentResource):
     def _dashboard(self) -> Dashboard:
         return Dashboard(
             f"{self._prefix}-dashboard",
-            DashboardArgs(placement=self._placement, settings=self._settings.dashboard),
+            DashboardArgs(site=self._site, settings=self._settings.dashboard),
             self._child,
         )
 
@@ -209,7 +207,7 @@ class AdoPlatform(pulumi.ComponentResource):
         return Orchestrator(
             f"{self._prefix}-orchestrator",
             OrchestratorArgs(
-                placement=self._placement,
+                site=self._site,
                 settings=self._settings.orchestrator,
                 config_file=configuration.config_file,
                 database=stores.database,
@@ -231,7 +229,7 @@ class AdoPlatform(pulumi.ComponentResource):
             WorkerPool(
                 f"{self._prefix}-worker-{pool}",
                 WorkerPoolArgs(
-                    placement=self._placement,
+                    site=self._site,
                     pool=pool,
                     settings=settings,
                     only=len(pools) == 1,
@@ -248,7 +246,7 @@ class AdoPlatform(pulumi.ComponentResource):
         return Edge(
             f"{self._prefix}-edge",
             EdgeArgs(
-                placement=self._placement,
+                site=self._site,
                 settings=self._settings.edge,
                 gateway_service=gateway.service_name,
                 dashboard_service=dashboard.service_name,
@@ -260,7 +258,7 @@ class AdoPlatform(pulumi.ComponentResource):
         Monitoring(
             f"{self._prefix}-monitoring",
             MonitoringArgs(
-                placement=self._placement,
+                site=self._site,
                 settings=self._settings.monitoring,
                 queues=tuple(self._settings.worker_pools),
             ),

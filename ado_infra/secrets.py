@@ -1,7 +1,7 @@
 """What must stay secret: Outputs only, from Pulumi config, or generated once and kept in the state.
 
 Nothing here turns a secret into `str`; the digests that roll pods are the one thing that is made
-public, and they say nothing about the value without the stack's own key (see `kit/digests.py`).
+public, and they say nothing about the value without the stack's own key (see `kit/published.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 
 import pulumi
-from pulumi_random import RandomBytes, RandomPassword
+from pulumi_random import RandomPassword
 
 from ado_infra.settings import Mode
 
@@ -113,11 +113,6 @@ class StackSecrets:
 def not_given(consequence: str, *secrets: ConfigSecret) -> str:
     """A warning: what follows from secrets that a stack does not give, and how to give them."""
     return "\n    ".join([consequence, *(f"pulumi config set --secret {key}" for key in secrets)])
-
-
-def generated_digest_key(name: str, opts: pulumi.ResourceOptions) -> Secret:
-    """A 256-bit key, made once per stack and in hex, for `kit.digests.secret_digest`."""
-    return pulumi.Output.secret(RandomBytes(name, length=32, opts=opts).hex)
 
 
 def password(name: str, given: Secret | None, opts: pulumi.ResourceOptions) -> Secret:

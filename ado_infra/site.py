@@ -1,8 +1,8 @@
-"""Where a part of the platform is installed, and from where its image comes."""
+"""Where a part of the platform is installed, and what all parts share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
 
 import pulumi
@@ -18,21 +18,25 @@ KUBERNETES: Final = ImageVersion(tag="v1.37.2")
 RCLONE: Final = ImageVersion(tag="1.76.0")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Placement:
-    """What all parts of one platform share.
+@dataclass(frozen=True)
+class Site:
+    """Where a part is installed, and what all parts there share.
 
     Attributes:
-        namespace: Where everything is created.
-        instance: This platform, unique in a program.
+        instance: Name of this installation, unique in a cluster; a label of every object.
+        namespace: Where everything is created; it must exist.
         images: Where images come from.
         protect: Whether what holds data refuses to be destroyed.
+        digest_key: For the digests of Secrets, in hex (see `kit/published.py`); without one
+            each Secret gets a key of its own.
     """
 
-    namespace: pulumi.Input[str]
     instance: str
-    images: ImageSettings
+    _: KW_ONLY
+    namespace: pulumi.Input[str]
+    images: ImageSettings = field(default_factory=ImageSettings)
     protect: bool = False
+    digest_key: pulumi.Input[str] | None = None
 
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""

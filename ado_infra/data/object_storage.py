@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Secret
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint
-from ado_infra.kit.digests import secret_digest
-from ado_infra.kit.sources import SecretKey, base64_data
+from ado_infra.kit.published import publish_secret
 from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
 from ado_infra.settings import ObjectStorageSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,16 +18,14 @@ class ObjectStorageArgs:
     """Where the service is, and who the platform is there.
 
     Attributes:
-        placement: Where the Secret is created.
+        site: Where the Secret is created.
         settings: The room `ado:objectStorage`.
         credentials: The keys, as far as they were given.
-        digest_key: See `kit.digests.secret_digest`.
     """
 
-    placement: Placement
+    site: Site
     settings: ObjectStorageSettings
     credentials: ObjectStorageCredentials
-    digest_key: pulumi.Input[str]
 
 
 class ObjectStorage(pulumi.ComponentResource):
@@ -49,12 +45,12 @@ class ObjectStorage(pulumi.ComponentResource):
         data = args.credentials.data
         if not data:
             pulumi.log.warn(_NO_CREDENTIALS, self)
-        secret = Secret(
+        secret = publish_secret(
             f"{name}-credentials",
-            metadata=args.placement.metadata("object-storage", "ado-object-storage"),
-            type="Opaque",
-            data=base64_data(data),
-            opts=pulumi.ResourceOptions(parent=self),
+            args.site.metadata("object-storage", "ado-object-storage"),
+            data,
+            pulumi.ResourceOptions(parent=self),
+            digest_key=args.site.digest_key,
         )
         settings = args.settings
         self.endpoint = ObjectStorageEndpoint(
@@ -63,16 +59,10 @@ class ObjectStorage(pulumi.ComponentResource):
             checkpoints=settings.buckets.checkpoints,
             artifacts=settings.buckets.artifacts,
             credentials={
-                variable: SecretKey(
-                    secret=secret.metadata.name,
-                    key=key,
-                    digest=secret_digest(args.digest_key, {key: data[key]}),
-                )
-                for key, variable in VARIABLES.items()
-                if key in data
+                variable: secret.key(key) for key, variable in VARIABLES.items() if key in data
             },
         )
-        self.register_outputs({"endpoint": settings.endpoint, "secret": secret.metadata.name})
+        self.register_outputs({"endpoint": settings.endpoint, "secret": secret.name})
 
 
 VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}

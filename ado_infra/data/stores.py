@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pulumi
 
 from ado_infra.data import postgres
-from ado_infra.data.connections import Connections, ConnectionsArgs
 from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.data.object_storage import ObjectStorage, ObjectStorageArgs
 from ado_infra.data.postgres import (
@@ -19,9 +18,10 @@ from ado_infra.data.postgres import (
 )
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.kit import volumes
+from ado_infra.kit.published import publish_secret
 from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, password
 from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +29,18 @@ class StoresArgs:
     """What the data tier is made from.
 
     Attributes:
-        placement: Where it is installed.
+        site: Where it is installed.
         postgres: The room `ado:postgres`.
         redis: The room `ado:redis`.
         object_storage: The room `ado:objectStorage`.
         secrets: Passwords and keys, as far as the stack gives them.
-        digest_key: See `kit.digests.secret_digest`.
     """
 
-    placement: Placement
+    site: Site
     postgres: PostgresSettings
     redis: RedisSettings
     object_storage: ObjectStorageSettings
     secrets: StackSecrets
-    digest_key: pulumi.Input[str]
 
 
 class Stores(pulumi.ComponentResource):
@@ -71,10 +69,9 @@ class Stores(pulumi.ComponentResource):
         self.object_storage = ObjectStorage(
             f"{name}-object-storage",
             ObjectStorageArgs(
-                placement=args.placement,
+                site=args.site,
                 settings=args.object_storage,
                 credentials=args.secrets.object_storage,
-                digest_key=args.digest_key,
             ),
             child,
         ).endpoint
@@ -85,11 +82,10 @@ class Stores(pulumi.ComponentResource):
         connections = Connections(
             f"{name}-connections",
             ConnectionsArgs(
-                placement=args.placement,
+                site=args.site,
                 database_url=database_url,
                 redis_url=redis_url,
                 redis_nodes=redis_nodes,
-                digest_key=args.digest_key,
             ),
             child,
         )
@@ -104,17 +100,16 @@ class Stores(pulumi.ComponentResource):
             # Which one is in the URL alone, which is secret.
             url = _given(args.secrets.database_url, ConfigSecret.DATABASE_URL)
             return url, {"mode": Mode.EXTERNAL}
-        kept = pulumi.ResourceOptions(parent=self, protect=args.placement.protect)
+        kept = pulumi.ResourceOptions(parent=self, protect=args.site.protect)
         database = Postgres(
             f"{name}-postgres",
             PostgresArgs(
-                placement=args.placement,
+                site=args.site,
                 settings=args.postgres,
                 password=password(
                     f"{name}-database-password", args.secrets.database_password, kept
                 ),
                 replication_password=password(f"{name}-replication-password", None, kept),
-                digest_key=args.digest_key,
                 refuse_volume=refuse,
             ),
             pulumi.ResourceOptions(parent=self),
@@ -123,7 +118,7 @@ class Stores(pulumi.ComponentResource):
             PostgresBackup(
                 f"{name}-postgres-backup",
                 PostgresBackupArgs(
-                    placement=args.placement,
+                    site=args.site,
                     settings=backup,
                     image=args.postgres.image,
                     passwords=database.passwords,
@@ -141,14 +136,13 @@ class Stores(pulumi.ComponentResource):
         if args.redis.mode is Mode.EXTERNAL:
             url = _given(args.secrets.redis_url, ConfigSecret.REDIS_URL)
             return url, ",".join(args.redis.nodes) or None
-        kept = pulumi.ResourceOptions(parent=self, protect=args.placement.protect)
+        kept = pulumi.ResourceOptions(parent=self, protect=args.site.protect)
         redis = Redis(
             f"{name}-redis",
             RedisArgs(
-                placement=args.placement,
+                site=args.site,
                 settings=args.redis,
                 password=password(f"{name}-redis-password", args.secrets.redis_password, kept),
-                digest_key=args.digest_key,
                 refuse_volume=refuse,
             ),
             pulumi.ResourceOptions(parent=self),
@@ -160,3 +154,48 @@ def _given(url: Secret | None, key: ConfigSecret) -> Secret:
     if url is None:
         raise pulumi.RunError(f"ado:{key} is missing; an external store is known by it alone")
     return pulumi.Output.secret(url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionsArgs:
+    """What the stores offer.
+
+    Attributes:
+        site: Where the Secret is created.
+        database_url: Of PostgreSQL.
+        redis_url: Of Redis, or a seed of its cluster.
+        redis_nodes: Every node of it; see `RedisEndpoint`.
+    """
+
+    site: Site
+    database_url: pulumi.Input[str]
+    redis_url: pulumi.Input[str]
+    redis_nodes: pulumi.Input[str] | None
+
+
+class Connections(pulumi.ComponentResource):
+    """What the tiers are told of PostgreSQL and Redis.
+
+    Produces: Secret `ado-secrets` (`database-url`, `redis-url`). A tier that reads one of them
+    rolls when that one changes.
+    """
+
+    database: DatabaseEndpoint
+    """For the tiers that use PostgreSQL."""
+    redis: RedisEndpoint
+    """For the tiers that use Redis."""
+
+    def __init__(
+        self, name: str, args: ConnectionsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("ado:index:Connections", name, {}, opts)
+        secret = publish_secret(
+            f"{name}-urls",
+            args.site.metadata("connections", "ado-secrets"),
+            {"database-url": args.database_url, "redis-url": args.redis_url},
+            pulumi.ResourceOptions(parent=self),
+            digest_key=args.site.digest_key,
+        )
+        self.database = DatabaseEndpoint(url=secret.key("database-url"))
+        self.redis = RedisEndpoint(url=secret.key("redis-url"), nodes=args.redis_nodes)
+        self.register_outputs({"secret": secret.name})

@@ -29,10 +29,11 @@ from pulumi_kubernetes.core.v1 import (
     WeightedPodAffinityTermArgs,
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetSpecArgs
 
 from ado_infra.kit.labels import selector
 from ado_infra.kit.sources import Files
-from ado_infra.kit.spec import AntiAffinity, Resources
+from ado_infra.kit.spec import AntiAffinity, Disruption, Resources
 
 DEFAULT_USER: Final = 10001
 """uid, gid and fsGroup: above 10000, so that it meets no user of the host."""
@@ -157,3 +158,17 @@ def spread_over_hosts(workload: str, anti_affinity: AntiAffinity) -> AffinityArg
         preferred = WeightedPodAffinityTermArgs(weight=100, pod_affinity_term=term)
         rule = PodAntiAffinityArgs(preferred_during_scheduling_ignored_during_execution=[preferred])
     return AffinityArgs(pod_anti_affinity=rule)
+
+
+def disruption_budget(workload: str, disruption: Disruption) -> PodDisruptionBudgetSpecArgs:
+    """The budget of a workload.
+
+    Pods that are not ready may always be evicted: they serve nobody, and would otherwise block
+    a drain for ever.
+    """
+    return PodDisruptionBudgetSpecArgs(
+        min_available=disruption.min_available,
+        max_unavailable=disruption.max_unavailable,
+        selector=LabelSelectorArgs(match_labels=selector(workload)),
+        unhealthy_pod_eviction_policy="AlwaysAllow",
+    )

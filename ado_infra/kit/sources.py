@@ -5,7 +5,6 @@ Whoever creates the ConfigMap or Secret hands these to the workloads that read i
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -44,12 +43,12 @@ class SecretKey:
     Attributes:
         secret: Name of the Secret, taken from the created object so that pods wait for it.
         key: The key in its data.
-        digest: See `kit.digests.secret_digest`.
+        digest: See `kit.published.secret_digest`; None for a Secret that somebody else keeps.
     """
 
     secret: pulumi.Input[str]
     key: str
-    digest: pulumi.Input[str]
+    digest: pulumi.Input[str] | None = None
 
     def variable(self, name: str) -> EnvVarArgs:
         """The environment variable `name` with this value."""
@@ -65,13 +64,13 @@ class ConfigFile:
         config_map: Name of the ConfigMap, taken from the created object so that pods wait for it.
         key: The key in its data.
         path: Absolute path of the file in the container.
-        digest: See `kit.digests.config_digest`.
+        digest: See `kit.published.config_digest`; None for a ConfigMap that somebody else keeps.
     """
 
     config_map: pulumi.Input[str]
     key: str
     path: str
-    digest: pulumi.Input[str]
+    digest: pulumi.Input[str] | None = None
 
     def volume(self, name: str) -> VolumeArgs:
         """The volume that holds just this file."""
@@ -95,13 +94,13 @@ class ConfigDirectory:
     Attributes:
         config_map: Name of the ConfigMap, taken from the created object so that pods wait for it.
         path: Absolute path of the directory in the container.
-        digest: See `kit.digests.config_digest`; None where the files change under running pods,
+        digest: See `kit.published.config_digest`; None where the files change under running pods,
             which they do within about a minute (kubernetes.io, "ConfigMaps").
     """
 
     config_map: pulumi.Input[str]
     path: str
-    digest: pulumi.Input[str] | None
+    digest: pulumi.Input[str] | None = None
 
     def volume(self, name: str) -> VolumeArgs:
         """The volume with a file for each key."""
@@ -120,12 +119,12 @@ class SecretDirectory:
     Attributes:
         secret: Name of the Secret, taken from the created object so that pods wait for it.
         path: Absolute path of the directory in the container.
-        digest: See `kit.digests.secret_digest`.
+        digest: See `kit.published.secret_digest`; None for a Secret that somebody else keeps.
     """
 
     secret: pulumi.Input[str]
     path: str
-    digest: pulumi.Input[str]
+    digest: pulumi.Input[str] | None = None
 
     def volume(self, name: str) -> VolumeArgs:
         """The volume with a file for each key, readable by the pod's own group alone."""
@@ -160,16 +159,3 @@ def checksums(sources: Mapping[str, SecretKey | Files]) -> dict[str, pulumi.Inpu
         for name, source in sources.items()
         if source.digest is not None
     }
-
-
-def base64_data(data: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:
-    """The `data` of a Secret, always secret.
-
-    As `data`, not `stringData`: the server would turn the latter into the former, and every
-    preview would show a difference.
-    """
-    return {key: pulumi.Output.secret(value).apply(_base64) for key, value in data.items()}
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

@@ -35,7 +35,6 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from ado_infra.kit import labels, pods, volumes
-from ado_infra.kit.disruption import disruption_budget
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import Files, Variable, checksums, variable
@@ -158,7 +157,7 @@ class StatefulWorkload(pulumi.ComponentResource):
         PodDisruptionBudget(
             f"{name}-pdb",
             metadata=_metadata(args, labels.disruption_budget_name(args.name)),
-            spec=disruption_budget(args.name, Disruption(max_unavailable=1)),
+            spec=pods.disruption_budget(args.name, Disruption(max_unavailable=1)),
             opts=child,
         )
         args.refuse_volume(

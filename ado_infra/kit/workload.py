@@ -36,7 +36,6 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from ado_infra.kit import labels, pods
 from ado_infra.kit.autoscaling import Autoscaling
-from ado_infra.kit.disruption import disruption_budget
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
@@ -144,7 +143,7 @@ class Workload(pulumi.ComponentResource):
         PodDisruptionBudget(
             f"{name}-pdb",
             metadata=_metadata(args, labels.disruption_budget_name(args.name)),
-            spec=disruption_budget(args.name, args.disruption),
+            spec=pods.disruption_budget(args.name, args.disruption),
             opts=child,
         )
         if isinstance(args.replicas, Autoscaling):

@@ -12,7 +12,7 @@ from pulumi_kubernetes.core.v1 import ConfigMap
 from ado_infra.monitoring.dashboard import render_dashboard
 from ado_infra.monitoring.service_monitor import API_VERSION, service_monitor_spec
 from ado_infra.settings import MonitoringSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 COMPONENT: Final = "monitoring"
 
@@ -21,7 +21,7 @@ COMPONENT: Final = "monitoring"
 class MonitoringArgs:
     """What monitoring is told; `queues` are those that worker pools serve."""
 
-    placement: Placement
+    site: Site
     settings: MonitoringSettings
     queues: tuple[str, ...]
 
@@ -44,7 +44,7 @@ class Monitoring(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         dashboard = ConfigMap(
             f"{name}-dashboard",
-            metadata=args.placement.metadata(
+            metadata=args.site.metadata(
                 COMPONENT, "ado-dashboard-grafana", {"grafana_dashboard": "1"}
             ),
             data=_dashboard_data(args),
@@ -55,7 +55,7 @@ class Monitoring(pulumi.ComponentResource):
                 f"{name}-service-monitor",
                 api_version=API_VERSION,
                 kind="ServiceMonitor",
-                metadata=args.placement.metadata(COMPONENT, "ado-metrics", args.settings.labels),
+                metadata=args.site.metadata(COMPONENT, "ado-metrics", args.settings.labels),
                 spec=service_monitor_spec(),
                 opts=child,
             )
@@ -65,7 +65,7 @@ class Monitoring(pulumi.ComponentResource):
 
 def _dashboard_data(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
     """The file is named after the instance: the sidecar puts those of all namespaces together."""
-    instance = args.placement.instance
-    namespace = pulumi.Output.from_input(args.placement.namespace)
+    instance = args.site.instance
+    namespace = pulumi.Output.from_input(args.site.namespace)
     rendered = namespace.apply(lambda name: render_dashboard(instance, name, args.queues))
     return {f"{instance}.json": rendered}

@@ -12,7 +12,7 @@ from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
 from ado_infra.kit.workload import Port, Termination, WorkloadArgs
 from ado_infra.settings import TierSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 HTTP_PORT: Final = 3000
 WS_PORT: Final = 3001
@@ -42,7 +42,7 @@ class Inputs:
 
 
 def tier_workload(
-    placement: Placement,
+    site: Site,
     settings: TierSettings,
     *,
     component: str,
@@ -57,12 +57,12 @@ def tier_workload(
     file = inputs.config_file
     config: dict[str, Files] = {"config": file} if file else {}
     return WorkloadArgs(
-        identity=placement.identity(component),
+        identity=site.identity(component),
         name="-".join(filter(None, ("ado", component, pool))),
-        namespace=placement.namespace,
-        image=placement.own_image(component, settings.image),
+        namespace=site.namespace,
+        image=site.own_image(component, settings.image),
         version=settings.image.label,
-        pull_secret=placement.images.pull_secret,
+        pull_secret=site.images.pull_secret,
         ports=ports,
         headless=headless,
         resources=settings.resources,

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 import pulumi
 import yaml
-from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 
-from ado_infra.kit.digests import config_digest, secret_digest
-from ado_infra.kit.sources import ConfigFile, SecretDirectory, base64_data
+from ado_infra.kit.published import publish_config, publish_secret
+from ado_infra.kit.sources import ConfigFile, SecretDirectory
 from ado_infra.secrets import AgentCredentials, ConfigSecret, not_given
 from ado_infra.settings import ApplicationConfig
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT
 
 COMPONENT: Final = "configuration"
@@ -31,10 +30,9 @@ _NO_CREDENTIALS: Final = not_given(
 class ConfigurationArgs:
     """The settings of the applications and the keys that agents work with."""
 
-    placement: Placement
+    site: Site
     config: ApplicationConfig
     agent_credentials: AgentCredentials
-    digest_key: pulumi.Input[str]
 
 
 class Configuration(pulumi.ComponentResource):
@@ -54,34 +52,24 @@ class Configuration(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Configuration", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        data = {CONFIG_KEY: render_config(args.config)}
-        config_map = ConfigMap(
+        config_map = publish_config(
             f"{name}-config",
-            metadata=args.placement.metadata(COMPONENT, "ado-config"),
-            data=data,
-            opts=child,
+            args.site.metadata(COMPONENT, "ado-config"),
+            {CONFIG_KEY: render_config(args.config)},
+            child,
         )
         credentials = args.agent_credentials.data
         if not credentials:
             pulumi.log.warn(_NO_CREDENTIALS, self)
-        secret = Secret(
+        secret = publish_secret(
             f"{name}-agent-credentials",
-            metadata=args.placement.metadata(COMPONENT, "ado-agent-credentials"),
-            type="Opaque",
-            data=base64_data(credentials),
-            opts=child,
+            args.site.metadata(COMPONENT, "ado-agent-credentials"),
+            credentials,
+            child,
+            digest_key=args.site.digest_key,
         )
-        self.config_file = ConfigFile(
-            config_map=config_map.metadata.name,
-            key=CONFIG_KEY,
-            path=CONFIG_PATH,
-            digest=config_digest(data),
-        )
-        self.credentials = SecretDirectory(
-            secret=secret.metadata.name,
-            path=CREDENTIALS_PATH,
-            digest=secret_digest(args.digest_key, credentials),
-        )
+        self.config_file = config_map.file(CONFIG_KEY, CONFIG_PATH)
+        self.credentials = secret.directory(CREDENTIALS_PATH)
         self.register_outputs(
             {
                 "configMap": self.config_file.config_map,

@@ -8,7 +8,7 @@ import pulumi
 
 from ado_infra.kit.workload import Port, Workload
 from ado_infra.settings import DashboardSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
 
 
@@ -16,7 +16,7 @@ from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
 class DashboardArgs:
     """What the dashboard is told."""
 
-    placement: Placement
+    site: Site
     settings: DashboardSettings
 
 
@@ -35,7 +35,7 @@ class Dashboard(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Dashboard", name, {}, opts)
         workload = tier_workload(
-            args.placement,
+            args.site,
             args.settings,
             component="dashboard",
             ports=(Port(name="http", container=HTTP_PORT, service=80), METRICS),

@@ -20,7 +20,7 @@ from pulumi_kubernetes.networking.v1 import (
 )
 
 from ado_infra.settings import Controller, EdgeSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 TLS_SECRET: Final = "ado-tls"  # noqa: S105 - its name
 _CLASSES: Final = {Controller.NGINX: "nginx", Controller.TRAEFIK: "traefik"}
@@ -31,7 +31,7 @@ _CLASSES: Final = {Controller.NGINX: "nginx", Controller.TRAEFIK: "traefik"}
 class EdgeArgs:
     """Where the platform is reached, and the Services behind it."""
 
-    placement: Placement
+    site: Site
     settings: EdgeSettings
     gateway_service: pulumi.Input[str]
     dashboard_service: pulumi.Input[str]
@@ -56,7 +56,7 @@ class Edge(pulumi.ComponentResource):
         settings = args.settings
         for missing in not_expressible(settings):
             pulumi.log.warn(missing, self)
-        metadata = args.placement.metadata("edge", "ado-ingress")
+        metadata = args.site.metadata("edge", "ado-ingress")
         metadata.annotations = edge_annotations(settings)
         Ingress(
             f"{name}-ingress",

@@ -11,7 +11,7 @@ from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
 from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, Workload, WorkloadArgs
 from ado_infra.settings import GatewaySettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, tier_workload
 
 
@@ -19,7 +19,7 @@ from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, tier_wor
 class ApiGatewayArgs:
     """What the gateway is told."""
 
-    placement: Placement
+    site: Site
     settings: GatewaySettings
     config_file: ConfigFile
     database: DatabaseEndpoint
@@ -48,7 +48,7 @@ class ApiGateway(pulumi.ComponentResource):
 def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
     scaling = args.settings.scaling
     return tier_workload(
-        args.placement,
+        args.site,
         args.settings,
         component="api-gateway",
         ports=(

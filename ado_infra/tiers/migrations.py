@@ -10,7 +10,7 @@ import pulumi
 from ado_infra.data.endpoints import DatabaseEndpoint
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.settings import MigrationSettings, OrchestratorSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from ado_infra.tiers.orchestrator import COMPONENT as ORCHESTRATOR
 
 
@@ -19,14 +19,14 @@ class MigrationsArgs:
     """What the migrations are made from.
 
     Attributes:
-        placement: Where they run.
+        site: Where they run.
         settings: The room `ado:migrations`.
         orchestrator: Whose image runs when the settings name none, and whose resources it gets.
         database: What they migrate.
         database_settings: Which database that is: another one is migrated too.
     """
 
-    placement: Placement
+    site: Site
     settings: MigrationSettings
     orchestrator: OrchestratorSettings
     database: DatabaseEndpoint
@@ -49,18 +49,18 @@ class Migrations(pulumi.ComponentResource):
 
 
 def _job(args: MigrationsArgs) -> JobArgs:
-    placement, image = args.placement, args.settings.image
+    site, image = args.site, args.settings.image
     return JobArgs(
-        identity=placement.identity("migrations"),
+        identity=site.identity("migrations"),
         name="ado-migrations",
-        namespace=placement.namespace,
-        image=placement.own_image(image.name, image)
+        namespace=site.namespace,
+        image=site.own_image(image.name, image)
         if image
-        else placement.own_image(ORCHESTRATOR, args.orchestrator.image),
+        else site.own_image(ORCHESTRATOR, args.orchestrator.image),
         command=args.settings.command,
         decisive=args.database_settings,
         timeout=args.settings.timeout,
         resources=args.orchestrator.resources,
-        pull_secret=placement.images.pull_secret,
+        pull_secret=site.images.pull_secret,
         secrets=args.database.secrets,
     )

@@ -11,7 +11,7 @@ from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, Re
 from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, Workload, WorkloadArgs
 from ado_infra.settings import OrchestratorSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
 
 COMPONENT: Final = "orchestrator"
@@ -21,7 +21,7 @@ COMPONENT: Final = "orchestrator"
 class OrchestratorArgs:
     """What the orchestrator is told."""
 
-    placement: Placement
+    site: Site
     settings: OrchestratorSettings
     config_file: ConfigFile
     database: DatabaseEndpoint
@@ -51,7 +51,7 @@ class Orchestrator(pulumi.ComponentResource):
 
 def _workload(args: OrchestratorArgs) -> WorkloadArgs:
     return tier_workload(
-        args.placement,
+        args.site,
         args.settings,
         component=COMPONENT,
         # The design's name; the health endpoints are on the same port.

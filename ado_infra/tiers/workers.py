@@ -13,7 +13,7 @@ from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
 from ado_infra.kit.workload import Termination, Workload, WorkloadArgs
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from ado_infra.tiers.common import METRICS, Inputs, tier_workload
 
 COMPONENT: Final = "worker"
@@ -27,7 +27,7 @@ class WorkerPoolArgs:
     """What a pool of workers is told.
 
     Attributes:
-        placement: Where it is installed.
+        site: Where it is installed.
         pool: Its name, which is also that of its queue.
         settings: Its entry in the room `ado:workerPools`.
         only: Whether it is the only pool; the queue metric then needs no selector.
@@ -38,7 +38,7 @@ class WorkerPoolArgs:
         object_storage: Where checkpoints and artifacts go.
     """
 
-    placement: Placement
+    site: Site
     pool: str
     settings: WorkerPoolSettings
     only: bool
@@ -75,7 +75,7 @@ class WorkerPool(pulumi.ComponentResource):
 def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
     settings = args.settings
     return tier_workload(
-        args.placement,
+        args.site,
         settings,
         component=COMPONENT,
         pool=None if args.pool == DEFAULT_POOL else args.pool,

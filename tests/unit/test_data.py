@@ -21,13 +21,12 @@ from ado_infra.data.redis.redis import files as redis_files
 from ado_infra.kit.spec import Resources, Volume
 from ado_infra.kit.volumes import _difference
 from ado_infra.settings import (
-    ImageSettings,
     PostgresSettings,
     PostgresVolume,
     RedisSettings,
     RedisVolume,
 )
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from tests.unit.manifests import (
     checksums,
     container,
@@ -417,9 +416,9 @@ class TestVolumes:
         assert ("Grow all of them before" in str(refused.value)) == (len(kept) > 1)
 
     def test_a_store_that_is_made_alone_refuses_by_itself(self) -> None:
-        place = Placement(namespace="shop", instance="shop", images=ImageSettings(), protect=True)
+        place = Site("shop", namespace="shop", protect=True)
         settings = RedisSettings(volume=RedisVolume(size="1Gi"))
-        args = RedisArgs(placement=place, settings=settings, password="p", digest_key="ab")
+        args = RedisArgs(site=place, settings=settings, password="p")
         with pytest.raises(pulumi.RunError, match=r"ado:redis\.volume\.size = 1Gi"):
             record(lambda: Redis("redis", args), into=Smaller({"redis"}))
 

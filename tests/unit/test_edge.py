@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ado_infra.settings import EdgeSettings, ImageSettings
-from ado_infra.site import Placement
+from ado_infra.settings import EdgeSettings
+from ado_infra.site import Site
 from ado_infra.tiers.edge import Edge, EdgeArgs
 from tests.unit.recording import Recording, record
 
@@ -19,7 +19,7 @@ NGINX = "nginx.ingress.kubernetes.io"
 def _edge(**given: Any) -> Recording:
     settings = EdgeSettings.model_validate_json(json.dumps({"host": "ado.example.com", **given}))
     args = EdgeArgs(
-        placement=Placement(namespace="ado-system", instance="ado", images=ImageSettings()),
+        site=Site("ado", namespace="ado-system"),
         settings=settings,
         gateway_service="the-gateway",
         dashboard_service="the-dashboard",

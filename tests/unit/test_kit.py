@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from ado_infra.kit.digests import config_digest, secret_digest
+from ado_infra.kit.published import config_digest, secret_digest
 from ado_infra.kit.spec import Disruption, ImageVersion
 from ado_infra.kit.values import millicores, share_of, size_in_bytes
 from tests.unit.recording import Recording, record

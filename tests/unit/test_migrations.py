@@ -12,8 +12,8 @@ import pytest
 
 from ado_infra.data.endpoints import DatabaseEndpoint
 from ado_infra.kit.sources import SecretKey
-from ado_infra.settings import ImageSettings, MigrationSettings, OrchestratorSettings
-from ado_infra.site import Placement
+from ado_infra.settings import MigrationSettings, OrchestratorSettings
+from ado_infra.site import Site
 from ado_infra.tiers.migrations import Migrations, MigrationsArgs
 from tests.unit.manifests import container, directories, environment
 from tests.unit.recording import SECRETS, Recording, record, record_stack
@@ -27,7 +27,7 @@ def _migrations(
     image = {"tag": orchestrator}
     settings = MigrationSettings.model_validate({"command": ("ado", "migrate"), **given})
     args = MigrationsArgs(
-        placement=Placement(namespace="ado-system", instance="ado", images=ImageSettings()),
+        site=Site("ado", namespace="ado-system"),
         settings=settings,
         orchestrator=OrchestratorSettings.model_validate({"image": image}),
         database=DatabaseEndpoint(url=SecretKey(secret="ado-secrets", key="u", digest=digest)),

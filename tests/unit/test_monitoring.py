@@ -13,7 +13,7 @@ import pytest
 from ado_infra.monitoring.dashboard import LONGEST_UID, render_dashboard
 from ado_infra.monitoring.monitoring import Monitoring, MonitoringArgs
 from ado_infra.settings import ImageSettings, MonitoringSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 from tests.unit.recording import ROOT, Recording, record
 
 LABELS = {
@@ -27,7 +27,7 @@ LABELS = {
 
 def _monitoring(settings: MonitoringSettings | None = None, instance: str = "ado") -> Recording:
     args = MonitoringArgs(
-        placement=Placement(namespace="ado-system", instance=instance, images=ImageSettings()),
+        site=Site(instance, namespace="ado-system"),
         settings=settings or MonitoringSettings(),
         queues=("gpu", "default"),
     )

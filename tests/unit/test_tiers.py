@@ -12,8 +12,8 @@ import yaml
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile, SecretKey
 from ado_infra.kit.spec import AntiAffinity, ImageVersion
-from ado_infra.settings import GatewaySettings, ImageSettings
-from ado_infra.site import Placement
+from ado_infra.settings import GatewaySettings
+from ado_infra.site import Site
 from ado_infra.tiers.gateway import ApiGateway, ApiGatewayArgs
 from tests.unit.manifests import (
     VERSION_LABEL,
@@ -46,9 +46,9 @@ Recorded = Callable[[str], Recording]
 
 
 def _gateway(settings: GatewaySettings | None = None) -> Recording:
-    placement = Placement(namespace="ado-system", instance="ado", images=ImageSettings())
+    site = Site("ado", namespace="ado-system")
     args = ApiGatewayArgs(
-        placement=placement,
+        site=site,
         settings=settings or GatewaySettings(image=ImageVersion(tag="1.4.2")),
         config_file=ConfigFile(
             config_map="ado-config", key="config.yaml", path="/etc/ado/config.yaml", digest="abc"

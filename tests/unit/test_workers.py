@@ -9,8 +9,8 @@ import pytest
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretKey
-from ado_infra.settings import ImageSettings, WorkerPoolSettings
-from ado_infra.site import Placement
+from ado_infra.settings import WorkerPoolSettings
+from ado_infra.site import Site
 from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
 from tests.unit.manifests import (
     changes,
@@ -37,7 +37,7 @@ def _settings(**given: Any) -> WorkerPoolSettings:
 
 def _pool(pool: str = "default", *, only: bool = True, **given: Any) -> Recording:
     args = WorkerPoolArgs(
-        placement=Placement(namespace="ado-system", instance="ado", images=ImageSettings()),
+        site=Site("ado", namespace="ado-system"),
         pool=pool,
         settings=_settings(**given),
         only=only,

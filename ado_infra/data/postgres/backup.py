@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import pulumi
-from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.data.files import CONFIG, SECRETS, packaged
@@ -15,17 +14,12 @@ from ado_infra.data.object_storage import VARIABLES
 from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
 from ado_infra.kit.jobs import CronArgs, Step, recurring
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import (
-    ConfigDirectory,
-    Files,
-    SecretDirectory,
-    SecretKey,
-    base64_data,
-)
+from ado_infra.kit.published import publish_config, publish_secret
+from ado_infra.kit.sources import Files, SecretDirectory, SecretKey
 from ado_infra.kit.spec import ImageVersion, Resources
 from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
 from ado_infra.settings import BackupSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 BACKUP: Final = f"{NAME}-backup"
 FILES: Final = ("backup.sh", "dump.sh", "upload.sh", "list.sh", "download.sh", "restore.sh")
@@ -49,7 +43,7 @@ class PostgresBackupArgs:
     """What the backup is made from.
 
     Attributes:
-        placement: Where it is installed.
+        site: Where it is installed.
         settings: The setting `ado:postgres.backup`.
         image: Version of the server, whose own programs dump and restore.
         passwords: The password of role `ado`, as the file `password`.
@@ -57,7 +51,7 @@ class PostgresBackupArgs:
         credentials: Keys of the backup alone, as far as they were given.
     """
 
-    placement: Placement
+    site: Site
     settings: BackupSettings
     image: ImageVersion
     passwords: SecretDirectory
@@ -79,53 +73,44 @@ class PostgresBackup(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:PostgresBackup", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        placement, settings = args.placement, args.settings
-        made = ConfigMap(
-            f"{name}-scripts",
-            metadata=placement.metadata(BACKUP, BACKUP),
-            data=packaged(__package__ or "", FILES),
-            opts=child,
-        )
-        scripts = ConfigDirectory(config_map=made.metadata.name, path=CONFIG, digest=None)
+        site, settings = args.site, args.settings
+        files = packaged(__package__ or "", FILES)
+        metadata = site.metadata(BACKUP, BACKUP)
+        scripts = publish_config(f"{name}-scripts", metadata, files, child).live_directory(CONFIG)
         keys = self._keys(name, args) if args.credentials.data else args.object_storage.secrets
         if keys and not args.credentials.data:
             pulumi.log.warn(_SHARED_KEYS, self)
         recurring(
             f"{name}-schedule",
             CronArgs(
-                identity=placement.identity(BACKUP),
+                identity=site.identity(BACKUP),
                 name=BACKUP,
-                namespace=placement.namespace,
+                namespace=site.namespace,
                 schedule=settings.schedule,
                 steps=[_dump(args, scripts), _upload(args, scripts, keys)],
                 timeout=_TIMEOUT,
                 user=USER,
-                pull_secret=placement.images.pull_secret,
+                pull_secret=site.images.pull_secret,
             ),
             child,
         )
         self.register_outputs({"bucket": settings.bucket})
 
     def _keys(self, name: str, args: PostgresBackupArgs) -> Mapping[str, SecretKey]:
-        data = args.credentials.data
-        secret = Secret(
+        secret = publish_secret(
             f"{name}-credentials",
-            metadata=args.placement.metadata(BACKUP, BACKUP),
-            type="Opaque",
-            data=base64_data(data),
-            opts=pulumi.ResourceOptions(parent=self),
+            args.site.metadata(BACKUP, BACKUP),
+            args.credentials.data,
+            pulumi.ResourceOptions(parent=self),
+            digest_key=args.site.digest_key,
         )
-        # Each run is a pod of its own, and reads what there is then: no digest rolls anything.
-        return {
-            variable: SecretKey(secret=secret.metadata.name, key=key, digest="")
-            for key, variable in VARIABLES.items()
-        }
+        return {variable: secret.key(key) for key, variable in VARIABLES.items()}
 
 
 def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
     return Step(
         name="dump",
-        image=args.placement.official_image("postgres", args.image),
+        image=args.site.official_image("postgres", args.image),
         command=("/bin/sh", f"{CONFIG}/dump.sh"),
         resources=_RESOURCES,
         variables={
@@ -152,7 +137,7 @@ def _upload(args: PostgresBackupArgs, scripts: Files, keys: Mapping[str, SecretK
     settings, storage = args.settings, args.object_storage
     return Step(
         name="upload",
-        image=args.placement.rclone_image(),
+        image=args.site.rclone_image(),
         command=("/bin/sh", f"{CONFIG}/upload.sh"),
         resources=_RESOURCES,
         variables={

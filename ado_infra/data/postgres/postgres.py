@@ -10,16 +10,17 @@ from urllib.parse import quote
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.data.files import CONFIG, SECRETS, StoreFiles
+from ado_infra.data.files import CONFIG, SECRETS
 from ado_infra.data.postgres.configuration import files
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
+from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.settings import PostgresSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 NAME: Final = "postgresql"
 STANDBY: Final = "postgresql-ro"
@@ -55,19 +56,17 @@ class PostgresArgs:
     """What PostgreSQL is made from.
 
     Attributes:
-        placement: Where it is installed.
+        site: Where it is installed.
         settings: The room `ado:postgres`.
         password: Of the applications' role `ado`.
         replication_password: Of the role `replicator`, which the standby uses.
-        digest_key: See `kit.digests.secret_digest`.
         refuse_volume: See `StatefulArgs`.
     """
 
-    placement: Placement
+    site: Site
     settings: PostgresSettings
     password: pulumi.Input[str]
     replication_password: pulumi.Input[str]
-    digest_key: pulumi.Input[str]
     refuse_volume: volumes.Refuse = volumes.refuse
 
 
@@ -92,13 +91,13 @@ class Postgres(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Postgres", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        record = Record(f"{name}-record", args.placement, child)
+        record = Record(f"{name}-record", args.site, child)
         config, self.passwords = _files(name, args, child)
         directories = {"config": config, "passwords": self.passwords, "state": record.directory}
         workload = _workload(args, directories)
         pods = StatefulWorkload(f"{name}-workload", workload, child)
         services = [
-            _service(f"{name}-{role}", service, args.placement, child)
+            _service(f"{name}-{role}", service, args.site, child)
             for role, service in (("primary", NAME), ("replica", STANDBY))
         ]
         roles = Roles(
@@ -121,29 +120,27 @@ def _url(password: str) -> str:
 def _files(
     name: str, args: PostgresArgs, opts: pulumi.ResourceOptions
 ) -> tuple[ConfigDirectory, SecretDirectory]:
-    store = StoreFiles(
-        placement=args.placement,
-        store=NAME,
-        config=files(args.settings),
-        passwords={
-            "password": args.password,
-            "replication-password": args.replication_password,
-        },
-        digest_key=args.digest_key,
+    site = args.site
+    config = publish_config(
+        f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
     )
-    return (
-        store.config_directory(f"{name}-config", opts),
-        store.secret_directory(f"{name}-passwords", opts),
+    passwords = publish_secret(
+        f"{name}-passwords",
+        site.metadata(NAME, NAME),
+        {"password": args.password, "replication-password": args.replication_password},
+        opts,
+        digest_key=site.digest_key,
     )
+    return config.directory(CONFIG), passwords.directory(SECRETS)
 
 
 def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulArgs:
     settings = args.settings
     return StatefulArgs(
-        identity=args.placement.identity(NAME),
+        identity=args.site.identity(NAME),
         name=NAME,
-        namespace=args.placement.namespace,
-        image=args.placement.official_image("postgres", settings.image),
+        namespace=args.site.namespace,
+        image=args.site.official_image("postgres", settings.image),
         version=settings.image.label,
         replicas=settings.REPLICAS,
         command=("/bin/sh", f"{CONFIG}/start.sh"),
@@ -159,8 +156,8 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         volume_path=_VOLUME,
         volume_setting="ado:postgres.volume",
         refuse_volume=args.refuse_volume,
-        pull_secret=args.placement.images.pull_secret,
-        protect=args.placement.protect,
+        pull_secret=args.site.images.pull_secret,
+        protect=args.site.protect,
         # A fenced pod is never Ready. The Job that begins the record waits for the database.
         awaited=False,
         variables={
@@ -181,13 +178,11 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
     )
 
 
-def _service(
-    name: str, service: str, placement: Placement, opts: pulumi.ResourceOptions
-) -> Service:
+def _service(name: str, service: str, site: Site, opts: pulumi.ResourceOptions) -> Service:
     return Service(
         name,
         # Nobody waits for its endpoints: a fenced pod must not hold up an update.
-        metadata=placement.metadata(NAME, service, annotations={"pulumi.com/skipAwait": "true"}),
+        metadata=site.metadata(NAME, service, annotations={"pulumi.com/skipAwait": "true"}),
         spec=ServiceSpecArgs(
             type="ClusterIP",
             selector={**selector(NAME), POD_LABEL: "nobody"},

@@ -22,7 +22,7 @@ from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigDirectory, Files
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 NAME: Final = "postgresql-state"
 STATE: Final = "/etc/ado/state"
@@ -69,16 +69,14 @@ class Record(pulumi.ComponentResource):
     directory: ConfigDirectory
     """The record as the pods see it."""
 
-    def __init__(
-        self, name: str, placement: Placement, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, site: Site, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ado:index:PostgresRecord", name, {}, opts)
-        self._name, self._placement = name, placement
+        self._name, self._site = name, site
         config_map = ConfigMap(
             f"{name}-state",
-            metadata=placement.metadata(NAME, NAME),
+            metadata=site.metadata(NAME, NAME),
             # Without it nobody would know which of two volumes is the newer one.
-            opts=pulumi.ResourceOptions(parent=self, protect=placement.protect),
+            opts=pulumi.ResourceOptions(parent=self, protect=site.protect),
         )
         self.directory = ConfigDirectory(
             config_map=config_map.metadata.name, path=STATE, digest=None
@@ -91,7 +89,7 @@ class Record(pulumi.ComponentResource):
         Where both was done before, nothing changes.
         """
         opts = pulumi.ResourceOptions(parent=self)
-        metadata = self._placement.metadata(NAME, NAME)
+        metadata = self._site.metadata(NAME, NAME)
         account = ServiceAccount(
             f"{self._name}-account",
             metadata=metadata,
@@ -109,14 +107,14 @@ class Record(pulumi.ComponentResource):
                 SubjectArgs(
                     kind="ServiceAccount",
                     name=account.metadata.name,
-                    namespace=self._placement.namespace,
+                    namespace=self._site.namespace,
                 )
             ],
             opts=opts,
         )
         one_shot(
             f"{self._name}-begin",
-            _begin_job(self._placement, account.metadata.name, roles),
+            _begin_job(self._site, account.metadata.name, roles),
             pulumi.ResourceOptions(parent=self, depends_on=[*database, binding]),
         )
 
@@ -151,7 +149,7 @@ def _led(roles: Roles, primary: int) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [record, *services]})
 
 
-def _begin_job(placement: Placement, account: pulumi.Input[str], roles: Roles) -> JobArgs:
+def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
     # kubectl's image has no shell to decide in.
     served = {"served": Scratch(path=_SERVED, size_limit="1Mi", in_memory=True)}
     decide = Step(
@@ -175,15 +173,15 @@ def _begin_job(placement: Placement, account: pulumi.Input[str], roles: Roles) -
     # what the program does not say: the record would be lost.
     apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=ado-ops")
     return JobArgs(
-        identity=placement.identity(NAME),
+        identity=site.identity(NAME),
         name="postgresql-state-begin",
-        namespace=placement.namespace,
-        image=placement.kubernetes_image("kubectl"),
+        namespace=site.namespace,
+        image=site.kubernetes_image("kubectl"),
         command=("kubectl", "--cache-dir=/tmp/cache", *apply, f"--filename={_SERVED}/led.json"),
         decisive={},
         timeout=900,
         resources=JOB_RESOURCES,
-        pull_secret=placement.images.pull_secret,
+        pull_secret=site.images.pull_secret,
         service_account=account,
         scratch=served,
         before=(decide,),

@@ -9,16 +9,17 @@ from urllib.parse import quote
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, StoreFiles, packaged
+from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, packaged
 from ado_infra.kit import volumes
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
+from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.kit.values import size_in_bytes
 from ado_infra.settings import RedisSettings
-from ado_infra.site import Placement
+from ado_infra.site import Site
 
 NAME: Final = "redis"
 PORT: Final = 6379
@@ -49,17 +50,15 @@ class RedisArgs:
     """What Redis is made from.
 
     Attributes:
-        placement: Where it is installed.
+        site: Where it is installed.
         settings: The room `ado:redis`.
         password: Of every client and node.
-        digest_key: See `kit.digests.secret_digest`.
         refuse_volume: See `StatefulArgs`.
     """
 
-    placement: Placement
+    site: Site
     settings: RedisSettings
     password: pulumi.Input[str]
-    digest_key: pulumi.Input[str]
     refuse_volume: volumes.Refuse = volumes.refuse
 
 
@@ -87,7 +86,7 @@ class Redis(pulumi.ComponentResource):
         after = pulumi.ResourceOptions(parent=self, depends_on=[nodes])
         Service(
             f"{name}-service",
-            metadata=args.placement.metadata(NAME, NAME),
+            metadata=args.site.metadata(NAME, NAME),
             spec=_service_spec(),
             opts=after,
         )
@@ -104,17 +103,18 @@ def _url(password: str) -> str:
 
 
 def _files(name: str, args: RedisArgs, opts: pulumi.ResourceOptions) -> dict[str, Files]:
-    store = StoreFiles(
-        placement=args.placement,
-        store=NAME,
-        config=files(args.settings),
-        passwords={"password": args.password},
-        digest_key=args.digest_key,
+    site = args.site
+    config = publish_config(
+        f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
     )
-    return {
-        "config": store.config_directory(f"{name}-config", opts),
-        "password": store.secret_directory(f"{name}-password", opts),
-    }
+    password = publish_secret(
+        f"{name}-password",
+        site.metadata(NAME, NAME),
+        {"password": args.password},
+        opts,
+        digest_key=site.digest_key,
+    )
+    return {"config": config.directory(CONFIG), "password": password.directory(SECRETS)}
 
 
 def files(settings: RedisSettings) -> dict[str, str]:
@@ -131,10 +131,10 @@ def files(settings: RedisSettings) -> dict[str, str]:
 def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
     settings = args.settings
     return StatefulArgs(
-        identity=args.placement.identity(NAME),
+        identity=args.site.identity(NAME),
         name=NAME,
-        namespace=args.placement.namespace,
-        image=args.placement.official_image("redis", settings.image),
+        namespace=args.site.namespace,
+        image=args.site.official_image("redis", settings.image),
         version=settings.image.label,
         replicas=settings.pods,
         command=("/bin/sh", f"{CONFIG}/start.sh"),
@@ -150,8 +150,8 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         volume_path="/data",
         volume_setting="ado:redis.volume",
         refuse_volume=args.refuse_volume,
-        pull_secret=args.placement.images.pull_secret,
-        protect=args.placement.protect,
+        pull_secret=args.site.images.pull_secret,
+        protect=args.site.protect,
         variables={
             **_TOLD,
             "POD_IP": POD_ADDRESS,
@@ -166,16 +166,16 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
 def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
     masters, replicas = args.settings.MASTERS, args.settings.replicas_per_master
     return JobArgs(
-        identity=args.placement.identity("redis-cluster-create"),
+        identity=args.site.identity("redis-cluster-create"),
         name="redis-cluster-create",
-        namespace=args.placement.namespace,
+        namespace=args.site.namespace,
         image=workload.image,
         command=("/bin/sh", f"{CONFIG}/create.sh", str(masters), str(replicas)),
         decisive={},
         timeout=600,
         resources=JOB_RESOURCES,
         user=USER,
-        pull_secret=args.placement.images.pull_secret,
+        pull_secret=args.site.images.pull_secret,
         variables=_TOLD,
         files=workload.files,
     )

@@ -1,0 +1,139 @@
+"""ConfigMaps and Secrets that are made here: each hands out its readers, with their digests.
+
+Written on the pod template, a digest makes a change of what a pod reads roll it. A ConfigMap's is a
+plain SHA-256. A Secret's is an HMAC-SHA256 under a key: without that nobody can test a guess of
+the value against the annotation, so the digest itself may be public, and a preview stays readable.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core.v1 import ConfigMap, Secret
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_random import RandomBytes
+
+from ado_infra.kit.sources import ConfigDirectory, ConfigFile, SecretDirectory, SecretKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedConfig:
+    """A ConfigMap, for those who read it.
+
+    Attributes:
+        name: Its name, once it is there.
+        digest: See `config_digest`.
+    """
+
+    name: pulumi.Output[str]
+    digest: str
+
+    def file(self, key: str, path: str) -> ConfigFile:
+        """One key, as the file `path`."""
+        return ConfigFile(config_map=self.name, key=key, path=path, digest=self.digest)
+
+    def directory(self, path: str) -> ConfigDirectory:
+        """All of it, as the directory `path`."""
+        return ConfigDirectory(config_map=self.name, path=path, digest=self.digest)
+
+    def live_directory(self, path: str) -> ConfigDirectory:
+        """The same, where the files change under running pods, and no pod rolls."""
+        return ConfigDirectory(config_map=self.name, path=path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSecret:
+    """A Secret, for those who read it.
+
+    Attributes:
+        name: Its name, once it is there.
+        data: What it holds.
+        digest_key: See `secret_digest`.
+    """
+
+    name: pulumi.Output[str]
+    data: Mapping[str, pulumi.Input[str]]
+    digest_key: pulumi.Input[str]
+
+    def key(self, key: str) -> SecretKey:
+        """One key; a reader rolls when that one changes."""
+        digest = secret_digest(self.digest_key, {key: self.data[key]})
+        return SecretKey(secret=self.name, key=key, digest=digest)
+
+    def directory(self, path: str) -> SecretDirectory:
+        """All of it, as the directory `path`."""
+        digest = secret_digest(self.digest_key, self.data)
+        return SecretDirectory(secret=self.name, path=path, digest=digest)
+
+
+def publish_config(
+    name: str, metadata: ObjectMetaArgs, data: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> PublishedConfig:
+    """Makes a ConfigMap."""
+    config_map = ConfigMap(name, metadata=metadata, data=data, opts=opts)
+    return PublishedConfig(name=config_map.metadata.name, digest=config_digest(data))
+
+
+def publish_secret(
+    name: str,
+    metadata: ObjectMetaArgs,
+    data: Mapping[str, pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+    *,
+    digest_key: pulumi.Input[str] | None = None,
+) -> PublishedSecret:
+    """Makes a Secret, and without a key for its digests a key of its own, `<name>-digest-key`."""
+    secret = Secret(name, metadata=metadata, type="Opaque", data=base64_data(data), opts=opts)
+    return PublishedSecret(
+        name=secret.metadata.name,
+        data=data,
+        digest_key=digest_key or generated_digest_key(f"{name}-digest-key", opts),
+    )
+
+
+def generated_digest_key(name: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """A secret key of 256 bits, made once and in hex, for `secret_digest`."""
+    return pulumi.Output.secret(RandomBytes(name, length=32, opts=opts).hex)
+
+
+def config_digest(data: Mapping[str, str]) -> str:
+    """SHA-256 of a ConfigMap's data, in hex; independent of the order of the keys."""
+    return hashlib.sha256(_canonical(data)).hexdigest()
+
+
+def secret_digest(
+    key: pulumi.Input[str], data: Mapping[str, pulumi.Input[str]]
+) -> pulumi.Output[str]:
+    """HMAC-SHA256 of a Secret's data, or of the part that is read, as a public hex Output.
+
+    `key` is in hex.
+    """
+    digest = pulumi.Output.all(key, dict(data)).apply(lambda both: _hmac(both[0], both[1]))
+    return pulumi.Output.unsecret(digest)
+
+
+def base64_data(data: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:
+    """The `data` of a Secret, always secret.
+
+    As `data`, not `stringData`: the server would turn the latter into the former, and every
+    preview would show a difference.
+    """
+    return {key: pulumi.Output.secret(value).apply(_base64) for key, value in data.items()}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _hmac(key: str, data: Mapping[str, str]) -> str:
+    return hmac.new(bytes.fromhex(key), _canonical(data), hashlib.sha256).hexdigest()
+
+
+def _canonical(data: Mapping[str, str]) -> bytes:
+    return json.dumps(data, sort_keys=True, ensure_ascii=False).encode()
