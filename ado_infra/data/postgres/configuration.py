@@ -9,6 +9,8 @@ from ado_infra.settings import PostgresSettings
 from ado_infra.values import size_in_bytes
 
 _FILES: Final = (
+    # Read by Jobs of former versions alone, and here because to leave it out restarts both pods: it
+    # goes with the next change that does.
     "begin.sh",
     "common.sh",
     "start.sh",
