@@ -1,7 +1,8 @@
 """A stack of this checkout in a sandbox: what `up`, `preview`, `status` and the others do.
 
 Knows the program only as a user does: by its stack files, by what the engine plans, and by what
-runs in the cluster afterwards.
+runs in the cluster afterwards. What only some commands need is imported by these: Pulumi takes
+longer to load than a status to be read.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubernetes import client
 from rich.console import Console
 
-from ado_infra.ops.platform import picture
 from ado_infra.ops.platform.tiers import Platform
 from sandbox import (
     cluster,
@@ -31,17 +31,18 @@ from sandbox import (
     stack_files,
 )
 from sandbox import status as shown
-from sandbox.capacity import nodes_needed
 from sandbox.deployed import Deployed
-from sandbox.display import Display
-from sandbox.engine import Engine, used_versions
 from sandbox.errors import NotReadyError, SandboxError
-from sandbox.outcome import Outcome, details
 from sandbox.paths import Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
 from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_beside
+
+if TYPE_CHECKING:
+    from sandbox.display import Display
+    from sandbox.engine import Engine
+    from sandbox.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,11 @@ class Stack:
         stack_files.find(self.project, self.name)
         self._reach()
         engine = self._engine()
-        with Display(self.console, planned=True) as display:
+        with self._display(planned=True) as display:
             plan = _checked(engine.preview(None if diff else display.see), self.name)
         if diff and plan.changed:
+            from sandbox.outcome import details
+
             return details(plan.text)
         return _summary(plan, nothing="Nothing would change", otherwise="Planned")
 
@@ -100,12 +103,14 @@ class Stack:
                 ask = f".venv/bin/ado-ops postgres status --stack {self.name}"
                 kubeconfig = f"KUBECONFIG={self.sandbox.kubeconfig}"
                 self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
-            self.console.print(used_versions(self.sandbox))
+            self.console.print(deployed.used_versions(self.sandbox))
             shown.tell_trouble(self.console, seen, self._up)
         return platform.settled and not missing and seen.running
 
     def picture(self, output: Path) -> None:
         """Draw the platform as it runs: every tier, its state, and who talks to whom."""
+        from ado_infra.ops.platform import picture
+
         self._reach()
         platform, _ = self._platform(self._deployed())
         if not platform.tiers:
@@ -121,7 +126,7 @@ class Stack:
             if not deployed.read(self.sandbox, self.name).resources:
                 return False
             engine = self._engine()
-            with Display(self.console) as display:
+            with self._display() as display:
                 outcome = engine.destroy(display.see)
         if any("protect" in error for error in outcome.errors):
             raise SandboxError(HOW_TO_LIFT.format(stack=self.name))
@@ -166,7 +171,14 @@ class Stack:
         """Which command is changing the sandbox or its stack right now."""
         return files.holder(self._lock()) or cluster.holder(self.sandbox)
 
+    def _display(self, *, planned: bool = False) -> Display:
+        from sandbox.display import Display
+
+        return Display(self.console, planned=planned)
+
     def _engine(self) -> Engine:
+        from sandbox.engine import Engine
+
         with step(self.console, "Preparing the engine") as report:
             engine = Engine(self.sandbox, self.project.resolve(), self.name, report)
         if engine.stand_in_secrets:
@@ -215,7 +227,7 @@ class Stack:
             plan = _checked(engine.preview(refresh=as_deployed), self.name)
         provide(self.sandbox, plan, self.console)
         if plan.changed or not as_deployed:
-            with Display(self.console) as display:
+            with self._display() as display:
                 plan = engine.up(display.see)
             if not plan.succeeded:
                 end = "The deployment failed; see above."
@@ -233,6 +245,8 @@ def _checked(outcome: Outcome, stack: str) -> Outcome:
 
 def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     """Nodes for the planned pods, an image under every reference they name, their buckets."""
+    from sandbox.capacity import nodes_needed
+
     planned = list(plan.objects.values())
     needed = nodes_needed(planned)
     if needed > len(cluster.containerd_sockets(sandbox)):

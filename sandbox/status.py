@@ -6,15 +6,18 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ado_infra.ops.platform.tiers import Platform, Tier
 from sandbox.health import Status
 from sandbox.programs import State
+
+if TYPE_CHECKING:
+    from ado_infra.ops.platform.tiers import Platform, Tier  # which loads kubernetes' client
 
 
 def as_json(platform: Platform, missing: Iterable[str], cluster: Status) -> str:
