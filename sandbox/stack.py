@@ -33,11 +33,11 @@ from sandbox import (
 from sandbox import status as shown
 from sandbox.deployed import Deployed
 from sandbox.errors import NotReadyError, SandboxError
-from sandbox.paths import Sandbox
+from sandbox.paths import Called, Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
-from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_beside
+from sandbox.refusals import failure, protected, refusal, refuse_beside
 
 if TYPE_CHECKING:
     from sandbox.display import Display
@@ -76,7 +76,7 @@ class Stack:
         self._reach()
         engine = self._engine()
         with self._display(planned=True) as display:
-            plan = _checked(engine.preview(None if diff else display.see), self.name)
+            plan = _checked(engine.preview(None if diff else display.see), self._called)
         if diff and plan.changed:
             from sandbox.outcome import details
 
@@ -90,7 +90,7 @@ class Stack:
 
         Raises SandboxError when the stack is not deployed, or nothing can be said of it.
         """
-        seen = health.require_api(self.sandbox, self.name)
+        seen = health.require_api(self.sandbox, self._up)
         state = self._deployed()
         platform, missing = self._platform(state)
         if as_json:
@@ -129,9 +129,11 @@ class Stack:
             with self._display() as display:
                 outcome = engine.destroy(display.see)
         if any("protect" in error for error in outcome.errors):
-            raise SandboxError(HOW_TO_LIFT.format(stack=self.name))
+            raise protected(self._called)
         if not outcome.succeeded:
-            raise failure(outcome.errors, f"Stack {self.name} is not gone; see above.", self.name)
+            raise failure(
+                outcome.errors, f"Stack {self.name} is not gone; see above.", self._called
+            )
         cluster.withdraw(self.sandbox)
         return True
 
@@ -144,12 +146,16 @@ class Stack:
             engine.set_secret(path, value)
 
     @property
+    def _called(self) -> Called:
+        return Called(self.sandbox, self.name, self.project)
+
+    @property
     def _up(self) -> str:
-        return self.sandbox.up_command(self.name)
+        return f"`{self._called.command('up')}`"
 
     def _reach(self) -> None:
         """Makes sure that the cluster's API server answers; says what else is missing."""
-        seen = health.require_api(self.sandbox, self.name)
+        seen = health.require_api(self.sandbox, self._up)
         shown.tell_trouble(self.console, seen, self._up)
 
     @contextmanager
@@ -214,17 +220,17 @@ class Stack:
         # The engine's own preparation says first what is wrong with the stack file.
         engine = self._engine()
         self.console.print(engine.versions)
-        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self.name)
+        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self._called)
         with step(self.console, f"Planning stack {self.name}"):
             mended = engine.mend()
             if mended and not mended.succeeded:
                 end = "The cluster cannot be looked at after a run that was interrupted."
-                raise failure(mended.errors, end, self.name)
+                raise failure(mended.errors, end, self._called)
             # What was deployed as it is now is planned only, against the cluster. Anything else
             # is an `up`, which looks at the cluster itself, also when its plan is empty: what is
             # protected shows in none.
             as_deployed = engine.is_as_deployed
-            plan = _checked(engine.preview(refresh=as_deployed), self.name)
+            plan = _checked(engine.preview(refresh=as_deployed), self._called)
         provide(self.sandbox, plan, self.console)
         if plan.changed or not as_deployed:
             with self._display() as display:
@@ -233,13 +239,13 @@ class Stack:
                 end = "The deployment failed; see above."
                 if mishaps.interrupted(plan.errors):
                     end = f"{end} {mishaps.GOES_ON}"
-                raise failure(plan.errors, end, self.name)
+                raise failure(plan.errors, end, self._called)
         self.console.print(_summary(plan, nothing="Nothing to change", otherwise="Deployed"))
 
 
-def _checked(outcome: Outcome, stack: str) -> Outcome:
+def _checked(outcome: Outcome, called: Called) -> Outcome:
     if not outcome.succeeded:
-        raise refusal(outcome.errors, stack)
+        raise refusal(outcome.errors, called)
     return outcome
 
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.health import Status
+from sandbox.paths import Sandbox
 from sandbox.programs import State
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def show_cluster(console: Console, cluster: Status) -> None:
         state = f"[{colour}]{program.state}[/{colour}]"
         table.add_row(program.name, state, str(program.pid or ""), str(program.restarts))
     console.print(table)
-    name = "" if cluster.name == "default" else f" --name {cluster.name}"
-    tell_trouble(console, cluster, f"`.venv/bin/python -m sandbox start{name}`")
+    tell_trouble(console, cluster, f"`{Sandbox(cluster.name).command('start')}`")
 
 
 def _table(running: Iterable[Tier]) -> Table:

@@ -63,7 +63,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, error: SandboxError) -> None:
 
 
 def test_where_all_is_there_nothing_is_missing(there: Sandbox) -> None:
-    seen = health.require_api(there, "dev")
+    seen = health.require_api(there, "`up`")
     assert seen.running
     assert not seen.missing
     assert seen.links == {"web-ws": "ws://127.0.0.1:2"}
@@ -87,14 +87,14 @@ def test_a_node_that_is_away_is_named_and_the_rest_can_be_asked(
     there: Sandbox, monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], said: str
 ) -> None:
     answering(monkeypatch, *nodes)
-    seen = health.require_api(there, "dev")
+    seen = health.require_api(there, "`up`")
     assert seen.trouble("It") == f"Sandbox {there.name}: {said}. It repairs it."
     assert not seen.running
 
 
 def test_a_program_that_is_not_ready_is_named(there: Sandbox) -> None:
     known(there, State.RESTARTING)
-    assert health.require_api(there, "dev").missing == ["n1-kubelet is restarting"]
+    assert health.require_api(there, "`up`").missing == ["n1-kubelet is restarting"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_an_api_server_that_does_not_answer_is_named(
 ) -> None:
     refusing(monkeypatch, error)
     with pytest.raises(NotReadyError, match=said) as refused:
-        health.require_api(there, "dev")
+        health.require_api(there, "`up`")
     assert refused.value.exit_code == 3
 
 
@@ -132,8 +132,8 @@ def test_kubectl_is_ended_when_it_takes_too_long(
 def test_what_was_stopped_does_not_run(there: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "supervisor_pid", lambda _: None)
     refusing(monkeypatch, SandboxError())
-    with pytest.raises(SandboxError, match="--stack dev --name unit` starts it") as refused:
-        health.require_api(there, "dev")
+    with pytest.raises(SandboxError, match="Sandbox unit does not run; `up` starts it") as refused:
+        health.require_api(there, "`up`")
     assert refused.value.exit_code == 1
 
 
