@@ -68,11 +68,6 @@ def failure(errors: Sequence[str], end: str, called: Called) -> SandboxError:
     return SandboxError("\n".join(told))
 
 
-def refusal(errors: Sequence[str], called: Called) -> SandboxError:
-    """The same for what was refused before it began."""
-    return failure(errors, f"Stack {called.stack}: nothing was changed.", called)
-
-
 def _words(called: Called) -> Mapping[str, str]:
     """What texts here name: the stack, and commands that act where this one did."""
     return {

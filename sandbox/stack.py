@@ -37,7 +37,7 @@ from sandbox.paths import Called, Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
-from sandbox.refusals import failure, protected, refusal, refuse_beside
+from sandbox.refusals import failure, protected, refuse_beside
 
 if TYPE_CHECKING:
     from sandbox.display import Display
@@ -245,7 +245,7 @@ class Stack:
 
 def _checked(outcome: Outcome, called: Called) -> Outcome:
     if not outcome.succeeded:
-        raise refusal(outcome.errors, called)
+        raise failure(outcome.errors, f"Stack {called.stack}: nothing was changed.", called)
     return outcome
 
 
