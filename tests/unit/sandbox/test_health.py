@@ -16,7 +16,21 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ado_infra.ops.platform.tiers import Platform
-from sandbox import cli, cluster, deployed, files, health, kubectl, machine, programs, record, stack
+from sandbox import (
+    cli,
+    cluster,
+    deployed,
+    downloads,
+    files,
+    gobuild,
+    health,
+    kubectl,
+    machine,
+    programs,
+    record,
+    stack,
+    tools,
+)
 from sandbox.errors import NotReadyError, SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import Program, ProgramStatus, State
@@ -242,6 +256,21 @@ def test_status_says_what_of_the_cluster_is_missing_and_is_not_content(
     assert "up --stack dev --name unit` repairs it." in seen.output
     read = json.loads(status(there, "--json").stdout)
     assert (read["ready"], read["clusterMissing"]) == (False, ["Node n1 is not there"])
+
+
+@pytest.mark.parametrize("of", [(), ("--cluster",)])
+def test_status_of_another_version_than_is_here_says_what_is_missing_and_builds_nothing(
+    there: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kubectl, "run", lambda *_, **__: kubectl._program())
+    made: list[object] = []
+    monkeypatch.setattr(gobuild, "build", lambda *given: made.append(given))
+    monkeypatch.setattr(downloads, "fetch", lambda *given: made.append(given))
+    said = str(status(there, *of).exception)
+    assert said.startswith(f"kubectl {tools.KUBERNETES.version} is not on this machine yet")
+    assert not made
 
 
 @pytest.mark.parametrize(

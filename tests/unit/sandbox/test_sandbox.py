@@ -60,6 +60,8 @@ def test_a_command_that_is_advised_acts_where_it_was_advised(tmp_path: Path) -> 
     assert first.command("secret KEY", stack="dev") == f"{sandbox} secret KEY --stack dev"
     assert first.command("start --nodes 3") == f"{sandbox} start --nodes 3"
     assert second.command("down") == f"{sandbox} down --name second"
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{target}: $(READY)" in makefile for target in paths.MAKE_TARGETS)
     there = f"--stack dev --project '{tmp_path}/a b'"
     assert first.command("up", stack="dev", project=tmp_path / "a b") == f"{sandbox} up {there}"
 
