@@ -27,6 +27,7 @@ OF_BACKUP = {
 PACKAGES = {
     "ado_infra.data.postgres": {
         "begin.sh",
+        "blank.sh",
         "common.sh",
         "start.sh",
         "rejoin.sh",

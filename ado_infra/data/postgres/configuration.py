@@ -10,6 +10,7 @@ from ado_infra.values import size_in_bytes
 
 _FILES: Final = (
     "begin.sh",
+    "blank.sh",
     "common.sh",
     "start.sh",
     "rejoin.sh",
