@@ -370,7 +370,7 @@ class TestSilentLoss:
         _new(world)
         # Its primary is there at the second look.
         (world.root / "bin/psql").write_text(
-            "#!/bin/sh\n[ -s \"$WORK/slept\" ] || exit 0\n" + FAKES["psql"] + "\n"
+            '#!/bin/sh\n[ -s "$WORK/slept" ] || exit 0\n' + FAKES["psql"] + "\n"
         )
         _primary(world)
         world.start(1)

@@ -99,9 +99,9 @@ def _of_lost_record(record: Record, members: Sequence[Member]) -> Iterator[str]:
     silent = [member for member in members if member.disk is None]
     if empty and kept and (kept[0].server != "primary" or kept[0].ordinal != record.primary):
         yield (
-            f"{RECORD} says nothing, {kept[0].name} has data and {empty[0].name} has none: `promote "
-            f"{kept[0].name} --accept-loss` goes on with that, and what it lacks of a lost volume "
-            "is gone."
+            f"{RECORD} says nothing, {kept[0].name} has data and {empty[0].name} has none: "
+            f"`promote {kept[0].name} --accept-loss` goes on with that, and what it lacks of a "
+            "lost volume is gone."
         )
     elif empty and silent:
         yield (
