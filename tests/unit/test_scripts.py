@@ -29,6 +29,7 @@ OF_JOB = "decide.sh"
 PACKAGES = {
     "ado_infra.data.postgres": {
         "begin.sh",
+        "blank.sh",
         "common.sh",
         OF_JOB,
         "start.sh",

@@ -12,6 +12,7 @@ _FILES: Final = (
     # Read by Jobs of former versions alone, and here because to leave it out restarts both pods: it
     # goes with the next change that does.
     "begin.sh",
+    "blank.sh",
     "common.sh",
     "start.sh",
     "rejoin.sh",
