@@ -15,7 +15,7 @@ import typer
 
 from sandbox.errors import NotReadyError, SandboxError
 from sandbox.network import MAXIMUM_NODES
-from sandbox.paths import CHECKOUT, Sandbox
+from sandbox.paths import CHECKOUT, Called, Sandbox
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +101,8 @@ def picture(
 def destroy(stack: StackName = "dev", name: Name = "default", project: Project = CHECKOUT) -> None:
     """Delete what the stack made; a protected stack is left whole."""
     if _stack(stack, name, project).destroy():
-        typer.echo(f"Stack {stack} is gone; the sandbox still runs (`make down` removes it).")
+        down = Sandbox(name).command("down")
+        typer.echo(f"Stack {stack} is gone; the sandbox still runs (`{down}` removes it).")
     else:
         typer.echo(f"Stack {stack} is not deployed here; there is nothing to delete.")
 
@@ -118,11 +119,12 @@ def secret(
     """Keep a secret for the stack in this sandbox; its value comes from standard input."""
     from sandbox import stack_files
 
-    _with_kubeconfig(name)
+    called = Called(Sandbox(name), stack, project)
+    _with_kubeconfig(called)
     path = stack_files.secret_path(key)  # a slip is said before the value is asked for
     _stack(stack, name, project).keep_secret(path, None if forget else _given(key))
     done = "no longer kept" if forget else "kept in this sandbox"
-    typer.echo(f"{key} of stack {stack} is {done}; `make up STACK={stack}` makes use of that.")
+    typer.echo(f"{key} of stack {stack} is {done}; `{called.command('up')}` makes use of that.")
 
 
 @app.command()
@@ -170,7 +172,7 @@ def down(name: Name = "default") -> None:
 @app.command()
 def kubeconfig(name: Name = "default") -> None:
     """Print the path of the administrator's kubeconfig."""
-    typer.echo(_with_kubeconfig(name).kubeconfig)
+    typer.echo(_with_kubeconfig(Called(Sandbox(name), "dev")).kubeconfig)
 
 
 # Every option but `--name` in front is kubectl's.
@@ -182,7 +184,7 @@ def run_kubectl(arguments: list[str], name: Name = "default") -> None:
     """Run kubectl on the sandbox, as its administrator: `kubectl get pods -A`."""
     from sandbox import kubectl
 
-    kubectl.become(_with_kubeconfig(name), arguments)
+    kubectl.become(_with_kubeconfig(Called(Sandbox(name), "dev")), arguments)
 
 
 @app.command()
@@ -227,13 +229,15 @@ def _stack(stack: str, name: str, project: Path, *, quiet: bool = False) -> Stac
     return Stack(stack, Sandbox(name), project, _console(stderr=quiet))
 
 
-def _with_kubeconfig(name: str) -> Sandbox:
+def _with_kubeconfig(called: Called) -> Sandbox:
     from sandbox import machine
 
     machine.require_root()
-    sandbox = Sandbox(name)
+    sandbox = called.sandbox
     if not sandbox.kubeconfig.exists():
-        raise SandboxError(f"There is no sandbox {name}; {sandbox.up_command('dev')} starts it.")
+        raise SandboxError(
+            f"There is no sandbox {sandbox.name}; `{called.command('up')}` starts it."
+        )
     return sandbox
 
 

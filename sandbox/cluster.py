@@ -150,7 +150,9 @@ def withdraw(sandbox: Sandbox) -> None:
 def _running(sandbox: Sandbox) -> Record:
     kept = record.load(sandbox)
     if kept is None or not programs.is_supervised(sandbox):
-        raise SandboxError(f"Sandbox {sandbox.name} does not run; start it with `up`.")
+        raise SandboxError(
+            f"Sandbox {sandbox.name} does not run; `{sandbox.command('start')}` starts it."
+        )
     return kept
 
 
@@ -192,8 +194,8 @@ def _plan(sandbox: Sandbox, nodes: int | None) -> Record:
     if kept and nodes is not None and nodes < kept.nodes:
         raise SandboxError(
             f"Sandbox {sandbox.name} has {kept.nodes} nodes and none can be taken away, because "
-            "pods and volumes live on them. Take it down first, then start it with "
-            f"--nodes {nodes}."
+            f"pods and volumes live on them. First `{sandbox.command('down')}`, which removes its "
+            f"data too; then `{sandbox.command(f'start --nodes {nodes}')}`."
         )
     count = nodes or (kept.nodes if kept else DEFAULT_NODES)
     links = kept.links if kept else {}

@@ -70,5 +70,16 @@ def digest(sandbox: Sandbox, stack: str = "*") -> str:
     return read_so_far.hexdigest()
 
 
+def used_versions(sandbox: Sandbox) -> str:
+    """What the last run of the engine in a sandbox ran with; empty before any."""
+    path = versions(sandbox)
+    return path.read_text() if path.exists() else ""
+
+
+def versions(sandbox: Sandbox) -> Path:
+    """Where the engine's and the plugins' versions are noted."""
+    return sandbox.pulumi / "versions"
+
+
 def _name(resource: Mapping[str, Any]) -> str:
     return str(resource["outputs"]["metadata"]["name"])

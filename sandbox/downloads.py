@@ -143,11 +143,11 @@ class Publishers:
             _place(room, member, target)
         except HTTPError as refused:
             refused.close()
-            _say_unused(url, refused)
+            say_unused(url, refused)
         except (LookupError, tarfile.TarError, zipfile.BadZipFile) as unfit:
-            _say_unused(url, unfit)
+            say_unused(url, unfit)
         except (OSError, HTTPException) as failed:
-            _say_unused(url, failed)
+            say_unused(url, failed)
             self._those_asked().discard(file.host)
         else:
             return True
@@ -228,8 +228,9 @@ class Publishers:
             return begun.result()
 
 
-def _say_unused(url: str, why: Exception) -> None:
-    print(f"{url} is not used: {why}", file=sys.stderr)  # stdout may be JSON
+def say_unused(what: str, why: object) -> None:
+    """Why a publisher's file is not used, in a line that no later progress takes the place of."""
+    print(f"{what} is not used: {why}", file=sys.stderr)  # stdout may be JSON
 
 
 def _place(room: Path, member: str, target: Path) -> None:

@@ -49,7 +49,7 @@ class Engine:
     given_object_storage: bool
     """Whether the sandbox has put in the keys of its own object storage just now."""
     versions: str
-    """Engine, providers and SDKs, and where each came from; `used_versions` repeats it."""
+    """Engine, providers and SDKs, and where each came from; `deployed.used_versions` repeats it."""
 
     def __init__(self, sandbox: Sandbox, checkout: Path, stack: str, report: Report) -> None:
         """Prepares the engine's home and the stack's copy.
@@ -259,7 +259,7 @@ class Engine:
             version = plugin.version or "of unknown version"
             lines.append(f"  provider {plugin.name} {version}: {plugin.origin}; its SDK is {sdk}")
         said = "\n".join(lines)
-        files.write(_versions(self._sandbox), said)
+        files.write(deployed.versions(self._sandbox), said)
         return said
 
     def _give_secrets(self) -> None:
@@ -294,16 +294,6 @@ class Engine:
         if done.returncode != 0:
             raise SandboxError(f"pulumi {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
         return done.stdout
-
-
-def used_versions(sandbox: Sandbox) -> str:
-    """What the last run of the engine in a sandbox ran with; empty before any."""
-    path = _versions(sandbox)
-    return path.read_text() if path.exists() else ""
-
-
-def _versions(sandbox: Sandbox) -> Path:
-    return sandbox.pulumi / "versions"
 
 
 def _language_host() -> str | None:

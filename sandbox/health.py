@@ -89,21 +89,19 @@ def look(sandbox: Sandbox) -> Status:
     )
 
 
-def require_api(sandbox: Sandbox, stack: str) -> Status:
+def require_api(sandbox: Sandbox, remedy: str) -> Status:
     """How the cluster is, whose API server answers; other things may be missing.
 
-    The `stack` that somebody asks for is named by the command that helps.
+    `remedy` is the command that starts and repairs it.
 
     Raises SandboxError when the sandbox does not run; NotReadyError when only its API server does
     not answer.
     """
     seen = look(sandbox)
     if not seen.exists or not (seen.supervised or seen.answering):
-        raise SandboxError(
-            f"Sandbox {sandbox.name} does not run; {sandbox.up_command(stack)} starts it."
-        )
+        raise SandboxError(f"Sandbox {sandbox.name} does not run; {remedy} starts it.")
     if not seen.answering:
-        raise NotReadyError(seen.trouble(sandbox.up_command(stack)))
+        raise NotReadyError(seen.trouble(remedy))
     return seen
 
 

@@ -39,7 +39,7 @@ def unmount_below(directory: Path) -> None:
     if left:
         raise SandboxError(
             f"{len(left)} mounts below {directory} cannot be undone, the first is {left[0]}: "
-            "nothing there was deleted. Unmount them and run `down` again."
+            "nothing there was deleted. Unmount them and run the same command again."
         )
 
 

@@ -50,11 +50,7 @@ def ensure(report: Report) -> None:
         )
     install = ["install", "--no-install-recommends", "--yes", *packages]
     report("simulating the installation of " + ", ".join(packages))
-    simulated = _apt("--simulate", *install)
-    if simulated.returncode != 0:
-        report("reading package lists")
-        _apt("update")
-        simulated = _apt("--simulate", *install)
+    simulated = apt("--simulate", *install, report=report)
     removed = removals(simulated.stdout)
     if removed:
         raise SandboxError(
@@ -86,11 +82,24 @@ def _complete_path() -> None:
     os.environ["PATH"] = ":".join([*path, *missing])
 
 
-def _apt(*arguments: str) -> subprocess.CompletedProcess[str]:
+def apt(
+    *arguments: str, cwd: Path | None = None, report: Report = lambda _: None
+) -> subprocess.CompletedProcess[str]:
+    """Run apt-get; again with new package lists when it fails: they may be missing or too old."""
+    done = _apt(*arguments, cwd=cwd)
+    if done.returncode != 0:
+        report("reading package lists")
+        _apt("update")
+        done = _apt(*arguments, cwd=cwd)
+    return done
+
+
+def _apt(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["apt-get", *arguments],
         capture_output=True,
         text=True,
+        cwd=cwd,
         env=os.environ | _APT,
         stdin=subprocess.DEVNULL,
         check=False,

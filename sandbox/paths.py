@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ CHECKOUT = Path(__file__).parents[1]  # whose program is deployed; no sandbox ow
 STATE_ROOT = Path("/var/lib/ado-sandbox")
 RUNTIME_ROOT = Path("/run/ado-sandbox")
 NETNS_ROOT = Path("/run/netns")  # where iproute2 keeps named network namespaces
+MAKE_TARGETS = ("up", "preview", "status", "picture", "destroy", "down")
+"""Commands that `make` has for the default sandbox."""
 
 
 def cache_dir() -> Path:
@@ -40,11 +43,19 @@ class Sandbox:
                 "and dashes, starting with a letter and not ending with a dash."
             )
 
-    def up_command(self, stack: str) -> str:
-        """What the user types to mend the sandbox and what this stack has in it."""
-        if self.name == "default":
-            return f"`make up STACK={stack}`"
-        return f"`.venv/bin/python -m sandbox up --stack {stack} --name {self.name}`"
+    def command(self, words: str, *, stack: str = "", project: Path = CHECKOUT) -> str:
+        """What the user types for a command to act on this sandbox, and on this stack in it.
+
+        Messages that advise a command take it from here: typed as it stands, it must not reach
+        another sandbox, stack or checkout.
+        """
+        other_project = "" if project.resolve() == CHECKOUT.resolve() else str(project.resolve())
+        if self.name == "default" and not other_project and words in MAKE_TARGETS:
+            return f"make {words} STACK={stack}" if stack else f"make {words}"
+        name = "" if self.name == "default" else self.name
+        options = {"--stack": stack, "--project": other_project, "--name": name}
+        given = [f"{option} {shlex.quote(value)}" for option, value in options.items() if value]
+        return " ".join([".venv/bin/python -m sandbox", words, *given])
 
     @property
     def state(self) -> Path:
@@ -102,6 +113,19 @@ class Sandbox:
     def containerd_socket(self, node: str) -> Path:
         """Where a node's containerd answers."""
         return self.runtime / node / "containerd.sock"
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a command was called with."""
+
+    sandbox: Sandbox
+    stack: str
+    project: Path = CHECKOUT
+
+    def command(self, words: str) -> str:
+        """What the user types for another command to act on the same."""
+        return self.sandbox.command(words, stack=self.stack, project=self.project)
 
 
 def netns_path(namespace: str) -> Path:

@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,9 @@ import sandbox
 from sandbox import downloads, files, kubernetes_provider, tools
 from sandbox.gobuild import GoModule, Report
 from sandbox.paths import cache_dir
+
+PATIENCE = 60
+"""Seconds that the engine has to download a plugin."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,7 @@ def locate(pulumi: Path, stand_ins: Path, report: Report) -> list[Plugin]:
     kubernetes = _found("kubernetes") or _built()
     random = _found("random")
     if random is None and kubernetes.origin == tools.DOWNLOADED and downloads.enabled():
-        report("downloading pulumi-resource-random")
-        install = [str(pulumi), "plugin", "install", "resource", "random", sdk_version("random")]
-        home = os.environ | {"PULUMI_HOME": str(_downloads())}
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(install, env=home, capture_output=True, check=False, timeout=60)
-        random = _found("random")
+        random = _fetched_by_engine("random", pulumi, report)
     return [kubernetes, random or _stand_in("random", stand_ins)]
 
 
@@ -73,6 +70,22 @@ def download(report: Report) -> list[GoModule]:
         ):
             return []
     return [tools.PROVIDER]
+
+
+def _fetched_by_engine(name: str, pulumi: Path, report: Report) -> Plugin | None:
+    report(f"downloading {_program(name)}")
+    install = [str(pulumi), "plugin", "install", "resource", name, sdk_version(name)]
+    home = os.environ | {"PULUMI_HOME": str(_downloads())}
+    try:
+        done = subprocess.run(
+            install, env=home, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+        why = done.stderr.strip()
+    except subprocess.TimeoutExpired:
+        why = f"it was not here within {PATIENCE} s"
+    if not (found := _found(name)):
+        downloads.say_unused(f"The publisher's {_program(name)}", why)
+    return found
 
 
 def _found(name: str) -> Plugin | None:

@@ -1,7 +1,8 @@
 """A stack of this checkout in a sandbox: what `up`, `preview`, `status` and the others do.
 
 Knows the program only as a user does: by its stack files, by what the engine plans, and by what
-runs in the cluster afterwards.
+runs in the cluster afterwards. What only some commands need is imported by these: Pulumi takes
+longer to load than a status to be read.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubernetes import client
 from rich.console import Console
 
-from ado_infra.ops.platform import picture
 from ado_infra.ops.platform.tiers import Platform
 from sandbox import (
     cluster,
@@ -31,17 +31,18 @@ from sandbox import (
     stack_files,
 )
 from sandbox import status as shown
-from sandbox.capacity import nodes_needed
 from sandbox.deployed import Deployed
-from sandbox.display import Display
-from sandbox.engine import Engine, used_versions
 from sandbox.errors import NotReadyError, SandboxError
-from sandbox.outcome import Outcome, details
-from sandbox.paths import Sandbox
+from sandbox.paths import Called, Sandbox
 from sandbox.planned import containers
 from sandbox.progress import step
 from sandbox.record import link_url
-from sandbox.refusals import HOW_TO_LIFT, failure, refusal, refuse_beside
+from sandbox.refusals import failure, protected, refuse_beside
+
+if TYPE_CHECKING:
+    from sandbox.display import Display
+    from sandbox.engine import Engine
+    from sandbox.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,11 @@ class Stack:
         stack_files.find(self.project, self.name)
         self._reach()
         engine = self._engine()
-        with Display(self.console, planned=True) as display:
-            plan = _checked(engine.preview(None if diff else display.see), self.name)
+        with self._display(planned=True) as display:
+            plan = _checked(engine.preview(None if diff else display.see), self._called)
         if diff and plan.changed:
+            from sandbox.outcome import details
+
             return details(plan.text)
         return _summary(plan, nothing="Nothing would change", otherwise="Planned")
 
@@ -87,7 +90,7 @@ class Stack:
 
         Raises SandboxError when the stack is not deployed, or nothing can be said of it.
         """
-        seen = health.require_api(self.sandbox, self.name)
+        seen = health.require_api(self.sandbox, self._up)
         state = self._deployed()
         platform, missing = self._platform(state)
         if as_json:
@@ -100,12 +103,14 @@ class Stack:
                 ask = f".venv/bin/ado-ops postgres status --stack {self.name}"
                 kubeconfig = f"KUBECONFIG={self.sandbox.kubeconfig}"
                 self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
-            self.console.print(used_versions(self.sandbox))
+            self.console.print(deployed.used_versions(self.sandbox))
             shown.tell_trouble(self.console, seen, self._up)
         return platform.settled and not missing and seen.running
 
     def picture(self, output: Path) -> None:
         """Draw the platform as it runs: every tier, its state, and who talks to whom."""
+        from ado_infra.ops.platform import picture
+
         self._reach()
         platform, _ = self._platform(self._deployed())
         if not platform.tiers:
@@ -121,12 +126,14 @@ class Stack:
             if not deployed.read(self.sandbox, self.name).resources:
                 return False
             engine = self._engine()
-            with Display(self.console) as display:
+            with self._display() as display:
                 outcome = engine.destroy(display.see)
         if any("protect" in error for error in outcome.errors):
-            raise SandboxError(HOW_TO_LIFT.format(stack=self.name))
+            raise protected(self._called)
         if not outcome.succeeded:
-            raise failure(outcome.errors, f"Stack {self.name} is not gone; see above.", self.name)
+            raise failure(
+                outcome.errors, f"Stack {self.name} is not gone; see above.", self._called
+            )
         cluster.withdraw(self.sandbox)
         return True
 
@@ -139,12 +146,16 @@ class Stack:
             engine.set_secret(path, value)
 
     @property
+    def _called(self) -> Called:
+        return Called(self.sandbox, self.name, self.project)
+
+    @property
     def _up(self) -> str:
-        return self.sandbox.up_command(self.name)
+        return f"`{self._called.command('up')}`"
 
     def _reach(self) -> None:
         """Makes sure that the cluster's API server answers; says what else is missing."""
-        seen = health.require_api(self.sandbox, self.name)
+        seen = health.require_api(self.sandbox, self._up)
         shown.tell_trouble(self.console, seen, self._up)
 
     @contextmanager
@@ -166,7 +177,14 @@ class Stack:
         """Which command is changing the sandbox or its stack right now."""
         return files.holder(self._lock()) or cluster.holder(self.sandbox)
 
+    def _display(self, *, planned: bool = False) -> Display:
+        from sandbox.display import Display
+
+        return Display(self.console, planned=planned)
+
     def _engine(self) -> Engine:
+        from sandbox.engine import Engine
+
         with step(self.console, "Preparing the engine") as report:
             engine = Engine(self.sandbox, self.project.resolve(), self.name, report)
         if engine.stand_in_secrets:
@@ -202,37 +220,39 @@ class Stack:
         # The engine's own preparation says first what is wrong with the stack file.
         engine = self._engine()
         self.console.print(engine.versions)
-        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self.name)
+        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self._called)
         with step(self.console, f"Planning stack {self.name}"):
             mended = engine.mend()
             if mended and not mended.succeeded:
                 end = "The cluster cannot be looked at after a run that was interrupted."
-                raise failure(mended.errors, end, self.name)
+                raise failure(mended.errors, end, self._called)
             # What was deployed as it is now is planned only, against the cluster. Anything else
             # is an `up`, which looks at the cluster itself, also when its plan is empty: what is
             # protected shows in none.
             as_deployed = engine.is_as_deployed
-            plan = _checked(engine.preview(refresh=as_deployed), self.name)
+            plan = _checked(engine.preview(refresh=as_deployed), self._called)
         provide(self.sandbox, plan, self.console)
         if plan.changed or not as_deployed:
-            with Display(self.console) as display:
+            with self._display() as display:
                 plan = engine.up(display.see)
             if not plan.succeeded:
                 end = "The deployment failed; see above."
                 if mishaps.interrupted(plan.errors):
                     end = f"{end} {mishaps.GOES_ON}"
-                raise failure(plan.errors, end, self.name)
+                raise failure(plan.errors, end, self._called)
         self.console.print(_summary(plan, nothing="Nothing to change", otherwise="Deployed"))
 
 
-def _checked(outcome: Outcome, stack: str) -> Outcome:
+def _checked(outcome: Outcome, called: Called) -> Outcome:
     if not outcome.succeeded:
-        raise refusal(outcome.errors, stack)
+        raise failure(outcome.errors, f"Stack {called.stack}: nothing was changed.", called)
     return outcome
 
 
 def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:
     """Nodes for the planned pods, an image under every reference they name, their buckets."""
+    from sandbox.capacity import nodes_needed
+
     planned = list(plan.objects.values())
     needed = nodes_needed(planned)
     if needed > len(cluster.containerd_sockets(sandbox)):

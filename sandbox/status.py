@@ -6,15 +6,19 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ado_infra.ops.platform.tiers import Platform, Tier
 from sandbox.health import Status
+from sandbox.paths import Sandbox
 from sandbox.programs import State
+
+if TYPE_CHECKING:
+    from ado_infra.ops.platform.tiers import Platform, Tier  # which loads kubernetes' client
 
 
 def as_json(platform: Platform, missing: Iterable[str], cluster: Status) -> str:
@@ -75,8 +79,7 @@ def show_cluster(console: Console, cluster: Status) -> None:
         state = f"[{colour}]{program.state}[/{colour}]"
         table.add_row(program.name, state, str(program.pid or ""), str(program.restarts))
     console.print(table)
-    name = "" if cluster.name == "default" else f" --name {cluster.name}"
-    tell_trouble(console, cluster, f"`.venv/bin/python -m sandbox start{name}`")
+    tell_trouble(console, cluster, f"`{Sandbox(cluster.name).command('start')}`")
 
 
 def _table(running: Iterable[Tier]) -> Table:

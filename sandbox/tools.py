@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from sandbox import downloads, gobuild, kubernetes_provider
+from sandbox import gobuild, kubernetes_provider
 from sandbox.files import locked
 from sandbox.gobuild import GoModule, Report
 from sandbox.paths import cache_dir
@@ -132,6 +132,8 @@ def _build(workspace: Sequence[GoModule], modules: Sequence[GoModule], report: R
 def _download(module: GoModule, program: str, report: Report) -> bool:
     if module is PROVIDER:  # its release has another version than its module: see sandbox.providers
         return False
+    from sandbox import downloads  # noqa: PLC0415 - who only looks a program up needs no client
+
     target = module.cached(program)
     done = downloads.fetch(program, module.version, target, report)
     if done:

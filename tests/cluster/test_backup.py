@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
-from tests.cluster.writing import DEADLINE, patiently
+from tests.cluster.runbooks import commands, section, typed
+from tests.cluster.writing import patiently
 
 BUCKET, PREFIX, KEEP = "ado-dev-backups", "some/postgresql", 2
 ROOM = {"backup": {"bucket": BUCKET, "prefix": PREFIX, "retention": KEEP, "schedule": "0 0 1 1 *"}}
@@ -195,6 +197,8 @@ def test_only_the_last_ones_are_kept_and_what_cannot_be_uploaded_is_none(pair: P
         aside.rename(bucket)
     assert done.returncode == 1, done.stdout
     assert "directory not found" in done.stderr
+    why = typed("A backup failed", "logs")[1:]
+    assert "directory not found" in pair.deployment.kubectl(*why)
     assert _names(pair) == kept
     pair.deployment.wait_until_ready()  # a failed run is nothing that a deployment waits for
 
@@ -208,9 +212,10 @@ def test_both_volumes_lost_a_backup_brings_everything_back(pair: Pair, backup: s
     for ordinal in (0, 1):
         pair.did("unfence", pod(ordinal))
     pair.says(0, "waiting: the primary's volume is empty")
-    pair.record(initialised=None)  # and on, as docs/data-runbooks.md has it
-    patiently(lambda: _is_empty(pair), 2 * DEADLINE)
-    pair.record(initialised="true")
-    pair.did("restore", backup)
+    *kubectl, restore = commands(section("Both volumes are lost"))
+    for line in kubectl:
+        pair.deployment.kubectl(*shlex.split(line)[1:])
+    patiently(lambda: _is_empty(pair))
+    pair.did(*shlex.split(restore)[2:-1], backup)
     assert pair.ask_as_ado(CONTENT) == content
     pair.healthy()

@@ -80,7 +80,7 @@ def test_what_a_killed_up_has_written_gives_way_to_force(platform: Deployment) -
         assert refused.returncode == 1
         assert "Traceback" not in refused.stderr
         assert "ado-ingress" in refused.stderr
-        (remedy,) = re.findall(r"`(\w+)=(\w+) make up STACK=dev`", refused.stderr)
+        (remedy,) = re.findall(r"`(\w+)=(\w+) \S+ -m sandbox up --stack dev", refused.stderr)
         with mock.patch.dict(os.environ, [remedy]):
             forced = platform.command("up")
         assert forced.returncode == 0, forced.stderr

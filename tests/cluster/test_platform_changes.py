@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.outcome import Outcome
-from sandbox.paths import Sandbox
+from sandbox.paths import Called, Sandbox
 from tests.cluster.deployment import Deployment
 
 WORKLOADS = (
@@ -115,7 +115,8 @@ def test_a_changed_volume_size_is_refused_with_the_steps_that_grow_it(walked: De
         assert f"ado:{room}.volume.size = 2Gi: the volumes of {store} have 1Gi" in refused.stderr
         assert f"patch pvc data-{store}-0" in refused.stderr
         assert f"delete statefulset {store} --cascade=orphan" in refused.stderr
-    assert "instead of `pulumi refresh` and `pulumi up`, `make up STACK=dev`" in refused.stderr
+    here = Called(walked.sandbox, "dev", walked.directory).command("up")
+    assert f"instead of `pulumi refresh` and `pulumi up`, `{here}`" in refused.stderr
     for stray in ("Traceback", "Exception"):
         assert stray not in refused.stdout + refused.stderr
     assert _stores(walked) == before  # refused in the preview: nothing has reached a pod

@@ -7,7 +7,7 @@ import os
 from unittest import mock
 
 from tests.cluster.deployment import NAMESPACE
-from tests.cluster.pair import Pair, pod
+from tests.cluster.pair import STATE, Pair, pod
 from tests.unit.recording import ROOT
 
 SERVICES = ("postgresql", "postgresql-ro")
@@ -49,6 +49,9 @@ def test_the_services_lead_where_the_record_says_whatever_pulumi_does(pair: Pair
 
     pair.fail_over()
     assert led(pair) == (1, 0)
+    # Without force, as the Job applies it, nobody says another primary than an operator has.
+    assert ".data.primary" in pair.deployment.conflicts(record(0))
+    assert ".data.primary" not in pair.deployment.conflicts(record(1))
     pair.did("fence", pod(0))
     deployed(pair, RELABELLED)  # of a pod that is not Ready nothing is awaited
     pair.did("unfence", pod(0))
@@ -81,6 +84,13 @@ def deployed(pair: Pair, change: str = "") -> None:
     (pair.deployment.directory / "__main__.py").write_text(change + program)
     outcome = pair.deployment.engine().up()
     assert outcome.succeeded, outcome.errors
+
+
+def record(primary: int) -> dict[str, object]:
+    """The record as the Job applies it."""
+    metadata = {"name": STATE, "namespace": NAMESPACE}
+    data = {"initialised": "true", "primary": str(primary)}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def services(pair: Pair) -> dict[str, dict[str, object]]:

@@ -8,56 +8,29 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import shutil
-import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-import yaml
 
 from tests.cluster.data import database_password, query, redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.reader import Reader, environment
+from tests.cluster.reader import Reader
+from tests.cluster.runbooks import section
 from tests.cluster.test_platform_changes import generated
-from tests.unit.recording import ROOT
 
-RUNBOOKS = (ROOT / "docs" / "data-runbooks.md").read_text()
-SECTION = RUNBOOKS.partition("### The state is lost\n")[2].partition("\n### ")[0]
+SECTION = section("The state is lost")
 INIT, ADOPT, PREVIEW, UP = [
     line.split("  #")[0].strip() for line in SECTION.split("```")[1].strip().splitlines()
 ]
+OF_A_COPY = {
+    words: " ".join(re.findall(rf"`(pulumi {words}[^`]*)`", SECTION)[0].split())
+    for words in ("stack export", "stack import", "stack rm", "up --refresh")
+}
 KEY, TABLE = "written-before", "written_before"
-
-
-@pytest.fixture
-def operator(deployment: Deployment, tmp_path: Path) -> Iterator[Reader]:
-    """In a checkout with the stack file that was deployed, at a backend that is the lost one's."""
-    sandbox, engine, checkout = (
-        deployment.sandbox,
-        deployment.engine(),
-        tmp_path / "operator" / "ado",
-    )
-    unwanted = (".*", "build", "__pycache__")
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*unwanted))
-    shutil.copy(engine.project / "Pulumi.dev.yaml", checkout)
-    project = yaml.safe_load((checkout / "Pulumi.yaml").read_text())
-    project["runtime"]["options"] = {"virtualenv": sys.prefix}
-    (checkout / "Pulumi.yaml").write_text(yaml.safe_dump(project))
-    values = {"prod": deployment.stack, ".venv/bin/ado-ops": f"{sys.executable} -m ado_infra.ops"}
-    told = {
-        "ADO_STACK": deployment.stack,
-        "PULUMI_BACKEND_URL": f"file://{engine.backend}?metadata=skip",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(sandbox.pulumi / "passphrase"),
-        "PULUMI_SELF_MANAGED_STATE_GZIP": "false",  # as the sandbox reads it afterwards
-    }
-    with mock.patch.dict(os.environ):
-        yield Reader(checkout, environment(sandbox, checkout.parent) | told, values)
 
 
 @contextmanager
@@ -143,6 +116,26 @@ def test_a_lost_state_is_made_anew_and_nothing_that_lives_is_touched(
     assert set(deployment.up().changes) == {"same", "update"}
     query(deployment, database, f"DROP TABLE {TABLE}")
     redis(deployment, cache, f"del {KEY}")
+
+
+def test_a_copy_of_the_state_brings_it_back(deployment: Deployment, operator: Reader) -> None:
+    operator.types(f"pulumi stack select {deployment.stack}")
+    operator.types(OF_A_COPY["stack export"])
+    before = _lives(deployment)
+    assert deployment.stack in operator.types("pulumi stack ls")
+    with lost_state(deployment):
+        assert deployment.stack not in operator.types("pulumi stack ls")
+        operator.types(INIT)
+        operator.types(OF_A_COPY["stack import"])
+        # Once more, where the backend still knows the stack.
+        operator.types(f"{OF_A_COPY['stack rm']} --yes")
+        assert not deployment.state().resources
+        operator.types(INIT)
+        operator.types(OF_A_COPY["stack import"])
+        operator.types(f"{OF_A_COPY['up --refresh']} --yes")
+        assert _lives(deployment) == before
+        assert set(deployment.up().changes) == {"same"}
+        assert _lives(deployment) == before
 
 
 def test_a_state_that_is_not_lost_is_left_alone(deployment: Deployment, operator: Reader) -> None:

@@ -5,7 +5,6 @@ Each test leaves one pod the primary and the other one following, whichever.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 from collections.abc import Generator
@@ -14,11 +13,9 @@ from pathlib import Path
 
 from tests.cluster.deployment import NAMESPACE
 from tests.cluster.pair import STATE, Pair, pod
+from tests.cluster.runbooks import typed
 from tests.cluster.test_postgres_services import led
 from tests.cluster.writing import patiently
-from tests.unit.recording import ROOT
-
-RUNBOOKS = ROOT / "docs" / "data-runbooks.md"
 
 
 def test_a_deleted_record_is_made_anew_and_written_down(pair: Pair) -> None:
@@ -42,9 +39,9 @@ def test_a_deleted_record_is_made_anew_and_written_down(pair: Pair) -> None:
     assert found.returncode == 3
     assert "Lost record" in found.stdout
 
-    typed = _typed("Lost record", "patch configmap")
-    assert typed[:3] == ["kubectl", "-n", NAMESPACE]
-    deployment.kubectl(*(word.replace('"primary": "0"', '"primary": "1"') for word in typed[1:]))
+    words = typed("Lost record", "patch configmap")
+    assert words[:3] == ["kubectl", "-n", NAMESPACE]
+    deployment.kubectl(*(word.replace('"primary": "0"', '"primary": "1"') for word in words[1:]))
     pair.healthy()
     assert pair.primary == 1
     assert led(pair) == (1, 0)
@@ -121,13 +118,6 @@ def test_a_copy_that_does_not_fit_is_not_begun_and_says_what_makes_room(pair: Pa
     pair.healthy()
     assert pair.primary == primary
     assert pair.kept()
-
-
-def _typed(section: str, words: str) -> list[str]:
-    """A command of a section of the runbooks, as a shell takes it apart."""
-    text = RUNBOOKS.read_text().partition(f"\n### {section}\n")[2].partition("\n### ")[0]
-    (line,) = [line for line in text.splitlines() if words in line]
-    return shlex.split(line)
 
 
 def _has_received(pair: Pair) -> None:

@@ -9,19 +9,25 @@ import pytest
 
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.redis_clients import ask
 from tests.cluster.redis_cluster import (
     KEYS,
     LONGEST_FAILOVER,
     SIX,
     THREE,
     assert_whole,
+    away,
     create,
+    directory_of,
     fail_over,
     give_up_replicas,
+    host_of,
     nodes,
+    read,
     restart,
     seconds_until,
     settings,
+    tag_of,
     tell,
     three_masters,
     with_replicas,
@@ -78,6 +84,34 @@ def test_cut_off_after_each_of_its_steps_the_next_one_goes_on(three: Deployment)
     write(three, KEYS)
     seconds_until(lambda: assert_whole(three, THREE, KEYS))
     three.wait_until_ready()
+
+
+def test_cut_off_from_the_majority_a_master_refuses_until_one_is_back(three: Deployment) -> None:
+    with away(three, "redis-1"), away(three, "redis-2"):
+
+        def refuses() -> None:
+            answers = read(three, KEYS, ["redis-0"])["redis-0"].values()
+            said = {answer.said.partition(":")[0] for answer in answers}
+            assert said == {"ClusterDownError"}, said
+
+        seconds_until(refuses)
+    seconds_until(lambda: assert_whole(three, THREE, KEYS))
+
+
+def test_a_write_is_on_both_disks_when_waitaof_says_so(six: Deployment) -> None:
+    master, node = next((pod, node) for pod, node in nodes(six, SIX).items() if not node.master)
+    key = f"{tag_of(node.slots)}on-both-disks"
+
+    def told() -> None:
+        words = (("SET", key, "kept"), ("WAITAOF", "1", "1", "500"))
+        answers = ask(six, [(host_of(master), *each) for each in words])
+        assert answers[1].said == "[1, 1]", answers
+
+    seconds_until(told)
+    replica = next(pod for pod, other in nodes(six, SIX).items() if other.master == node.id)
+    for pod in (master, replica):
+        logs = (directory_of(six, pod) / "appendonlydir").glob("*.aof")
+        assert any(key.encode() in log.read_bytes() for log in logs), pod
 
 
 def test_each_is_replaced_in_time_and_no_confirmed_write_is_lost(six: Deployment) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import pytest
 
+from sandbox import kubectl
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.redis_clients import ask
 from tests.cluster.redis_cluster import (
     KEYS,
     SIX,
+    START,
     THREE,
     Node,
     assert_whole,
     away,
+    delete_pods,
     directory_of,
     host_of,
     nodes,
@@ -23,12 +27,14 @@ from tests.cluster.redis_cluster import (
     restart,
     seconds_until,
     slot_of,
+    tag_of,
     tell,
     three_masters,
     with_replicas,
     write,
     writer,
 )
+from tests.cluster.runbooks import commands, section
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +75,16 @@ def _lose_volume(deployment: Deployment, pod: str) -> None:
     restart(deployment, pod)
 
 
+def _damage(deployment: Deployment, pod: str, key: str) -> None:
+    """What begins the last command about a key in a pod's log is another byte."""
+    logs = directory_of(deployment, pod) / "appendonlydir"
+    log = max(logs.glob("*.incr.aof"), key=lambda file: file.stat().st_mtime)
+    content = log.read_bytes()
+    with log.open("r+b") as file:
+        file.seek(content.rindex(b"*3\r\n", 0, content.rindex(key.encode())))
+        file.write(b"X")
+
+
 def _pair(deployment: Deployment) -> tuple[str, str]:
     """A master, and its replica."""
     found: dict[str, Node] = nodes(deployment, SIX)
@@ -105,6 +121,32 @@ class TestWithoutReplicas:
         }
         assert found == dict.fromkeys(KEYS, "None") | kept
         write(three, KEYS)
+
+    def test_a_damaged_log_is_cut_off_where_it_is_damaged(self, three: Deployment) -> None:
+        share, pod = nodes(three, THREE)["redis-1"].slots, "redis-1"
+        last = f"{tag_of(share)}damaged"
+        write(three, {last: "written"})
+        names = three.kubectl("get", "nodes", "-o", "name").split()
+        three.kubectl("cordon", *names)
+        try:
+            delete_pods(three, pod)
+            _damage(three, pod, last)
+        finally:
+            three.kubectl("uncordon", *names)
+
+        def said() -> None:
+            done = kubectl.attempt(three.sandbox, "logs", pod, "-n", NAMESPACE)
+            assert "Bad file format reading the append only file" in done.stdout
+
+        seconds_until(said, START)
+        image, fix = commands(section("A damaged log of Redis"))
+        node, found = three.kubectl(*shlex.split(image)[1:]).split()
+        # It asks before it cuts; and nobody sits at a terminal here.
+        typed = fix.replace(" -it ", " -i ").replace("NODE", node).replace("IMAGE", found)
+        three.kubectl(*shlex.split(typed)[1:], given="y\n")
+        three.wait_until_ready()
+        seconds_until(lambda: assert_whole(three, THREE, KEYS))
+        assert read(three, [last], [pod])[pod][last].said == "None"
 
     def test_a_whole_cluster_is_left_alone(self, three: Deployment) -> None:
         before = nodes(three, THREE)

@@ -270,7 +270,7 @@ class Cluster:
         if member.trouble or ordinal in self.pods.silent_scripts | self.pods.unstarted:
             return
         if member.server == "standby":
-            lost = peer.slot == "lost"
+            lost = peer.slot == "lost" or (member.end or 0) < (peer.oldest or 0)
             follows = peer.server == "primary" and peer.system == member.system and not lost
             self._set(ordinal, streaming=follows and not pair.ahead(member, peer))
         elif member.server is None and not member.copying:
@@ -286,8 +286,18 @@ class Cluster:
         if member.disk == "half":
             return {"waiting": wait(member.ordinal, "a rejoin was cut off")}
         if not recorded:
-            return {"waiting": wait(member.ordinal, "this volume was in use")}
+            return self._begin(member, peer)
         return self._lead(member, peer) if primary == ordinal else self._follow(member, peer)
+
+    def _begin(self, member: Member, peer: Member) -> dict[str, Any]:
+        ordinal = member.ordinal
+        if member.disk != "empty":
+            return {"waiting": wait(ordinal, "this volume was in use")}
+        if self.data.get("primary", "0") != str(ordinal):
+            return self._clone(peer)
+        if peer.disk == "empty" and not peer.trouble:
+            return {"disk": "primary", "server": "primary", "system": "9", "timeline": 1, "end": 1}
+        return {"waiting": wait(ordinal, "has some" if peer.server else "no data either")}
 
     def _lead(self, member: Member, peer: Member) -> dict[str, Any]:
         about = None
@@ -344,8 +354,9 @@ class Cluster:
             for key in ("disk", "server", "waiting", "system", "timeline", "slot", "room", "unread")
         }
         told["primary"] = self.data.get("primary", "0")
-        if member.end is not None:
-            told["end"] = f"{member.end >> 32:X}/{member.end & 0xFFFFFFFF:X}"
+        for key in ("end", "oldest"):
+            if (at := getattr(member, key)) is not None:
+                told[key] = f"{at >> 32:X}/{at & 0xFFFFFFFF:X}"
         for key in ("fenced", "copying", "rejoining", "streaming", "blocked"):
             told[key] = "yes" if getattr(member, key) else None
         return "\n".join(f"{key}={value}" for key, value in told.items() if value is not None)

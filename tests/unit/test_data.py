@@ -177,10 +177,8 @@ class TestPostgres:
             ("Service", "postgresql-ro"),
         ):
             assert before[needed] in begin.dependencies
-        (decide,) = pod(stack, name)["initContainers"]
+        decide, note, lead = pod(stack, name)["initContainers"]
         told = {each["name"]: each.get("value") for each in decide["env"]}
-        script = tmp_path / decide["command"][-1].rpartition("/")[2]
-        script.write_text(stack.get("ConfigMap", "postgresql-config")["data"][script.name])
         if recorded:
             (tmp_path / "primary").write_text(recorded)
         (tmp_path / "password").write_text("secret")
@@ -194,7 +192,7 @@ class TestPostgres:
         environment = {**told, **here, "PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
         decided = {
             said: subprocess.run(
-                ["/bin/sh", script],
+                decide["command"],
                 env={**environment, "LED": recorded, "SAID": said[0], "PEER": said[1]},
                 check=False,
             ).returncode
@@ -209,16 +207,17 @@ class TestPostgres:
         )
         if recorded == "2":
             return
-        items = json.loads((tmp_path / "led.json").read_text())["items"]
-        led = {item["metadata"]["name"]: item for item in items}
-        assert led["postgresql-state"]["data"] == {"initialised": "true"}
         primary = int(recorded or "0")
+        record = json.loads((tmp_path / "record.json").read_text())
+        assert record["metadata"]["name"] == "postgresql-state"
+        assert record["data"] == {"initialised": "true", "primary": str(primary)}
+        items = json.loads((tmp_path / "services.json").read_text())["items"]
+        led = {item["metadata"]["name"]: item for item in items}
         for service, ordinal in (("postgresql", primary), ("postgresql-ro", 1 - primary)):
             selector = {"app": "postgresql", POD_NAME_LABEL: f"postgresql-{ordinal}"}
             assert led[service]["spec"] == {"selector": selector}
-        command = container(stack, name)["command"]
-        assert command[0] == "kubectl"
-        assert "--field-manager=ado-ops" in command
+        assert note["command"] == container(stack, name)["command"]  # before and after
+        assert "--field-manager=ado-ops" in lead["command"]  # as the operator's commands
 
     @pytest.mark.parametrize(
         ("name", "sizes"),

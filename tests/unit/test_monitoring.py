@@ -12,7 +12,7 @@ import pytest
 
 from ado_infra.monitoring.dashboard import LONGEST_UID, render_dashboard
 from ado_infra.monitoring.monitoring import Monitoring, MonitoringArgs
-from ado_infra.settings import ImageSettings, MonitoringSettings
+from ado_infra.settings import MonitoringSettings
 from ado_infra.site import Site
 from tests.unit.recording import ROOT, Recording, record
 

@@ -176,6 +176,32 @@ class TestPromote:
             _promote(cluster)
         assert cluster.changes == []
 
+    @pytest.mark.parametrize("server", [None, "standby", "primary"])
+    def test_silent_loss_whoever_has_data_is_recorded_and_promoted(
+        self, server: str | None
+    ) -> None:
+        """The record and pod 0's volume are lost; pod 1 waits with its data, or still serves."""
+        lost = Member(ordinal=0, phase="Running", node="n1", disk="empty")
+        kept = replace(STANDBY, server=server, streaming=False)
+        cluster = Cluster(lost, replace(kept, disk="primary") if server == "primary" else kept)
+        cluster.data = {}
+        with pytest.raises(OpsError, match=r"Nobody can tell .*With --accept-loss"):
+            _promote(cluster)
+        assert "initialised" not in cluster.data
+        assert _promote(cluster, accept_loss=True).lost is None
+        assert cluster.data == {"initialised": "true", "primary": "1", "fenced": "0"}
+        assert cluster.primaries() == [1]
+        with pytest.raises(OpsError, match=r"postgresql-0 cannot become the primary.*empty"):
+            promotion.promote(cluster, 0, print)  # pyright: ignore[reportArgumentType]
+
+    def test_silent_loss_a_pod_without_data_is_never_recorded(self) -> None:
+        lost = Member(ordinal=0, phase="Running", node="n1", disk="empty")
+        cluster = Cluster(lost, replace(STANDBY, server=None, streaming=False))
+        cluster.data = {}
+        with pytest.raises(OpsError, match=r"postgresql-0 cannot become the primary.*empty"):
+            promotion.promote(cluster, 0, print, accept_loss=True)  # pyright: ignore[reportArgumentType]
+        assert cluster.data == {}
+
     def test_an_old_primary_that_was_unfenced_meanwhile_stays_the_only_one(self) -> None:
         cluster = Cluster()
 
@@ -278,6 +304,31 @@ class TestRejoin:
         assert cluster.changes == []
         assert _rejoin(cluster, 1, reclone=True)
 
+    @pytest.mark.parametrize(
+        ("leader", "here"),
+        [
+            (replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
+            (replace(PRIMARY, slot=None, oldest=900), replace(STANDBY, streaming=False, end=800)),
+            (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
+            (replace(PRIMARY, slot="lost"), replace(STANDBY, server=None, disk="primary")),
+        ],
+        ids=["older than its slot", "slot removed", "slot lost", "former primary"],
+    )
+    def test_a_volume_whose_wal_is_gone_is_refused_at_once_with_what_helps(
+        self, leader: Member, here: Member
+    ) -> None:
+        cluster = Cluster(leader, replace(here, streaming=False))
+        with pytest.raises(OpsError, match=r"`rejoin postgresql-1 --reclone` deletes .*only copy"):
+            _rejoin(cluster, 1)
+        assert cluster.changes == []
+        assert _rejoin(cluster, 1, reclone=True)
+        assert cluster.members[1].streaming
+
+    def test_a_volume_whose_wal_is_all_there_is_not_copied(self) -> None:
+        cluster = Cluster(replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=900))
+        assert _rejoin(cluster, 1)
+        assert "reclone postgresql-1" not in cluster.changes
+
     def test_a_copy_is_waited_for_as_long_as_it_grows(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -314,6 +365,11 @@ class TestStatus:
             (BEGUN, (replace(PRIMARY, server=None), STANDBY), "promote postgresql-1"),
             (BEGUN, (PRIMARY, replace(STANDBY, server=None)), "rejoin postgresql-1"),
             (BEGUN, (PRIMARY, replace(STANDBY, streaming=False)), "receives nothing"),
+            (
+                BEGUN,
+                (replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
+                "`rejoin postgresql-1 --reclone` deletes what it has",
+            ),
             (
                 BEGUN,
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),

@@ -22,6 +22,7 @@ FAKES = {
         *READ_REPLICATION_SLOT*) answer=slot ;;
         *pg_database_size*) answer=size ;;
         *max_connections*) answer=connections ;;
+        *cluster_name*) answer=empty ;;
         *) exit 0 ;;
         esac
         cat "$WORK/peer/$answer" 2>/dev/null""",
@@ -39,11 +40,14 @@ FAKES = {
     "pg_isready": "exit 2",
     "pg_ctl": "",
     "initdb": """
-        echo "$*" >"$WORK/initialised"
+        case "$2" in *blank) ;; *) echo "$*" >"$WORK/initialised" ;; esac
         mkdir -p "$2" && echo 17 >"$2/PG_VERSION" """,
     "postgres": """
         case "$1" in
-        --version) echo "postgres (PostgreSQL) 17.5" ;;
+        --version) echo "postgres (PostgreSQL) 17.5" && exit ;;
+        esac
+        case "$*" in
+        *cluster_name=*) echo "$*" >"$WORK/says_empty" && exec /bin/sleep 2 ;;
         *) echo "$*" >"$WORK/served" && exit "$(cat "$WORK/ends")" ;;
         esac""",
     "pg_basebackup": """
@@ -304,10 +308,80 @@ class TestFullVolume:
         assert line[3].isdecimal()
 
 
-def test_hugepages_on_a_node_do_not_stop_initdb(world: World) -> None:
-    world.has(state__initialised="")
+def _new(world: World) -> None:
+    """No record, and a volume that was never in use."""
+    (world.root / "state/initialised").unlink()
+    (world.root / "state/primary").unlink()
     shutil.rmtree(world.root / "volume/pgdata")
     (world.root / "volume/recorded").unlink()
+
+
+class TestSilentLoss:
+    """The record is lost, and pod 0's volume with it; pod 1 has the data."""
+
+    def test_an_empty_pod_makes_no_database_while_its_peer_says_nothing(self, world: World) -> None:
+        _new(world)
+        said = world.start(0)  # pod 1 is away, or waits with its data
+        assert not (world.root / "initialised").exists()
+        assert not world.serves
+        assert "postgresql-1 has not said that it has no data either" in said
+        assert "Lost record" in (world.root / "socket/waiting").read_text()
+
+    def test_another_that_has_got_the_peers_address_does_not_count(self, world: World) -> None:
+        _new(world)
+        world.has(peer__empty="postgresql-0\n")
+        world.start(0)
+        assert not world.serves
+
+    def test_a_peer_that_serves_is_named_with_the_command_that_goes_on_with_it(
+        self, world: World
+    ) -> None:
+        _new(world)
+        (world.root / "bin/pg_isready").write_text("#!/bin/sh\nexit 0\n")
+        assert "`ado-ops postgres promote postgresql-1 --accept-loss`" in world.start(0)
+        assert not world.serves
+
+    def test_a_fresh_pair_comes_up_by_itself(self, world: World) -> None:
+        _new(world)
+        world.start(1)
+        assert "cluster_name=postgresql-1" in (world.root / "says_empty").read_text()
+        world.has(peer__empty="postgresql-1\n")
+        (world.root / "slept").unlink()
+        assert "making an empty database" in world.start(0)
+        assert world.serves
+
+    @pytest.mark.parametrize("disk", ["in use", "data", "half", "recorded"])
+    def test_only_an_empty_volume_that_was_never_in_use_is_called_empty(
+        self, world: World, disk: str
+    ) -> None:
+        _new(world)
+        if disk == "in use":
+            world.has(volume__recorded="")
+        elif disk == "data":
+            world.has(volume__pgdata__PG_VERSION="17\n")
+        elif disk == "half":
+            world.has(volume__rejoining="")
+        else:
+            world.has(state__initialised="true")
+        world.start(1)
+        assert not (world.root / "says_empty").exists()
+
+    def test_a_pod_that_gets_data_says_no_more_that_it_is_empty(self, world: World) -> None:
+        _new(world)
+        # Its primary is there at the second look.
+        (world.root / "bin/psql").write_text(
+            '#!/bin/sh\n[ -s "$WORK/slept" ] || exit 0\n' + FAKES["psql"] + "\n"
+        )
+        _primary(world)
+        world.start(1)
+        assert world.copies() == 1
+        assert (world.root / "says_empty").exists()
+        assert not (world.root / "volume/blank").exists()
+
+
+def test_hugepages_on_a_node_do_not_stop_initdb(world: World) -> None:
+    _new(world)
+    world.has(peer__empty="postgresql-1\n")
     world.start(0)
     assert "--set huge_pages=off" in (world.root / "initialised").read_text()
     assert "\nhuge_pages = off\n" in (FILES / "postgresql.conf").read_text()

@@ -38,6 +38,7 @@ BACKUP = "20260102T030000Z"
 FORMER = replace(STANDBY, server=None, disk="primary", streaming=False)
 """Was the primary, and its server ended."""
 STOPPED = replace(PRIMARY, server=None)
+EMPTY = {"disk": "empty", "system": None, "timeline": None, "end": None}
 AWAY = {"server": None, "disk": None, "streaming": False, "end": None, "trouble": "it is away"}
 RUNBOOKS = (ROOT / "docs" / "data-runbooks.md").read_text()
 COMMANDS = (
@@ -176,6 +177,26 @@ TABLE = (
         page="Lost record",
         walked=INCIDENTS + "test_a_deleted_record_is_made_anew_and_written_down",
     ),
+    # The silent loss: with the record went the volume of pod 0, which nobody makes a database of.
+    Row(
+        says="postgresql-1 has data and postgresql-0 has none",
+        state=(
+            _said(PRIMARY, "no data either", **EMPTY),
+            _said(STANDBY, "this volume was in use"),
+        ),
+        made=lambda p: p.data.clear(),
+    ),
+    Row(
+        says="postgresql-1 has data and postgresql-0 has none",
+        state=(_said(PRIMARY, "has some", **EMPTY), replace(STANDBY, streaming=False)),
+        made=lambda p: p.data.clear(),
+    ),
+    Row(
+        says="nobody can tell what postgresql-1 has",
+        state=(_said(PRIMARY, "no data either", **EMPTY), replace(STANDBY, **AWAY)),
+        made=lambda p: p.data.clear(),
+        page="Lost record",
+    ),
     Row(says="cannot be promoted yet", state=(PRIMARY, replace(STANDBY, blocked=True))),
     Row(says="is fenced and serves nobody", state=(STOPPED, STANDBY), made=_fenced(0)),
     Row(
@@ -282,8 +303,20 @@ TABLE = (
     ),
     Row(says="receives nothing", state=(PRIMARY, replace(STANDBY, streaming=False))),
     Row(
-        says="`rejoin postgresql-1 --reclone`",
+        says="lacks WAL that postgresql-0 has given up: `rejoin postgresql-1 --reclone`",
         state=(replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
+    ),
+    Row(  # its volume is older than its slot
+        says="lacks WAL that postgresql-0 has given up",
+        state=(replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
+    ),
+    Row(  # its slot was removed
+        says="lacks WAL that postgresql-0 has given up",
+        state=(replace(PRIMARY, slot=None, oldest=900), replace(STANDBY, streaming=False, end=800)),
+    ),
+    Row(
+        says="lacks WAL that postgresql-0 has given up",
+        state=(replace(PRIMARY, slot="lost"), _said(FORMER, "this was the primary")),
     ),
     Row(says="bytes behind", state=(replace(PRIMARY, end=2**30), STANDBY), waits=True),
     Row(says="There is no Service postgresql-ro", made=lambda p: p.services.pop("postgresql-ro")),
@@ -363,7 +396,10 @@ def _patterns(function: FunctionType) -> Iterator[str]:
                 if isinstance(called, ast.Call) and isinstance(called.func, ast.Name):
                     yield from _patterns(function.__globals__[called.func.id])
         elif isinstance(node, ast.Yield | ast.Return) and node.value is not None:
-            yield _pattern(node.value)
+            if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+                yield from _patterns(function.__globals__[node.value.func.id])
+            else:
+                yield _pattern(node.value)
 
 
 def _pattern(text: ast.expr) -> str:
@@ -437,6 +473,11 @@ INTERRUPTED = (
     Command(typed="rejoin postgresql-0", state=PROMOTED, made=_led_by_one),
     Command(typed="rejoin postgresql-1", state=(PRIMARY, replace(STANDBY, streaming=False))),
     Command(typed="rejoin postgresql-1 --reclone"),
+    Command(
+        typed="promote postgresql-1 --accept-loss",
+        state=(_said(PRIMARY, "no data either", **EMPTY), _said(STANDBY, "this volume was in use")),
+        made=lambda p: p.data.clear(),
+    ),
     Command(typed="fence postgresql-1"),
     Command(typed="fence postgresql-0"),
     Command(typed="unfence postgresql-1", made=lambda p: (_fenced(1)(p), p.replaced(1))),

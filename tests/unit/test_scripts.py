@@ -24,10 +24,13 @@ OF_BACKUP = {
     "download.sh": "upload",
 }
 """Script of PostgreSQL's backup → the container whose variables it gets."""
+OF_JOB = "decide.sh"
+"""The one that comes in a Job's command."""
 PACKAGES = {
     "ado_infra.data.postgres": {
-        "begin.sh",
+        "blank.sh",
         "common.sh",
+        OF_JOB,
         "start.sh",
         "rejoin.sh",
         "look.sh",
@@ -98,9 +101,17 @@ def test_every_file_reaches_the_pods(package: str, whole: Recording) -> None:
         "ado_infra.data.redis": ("redis-config",),
     }
     data = [item for m in maps[package] for item in whole.get("ConfigMap", m)["data"].items()]
-    assert sorted(name for name, _ in data) == sorted(PACKAGES[package])
+    assert sorted(name for name, _ in data) == sorted(PACKAGES[package] - {OF_JOB})
     for name, text in data:
         assert text.startswith(_text(package, name))
+
+
+def test_a_command_is_a_script_in_which_kubernetes_expands_nothing(whole: Recording) -> None:
+    decide, *_ = pod(whole, job(whole, "postgresql-state-begin"))["initContainers"]
+    text = _text("ado_infra.data.postgres", OF_JOB)
+    assert decide["command"] == ["/bin/sh", "-c", text]
+    assert "$$" not in text
+    assert not set(re.findall(r"\$\((\w+)\)", text)) & told(decide).keys()
 
 
 @pytest.mark.parametrize(("package", "name"), SCRIPTS)
@@ -128,8 +139,8 @@ def test_a_script_is_told_of_every_variable_it_reads(
         template = whole.only("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         containers = [*template["initContainers"], *template["containers"]]
         (given,) = [told(one) for one in containers if one["name"] == OF_BACKUP[name]]
-    elif name == "begin.sh":
-        (decide,) = pod(whole, job(whole, "postgresql-state-begin"))["initContainers"]
+    elif name == OF_JOB:
+        decide, *_ = pod(whole, job(whole, "postgresql-state-begin"))["initContainers"]
         given = told(decide)
     else:
         given = environment(whole, job(whole, jobs[name]) if name in jobs else store)

@@ -9,7 +9,7 @@ from ado_infra.kit.values import size_in_bytes
 from ado_infra.settings import PostgresSettings
 
 _FILES: Final = (
-    "begin.sh",
+    "blank.sh",
     "common.sh",
     "start.sh",
     "rejoin.sh",

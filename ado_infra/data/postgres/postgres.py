@@ -106,7 +106,7 @@ class Postgres(pulumi.ComponentResource):
             selector=selector(NAME),
             database=DATABASE,
             image=workload.image,
-            files=directories,
+            files={name: directories[name] for name in ("passwords", "state")},
         )
         record.begin_after([pods, *services], roles)
         self.url = pulumi.Output.secret(args.password).apply(_url)

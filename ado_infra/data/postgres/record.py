@@ -17,7 +17,7 @@ from pulumi_kubernetes.rbac.v1 import (
     SubjectArgs,
 )
 
-from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS
+from ado_infra.data.files import JOB_RESOURCES, SECRETS, packaged
 from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
 from ado_infra.kit.pods import Scratch
@@ -30,6 +30,14 @@ STATE: Final = "/etc/ado/state"
 
 POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
 _SERVED: Final = "/run/served"
+_SCRIPT: Final = "decide.sh"
+_RETRIES: Final = 4
+"""The last is two and a half minutes after the first: an operator's promotion has ended by then."""
+_MANAGER: Final = "ado-begin"
+"""Who the Job is to the record, and nobody else: without force the API server refuses whatever it
+applies where another has written another primary. Not kubectl…, whose fields an update by the
+provider takes over and drops: the record would be lost.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +66,12 @@ class Record(pulumi.ComponentResource):
 
     Produces: ConfigMap `postgresql-state`; ServiceAccount, Role and RoleBinding of that name, with
     the right to change this object and both Services alone; Job `postgresql-state-begin-<digest>`,
-    which notes that there is a database now, and leads the Services by the record. Its keys, and
-    where the Services lead, belong to that Job and to `ado-ops`:
+    which notes that there is a database now and in which pod, and leads the Services by the record.
+    Its keys, and where the Services lead, belong to that Job and to `ado-ops`:
 
     - `initialised`: `true` once there is a database; nobody makes an empty one from then on.
-    - `primary`: ordinal of the pod that may be the primary; 0 where nothing is said.
+    - `primary`: ordinal of the pod that may be the primary; 0 where nothing is said. The Job says
+      only what is said already.
     - `fenced`: ordinals, separated by blanks, of the pods that may not start a server.
     """
 
@@ -129,14 +138,19 @@ def _rules(roles: Roles) -> list[PolicyRuleArgs]:
     ]
 
 
-def _led(roles: Roles, primary: int) -> str:
-    """What is applied when that pod is the primary."""
+def _record_of(primary: int) -> str:
+    """What the record has to say where that pod is the primary."""
     record: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": NAME},
-        "data": {"initialised": "true"},
+        "data": {"initialised": "true", "primary": str(primary)},
     }
+    return json.dumps(record)
+
+
+def _services_of(roles: Roles, primary: int) -> str:
+    """Where the Services lead then."""
     services: list[dict[str, Any]] = [
         {
             "apiVersion": "v1",
@@ -146,16 +160,24 @@ def _led(roles: Roles, primary: int) -> str:
         }
         for name, ordinal in ((roles.primary, primary), (roles.standby, 1 - primary))
     ]
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [record, *services]})
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": services})
 
 
 def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
+    """Decides, notes, leads, and notes once more.
+
+    An operator may promote the other pod meanwhile. Whatever is written here is written only while
+    the record names the pod that was decided on, or seen to be wrong afterwards: who promotes
+    writes the record before the Services, and this Job looks at the record after them. It fails
+    then, and its next pod decides anew.
+    """
     # kubectl's image has no shell to decide in.
     served = {"served": Scratch(path=_SERVED, size_limit="1Mi", in_memory=True)}
     decide = Step(
         name="decide",
         image=roles.image,
-        command=("/bin/sh", f"{CONFIG}/begin.sh"),
+        # Not from `postgresql-config`, where a change restarts both servers.
+        command=("/bin/sh", "-c", packaged(__package__ or "", [_SCRIPT])[_SCRIPT]),
         resources=JOB_RESOURCES,
         variables={
             "DATABASE": roles.database,
@@ -164,25 +186,37 @@ def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
             "SECRETS": SECRETS,
             "SERVED": _SERVED,
             "STATE": STATE,
-            **{f"LED_BY_{primary}": _led(roles, primary) for primary in (0, 1)},
+            **{f"RECORD_OF_{primary}": _record_of(primary) for primary in (0, 1)},
+            **{f"SERVICES_OF_{primary}": _services_of(roles, primary) for primary in (0, 1)},
         },
         scratch=served,
         files=roles.files,
     )
-    # An update by the provider takes over what any manager named kubectl… has written, and drops
-    # what the program does not say: the record would be lost.
-    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=ado-ops")
+    image = site.kubernetes_image("kubectl")
+    note = _apply("record.json", f"--field-manager={_MANAGER}")
+    # The program has made them so that they lead nowhere.
+    lead = _apply("services.json", "--field-manager=ado-ops", "--force-conflicts")
     return JobArgs(
         identity=site.identity(NAME),
         name="postgresql-state-begin",
         namespace=site.namespace,
-        image=site.kubernetes_image("kubectl"),
-        command=("kubectl", "--cache-dir=/tmp/cache", *apply, f"--filename={_SERVED}/led.json"),
+        image=image,
+        command=note,
         decisive={},
         timeout=900,
+        retries=_RETRIES,
         resources=JOB_RESOURCES,
         pull_secret=site.images.pull_secret,
         service_account=account,
         scratch=served,
-        before=(decide,),
+        before=(
+            decide,
+            Step(name="note", image=image, command=note, resources=JOB_RESOURCES, scratch=served),
+            Step(name="lead", image=image, command=lead, resources=JOB_RESOURCES, scratch=served),
+        ),
     )
+
+
+def _apply(file: str, *options: str) -> tuple[str, ...]:
+    command = ("kubectl", "--cache-dir=/tmp/cache", "apply", "--server-side", *options)
+    return (*command, f"--filename={_SERVED}/{file}")

@@ -58,6 +58,7 @@ class Member:
         system: Which database it is.
         timeline: The newest timeline that it has WAL of.
         end: Where its WAL ends, in bytes.
+        oldest: Where the WAL begins that a server still has, in bytes.
         streaming: Whether a standby receives WAL.
         blocked: Whether a standby replays nothing more, and cannot be promoted, because it allows
             fewer connections than its primary.
@@ -81,6 +82,7 @@ class Member:
     system: str | None = None
     timeline: int | None = None
     end: int | None = None
+    oldest: int | None = None
     streaming: bool = False
     blocked: bool = False
     slot: str | None = None
@@ -134,6 +136,28 @@ def overtaken(primary: Member, standby: Member) -> bool:
         and (primary.server, standby.server) == ("primary", "standby")
         and not standby.streaming
         and (primary.timeline or 0) < (standby.timeline or 0)
+    )
+
+
+def lacks_wal(standby: Member, primary: Member) -> bool:
+    """Whether nothing but a new copy lets a pod follow: the primary has given up WAL that it lacks.
+
+    As when it was away for long and its slot was lost, or when its volume is older than its slot.
+    """
+    if standby.streaming or standby.disk not in {"standby", "primary"}:
+        return False
+    if standby.system != primary.system:
+        return False
+    gone = None not in {standby.end, primary.oldest} and (standby.end or 0) < (primary.oldest or 0)
+    return gone or primary.slot == "lost"
+
+
+def why_lacking(standby: Member, primary: Member) -> str:
+    """What that means, and what to do."""
+    return (
+        f"{standby.name} lacks WAL that {primary.name} has given up: `rejoin {standby.name} "
+        "--reclone` deletes what it has and copies all of the database; until that is whole "
+        f"{primary.name} has the only copy."
     )
 
 
@@ -209,6 +233,7 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
         system=told.get("system"),
         timeline=int(told["timeline"]) if told.get("timeline") else None,
         end=position(told.get("end")),
+        oldest=position(told.get("oldest")),
         streaming="streaming" in told,
         blocked="blocked" in told,
         slot=told.get("slot"),

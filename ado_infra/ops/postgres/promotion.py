@@ -68,8 +68,8 @@ def promote(
     Raises OpsError when it cannot, or when `accept_loss` is missing for what would be lost.
     """
     began = time.monotonic()
-    here = candidate(namespace, target)
-    if here.server == "primary" and read_record(namespace).primary == target:
+    here, known = candidate(namespace, target), read_record(namespace)
+    if here.server == "primary" and known.initialised and known.primary == target:
         _promote(namespace, target, say)  # what a promotion that was cut off left to do
         _move_services(namespace, target, say)
         return Promotion(primary=here.name, lost=0, seconds=0.0)
@@ -81,9 +81,12 @@ def promote(
         why = why_blocked(here, namespace.name)
         raise OpsError(f"{why} {old.name} is fenced; `unfence {old.name}` goes back.")
     lost = _loss(old, here, say, accepted=accept_loss, excused=accept_loss or node_is_off)
-    if record.primary != target:
+    if record.primary != target or not record.initialised:
+        written: dict[str, str | None] = {"primary": str(target)}
+        if not record.initialised:
+            written["initialised"] = "true"  # together: nobody makes a new database in between
         # Of that version alone: a fence that was lifted meanwhile, and set again, fences nothing.
-        namespace.patch_config_map(RECORD, {"primary": str(target)}, version=record.version)
+        namespace.patch_config_map(RECORD, written, version=record.version)
         say(f"{RECORD} says now that {here.name} is the primary")
     _promote(namespace, target, say)
     _move_services(namespace, target, say)
@@ -93,17 +96,19 @@ def promote(
 def candidate(namespace: Namespace, target: int) -> Member:
     """The pod that is to become the primary, once it was seen that it can.
 
-    A standby that runs; or a former primary that waits, when its successor serves no more.
+    A standby that runs; or a former primary that waits, when its successor serves no more; or
+    where the record was lost, and no primary serves, whichever pod has data.
 
     Raises OpsError when it cannot.
     """
-    if not read_record(namespace).initialised:
+    recorded, here = read_record(namespace).initialised, look(namespace, target)
+    if not recorded and look(namespace, 1 - target).server == "primary":
         raise OpsError(
             f"{RECORD} does not say that there is a database: run `pulumi up` once more, or see "
             "docs/data-runbooks.md, Lost record."
         )
-    here = look(namespace, target)
-    if here.server is None and here.disk != "primary":
+    with_data = {"primary"} if recorded else {"primary", "standby"}
+    if here.server is None and here.disk not in with_data:
         reason = here.trouble or f"its volume is {here.disk}, and no server runs"
         raise OpsError(f"{here.name} cannot become the primary: {reason}.")
     if here.blocked:
@@ -177,7 +182,8 @@ def _incomparable(old: Member, new: Member) -> str | None:
 def _promote(namespace: Namespace, target: int, say: Say) -> None:
     name = pod_name(target)
     unfence(namespace, target, say)
-    stands_by = look(namespace, target).server == "standby"
+    # One that the record was lost of starts only now.
+    stands_by = wait_until(lambda: look(namespace, target).server, _REPLAY) == "standby"
     if stands_by:
         _ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
     if not wait_until(lambda: look(namespace, target).server == "primary", _REPLAY):

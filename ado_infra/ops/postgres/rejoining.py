@@ -12,10 +12,12 @@ from ado_infra.ops.postgres.pair import (
     RECORD,
     Member,
     ahead,
+    lacks_wal,
     look,
     overtaken,
     pod_name,
     read_record,
+    why_lacking,
 )
 
 FOLLOW: Final = 300.0
@@ -99,6 +101,8 @@ def _refuse_to_rewind(here: Member, leader: Member) -> None:
             f"{here.name} has another database than {leader.name}: --reclone gives it up; see "
             "docs/data-runbooks.md, Two databases."
         )
+    if lacks_wal(here, leader) and not (ahead(here, leader) or overtaken(leader, here)):
+        raise OpsError(why_lacking(here, leader))
 
 
 def _see_it_follow(namespace: Namespace, ordinal: int) -> None:

@@ -14,8 +14,10 @@ from ado_infra.ops.postgres.pair import (
     Member,
     Record,
     ahead,
+    lacks_wal,
     overtaken,
     why_blocked,
+    why_lacking,
 )
 
 LATE = 64 * 2**20
@@ -57,9 +59,7 @@ def findings(
     What cannot be done yet is not said yet: a standby follows only a primary that serves.
     """
     if not record.initialised:
-        yield (
-            f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
-        )
+        yield from _of_lost_record(record, members)
         return  # until then nothing else helps
     for member in members:
         if member.is_full:
@@ -91,6 +91,28 @@ def findings(
     if leader.server == "primary":
         yield from _of_follower(leader, follower, fenced=follower.ordinal in record.fenced)
         yield from _of_services(leader, follower, services)
+
+
+def _of_lost_record(record: Record, members: Sequence[Member]) -> Iterator[str]:
+    empty = [member for member in members if member.disk == "empty"]
+    kept = [member for member in members if member.disk in {"primary", "standby"}]
+    silent = [member for member in members if member.disk is None]
+    if empty and kept and (kept[0].server != "primary" or kept[0].ordinal != record.primary):
+        yield (
+            f"{RECORD} says nothing, {kept[0].name} has data and {empty[0].name} has none: "
+            f"`promote {kept[0].name} --accept-loss` goes on with that, and what it lacks of a "
+            "lost volume is gone."
+        )
+    elif empty and silent:
+        yield (
+            f"{RECORD} says nothing, {empty[0].name} has no data, and nobody can tell what "
+            f"{silent[0].name} has ({silent[0].trouble}): a new database is made only once that "
+            "says that it is empty, too (docs/data-runbooks.md, Lost record)."
+        )
+    else:
+        yield (
+            f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
+        )
 
 
 def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
@@ -158,11 +180,14 @@ def _of_standby(leader: Member, follower: Member, *, fenced: bool) -> Iterator[s
             f"The standby {name} runs no server ({follower.trouble}): see docs/data-runbooks.md, A "
             "pod is not Ready."
         )
+    elif ahead(follower, leader) or overtaken(leader, follower):
+        return  # which was said
+    elif lacks_wal(follower, leader):
+        yield why_lacking(follower, leader)
     elif follower.server is None:
         yield f"The standby {name} runs no server (its volume is {follower.disk}): `rejoin {name}`."
-    elif not (follower.streaming or ahead(follower, leader) or overtaken(leader, follower)):
-        flag = " --reclone" if leader.slot == "lost" else ""
-        yield f"{name} receives nothing; if it still does not in a minute: `rejoin {name}{flag}`."
+    elif not follower.streaming:
+        yield f"{name} receives nothing; if it still does not in a minute: `rejoin {name}`."
 
 
 def _of_services(leader: Member, follower: Member, services: Mapping[str, Any]) -> Iterator[str]:

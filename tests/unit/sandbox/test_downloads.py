@@ -19,8 +19,9 @@ from pathlib import Path
 from threading import Barrier, Event, Thread
 
 import pytest
+from rich.console import Console
 
-from sandbox import downloads
+from sandbox import downloads, progress
 from sandbox.downloads import HOSTS, Publishers
 from sandbox.errors import SandboxError
 
@@ -471,3 +472,14 @@ def test_what_a_killed_download_left_is_in_nobodys_way(
 def test_users_meet_the_publishers_themselves() -> None:
     assert all(url.startswith("https://") for url in HOSTS.values())
     assert downloads.fetch.__self__._hosts is HOSTS
+
+
+def test_why_a_file_is_not_used_is_printed_above_the_line_that_moves(capsys: Capture) -> None:
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=True, width=80)
+    with progress.step(console, "Programs") as report:
+        report("downloading etcd")
+        downloads.say_unused("etcd", "it is not what SHA256SUMS has")
+        report("compiling etcd")
+    assert "etcd is not used: it is not what SHA256SUMS has\n" in printed.getvalue()
+    assert capsys.readouterr().err == ""

@@ -16,7 +16,21 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from ado_infra.ops.platform.tiers import Platform
-from sandbox import cli, cluster, deployed, files, health, kubectl, machine, programs, record, stack
+from sandbox import (
+    cli,
+    cluster,
+    deployed,
+    downloads,
+    files,
+    gobuild,
+    health,
+    kubectl,
+    machine,
+    programs,
+    record,
+    stack,
+    tools,
+)
 from sandbox.errors import NotReadyError, SandboxError
 from sandbox.paths import Sandbox
 from sandbox.programs import Program, ProgramStatus, State
@@ -63,7 +77,7 @@ def refusing(monkeypatch: pytest.MonkeyPatch, error: SandboxError) -> None:
 
 
 def test_where_all_is_there_nothing_is_missing(there: Sandbox) -> None:
-    seen = health.require_api(there, "dev")
+    seen = health.require_api(there, "`up`")
     assert seen.running
     assert not seen.missing
     assert seen.links == {"web-ws": "ws://127.0.0.1:2"}
@@ -87,14 +101,14 @@ def test_a_node_that_is_away_is_named_and_the_rest_can_be_asked(
     there: Sandbox, monkeypatch: pytest.MonkeyPatch, nodes: list[dict[str, Any]], said: str
 ) -> None:
     answering(monkeypatch, *nodes)
-    seen = health.require_api(there, "dev")
+    seen = health.require_api(there, "`up`")
     assert seen.trouble("It") == f"Sandbox {there.name}: {said}. It repairs it."
     assert not seen.running
 
 
 def test_a_program_that_is_not_ready_is_named(there: Sandbox) -> None:
     known(there, State.RESTARTING)
-    assert health.require_api(there, "dev").missing == ["n1-kubelet is restarting"]
+    assert health.require_api(there, "`up`").missing == ["n1-kubelet is restarting"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +123,7 @@ def test_an_api_server_that_does_not_answer_is_named(
 ) -> None:
     refusing(monkeypatch, error)
     with pytest.raises(NotReadyError, match=said) as refused:
-        health.require_api(there, "dev")
+        health.require_api(there, "`up`")
     assert refused.value.exit_code == 3
 
 
@@ -132,8 +146,8 @@ def test_kubectl_is_ended_when_it_takes_too_long(
 def test_what_was_stopped_does_not_run(there: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "supervisor_pid", lambda _: None)
     refusing(monkeypatch, SandboxError())
-    with pytest.raises(SandboxError, match="--stack dev --name unit` starts it") as refused:
-        health.require_api(there, "dev")
+    with pytest.raises(SandboxError, match="Sandbox unit does not run; `up` starts it") as refused:
+        health.require_api(there, "`up`")
     assert refused.value.exit_code == 1
 
 
@@ -242,6 +256,21 @@ def test_status_says_what_of_the_cluster_is_missing_and_is_not_content(
     assert "up --stack dev --name unit` repairs it." in seen.output
     read = json.loads(status(there, "--json").stdout)
     assert (read["ready"], read["clusterMissing"]) == (False, ["Node n1 is not there"])
+
+
+@pytest.mark.parametrize("of", [(), ("--cluster",)])
+def test_status_of_another_version_than_is_here_says_what_is_missing_and_builds_nothing(
+    there: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(kubectl, "run", lambda *_, **__: kubectl._program())
+    made: list[object] = []
+    monkeypatch.setattr(gobuild, "build", lambda *given: made.append(given))
+    monkeypatch.setattr(downloads, "fetch", lambda *given: made.append(given))
+    said = str(status(there, *of).exception)
+    assert said.startswith(f"kubectl {tools.KUBERNETES.version} is not on this machine yet")
+    assert not made
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,10 @@ HARMFUL = "Remv docker-ce [5:27.0]\nRemv containerd.io [1.7.1]\n" + HARMLESS
 class Apt:
     """Answers by subcommand and remembers what was asked."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, str]) -> None:
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, str], without_lists: int = 0
+    ) -> None:
+        self._without_lists = without_lists
         monkeypatch.setenv("PATH", "/usr/bin")
         self.calls: list[tuple[str, ...]] = []
         self._answers = answers
@@ -25,9 +29,14 @@ class Apt:
         monkeypatch.setattr(packages, "_installed", lambda program: program not in {"runc", "ip"})
         monkeypatch.setattr("shutil.which", lambda *_, **__: "/usr/bin/apt-get")
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __call__(
+        self, *arguments: str, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        assert cwd is None
         self.calls.append(arguments)
-        return subprocess.CompletedProcess(arguments, 0, self._answers.get(arguments[0], ""), "")
+        code = 0 if ("update",) in self.calls else self._without_lists
+        answer = self._answers.get(arguments[0], "")
+        return subprocess.CompletedProcess(arguments, code, answer, "")
 
 
 def test_missing_programs_are_installed_after_a_simulation(
@@ -37,6 +46,14 @@ def test_missing_programs_are_installed_after_a_simulation(
     packages.ensure(lambda _: None)
     install = ("install", "--no-install-recommends", "--yes", "iproute2", "runc")
     assert apt.calls == [("--simulate", *install), install]
+
+
+def test_package_lists_that_are_missing_are_read_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    apt = Apt(monkeypatch, {"--simulate": HARMLESS}, without_lists=100)
+    said: list[str] = []
+    packages.ensure(said.append)
+    assert [call[0] for call in apt.calls] == ["--simulate", "update", "--simulate", "install"]
+    assert "reading package lists" in said
 
 
 def test_nothing_is_installed_when_that_would_remove_packages(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from sandbox import cli, health, stack
 from sandbox.engine import OnEvent
 from sandbox.errors import SandboxError
 from sandbox.outcome import Outcome, details
-from sandbox.refusals import ROTATED
+from sandbox.paths import Called, Sandbox
+from sandbox.refusals import ROTATED, protected, refuse_beside
 from tests.unit.sandbox.health import running
 
 SECRET: dict[str, Any] = {
@@ -137,6 +140,47 @@ def test_a_refusal_says_what_the_commands_that_it_advises_are_here(
     with pytest.raises(SandboxError) as refused:
         shown(monkeypatch, Planning([], error), "--stack", "prod")
     assert str(refused.value) == f"{error}\nStack prod: nothing was changed.{here}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "pulumi config set --secret ado:x",
+        "pulumi refresh",
+        "kubectl patch",
+        'conflict with "pulumi-kubernetes-f1ac760d": .data.password',
+    ],
+)
+def test_what_a_refusal_advises_acts_on_the_sandbox_the_stack_and_the_checkout_that_were_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: str
+) -> None:
+    (tmp_path / "Pulumi.other.yaml").touch()
+    options = ("--stack", "other", "--name", "second", "--project", str(tmp_path))
+    with pytest.raises(SandboxError) as refused:
+        shown(monkeypatch, Planning([], error), *options)
+    advised = re.findall(r"`[^`]*(?:sandbox|make) ([^`]*)`", str(refused.value))
+    where = {"--stack other", f"--project {tmp_path}", "--name second"}
+    for command in advised:
+        expected = {"--name second"} if command.startswith("kubectl") else where
+        assert {*re.findall(r"--\S+ \S+", command)} == expected
+    assert advised
+
+
+def test_a_stack_beside_is_taken_down_where_it_is() -> None:
+    with pytest.raises(SandboxError) as refused:
+        refuse_beside({"dev"}, Called(Sandbox("second"), "prod"))
+    sandbox = ".venv/bin/python -m sandbox"
+    assert str(refused.value).endswith(
+        f"First `{sandbox} destroy --stack dev --name second`, or "
+        f"`{sandbox} down --name second`; then `{sandbox} up --stack prod --name second`."
+    )
+
+
+def test_how_protection_is_lifted_is_told_for_the_sandbox_that_was_named() -> None:
+    assert "then `make up STACK=dev` and `make destroy STACK=dev`; or `make down`" in str(
+        protected(Called(Sandbox(), "dev"))
+    )
+    assert "make " not in str(protected(Called(Sandbox("second"), "dev")))
 
 
 def test_the_engines_whole_text_is_shown_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sandbox import downloads, kubernetes_provider, providers, tools
-from sandbox.gobuild import GoModule
+from sandbox.gobuild import GoModule, Report
 from sandbox.providers import Plugin, sdk_version
 
 PROGRAM = "pulumi-resource-kubernetes"
@@ -46,8 +46,8 @@ def _program(directory: Path, name: str) -> Path:
     return directory
 
 
-def located(tmp_path: Path) -> dict[str, Plugin]:
-    found = providers.locate(Path("/no/pulumi"), tmp_path / "offline", lambda _: None)
+def located(tmp_path: Path, report: Report = lambda _: None) -> dict[str, Plugin]:
+    found = providers.locate(Path("/no/pulumi"), tmp_path / "offline", report)
     return {plugin.name: plugin for plugin in found}
 
 
@@ -114,17 +114,48 @@ def test_where_the_provider_can_be_downloaded_so_is_random(
         _program(target.parent, program)
         return True
 
-    def install(command: list[str], *, env: dict[str, str], **_: Any) -> None:
+    said: list[str] = []
+
+    def install(command: list[str], *, env: dict[str, str], **_: Any) -> Any:
         assert command[1:] == ["plugin", "install", "resource", "random", sdk_version("random")]
         folder = f"resource-random-v{sdk_version('random')}"
         _program(Path(env["PULUMI_HOME"]) / "plugins" / folder, "pulumi-resource-random")
+        return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setenv("SANDBOX_DOWNLOADS", "yes")
     monkeypatch.setattr(downloads, "fetch", fetch)
     monkeypatch.setattr(subprocess, "run", install)
-    found = located(tmp_path)
+    found = located(tmp_path, said.append)
+    assert said == ["downloading pulumi-resource-random"]
     assert {(p.origin, p.version) for p in found.values()} == {
         ("downloaded", sdk_version("kubernetes")),
         ("downloaded", sdk_version("random")),
     }
+    assert machine.built == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_random_that_cannot_be_downloaded_is_played_and_why_stays_readable(
+    machine: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    late: bool,  # noqa: FBT001
+) -> None:
+    def install(command: list[str], **_: Any) -> Any:
+        partial = f"resource-random-v{sdk_version('random')}.partial"
+        plugins = providers._downloads() / "plugins"
+        _program(plugins / partial.removesuffix(".partial"), "pulumi-resource-random")
+        (plugins / partial).touch()
+        if late:
+            raise subprocess.TimeoutExpired(command, providers.PATIENCE)
+        return subprocess.CompletedProcess(command, 1, "", "error: no route to host\n")
+
+    _program(providers._downloaded("kubernetes"), PROGRAM)
+    monkeypatch.setenv("SANDBOX_DOWNLOADS", "yes")
+    monkeypatch.setattr(subprocess, "run", install)
+    assert "stand-in" in located(tmp_path)["random"].origin
+    why = "it was not here within 60 s" if late else "error: no route to host"
+    told = capsys.readouterr().err
+    assert told == f"The publisher's pulumi-resource-random is not used: {why}\n"
     assert machine.built == []

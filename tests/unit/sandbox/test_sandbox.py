@@ -25,6 +25,7 @@ from sandbox import (
     machine,
     mounts,
     network,
+    paths,
     record,
     relay,
     removal,
@@ -50,6 +51,19 @@ def test_no_sandbox_owns_the_namespaces_of_one_with_a_similar_name() -> None:
     names = [Sandbox("a").fabric, Sandbox("a").namespace("n12")]
     others = [Sandbox("a-n1").namespace("n2"), Sandbox("a-n1").fabric, Sandbox("ab").fabric]
     assert [name for name in names + others if Sandbox("a").owns_namespace(name)] == names
+
+
+def test_a_command_that_is_advised_acts_where_it_was_advised(tmp_path: Path) -> None:
+    first, second, sandbox = Sandbox(), Sandbox("second"), ".venv/bin/python -m sandbox"
+    assert first.command("down") == "make down"
+    assert first.command("up", stack="dev", project=paths.CHECKOUT) == "make up STACK=dev"
+    assert first.command("secret KEY", stack="dev") == f"{sandbox} secret KEY --stack dev"
+    assert first.command("start --nodes 3") == f"{sandbox} start --nodes 3"
+    assert second.command("down") == f"{sandbox} down --name second"
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{target}: $(READY)" in makefile for target in paths.MAKE_TARGETS)
+    there = f"--stack dev --project '{tmp_path}/a b'"
+    assert first.command("up", stack="dev", project=tmp_path / "a b") == f"{sandbox} up {there}"
 
 
 def test_without_root_there_is_one_message_and_exit_code_1(
@@ -78,7 +92,7 @@ def test_missing_kernel_features_are_named_together(
 
 def test_fewer_nodes_than_there_are_is_refused(sandbox: Sandbox) -> None:
     record.save(sandbox, Record(nodes=4))
-    with pytest.raises(SandboxError, match="has 4 nodes and none can be taken away"):
+    with pytest.raises(SandboxError, match=r"has 4 nodes .* start --nodes 3 --name unit`\.$"):
         cluster._plan(sandbox, 3)
     assert cluster._plan(sandbox, 5).nodes == 5
     assert cluster._plan(sandbox, None).nodes == 4

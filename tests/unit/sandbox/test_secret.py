@@ -8,9 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ado_infra.secrets import ConfigSecret
-from sandbox import cli, stack, stack_files
+from sandbox import cli, machine, paths, stack, stack_files
 from sandbox.errors import SandboxError
-from sandbox.paths import Sandbox
 
 
 class Keeping:
@@ -30,13 +29,14 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Keeping:
         assert (kept.sandbox.name, kept.name) == ("other", "prod")
         return keeping
 
-    monkeypatch.setattr(cli, "_with_kubeconfig", Sandbox)
+    monkeypatch.setattr(cli, "_with_kubeconfig", lambda called: called.sandbox)
     monkeypatch.setattr(stack.Stack, "_engine", given)
     return keeping
 
 
-def _run(*arguments: str, given: str = "") -> Result:
+def _run(*arguments: str, given: str = "", project: Path = paths.CHECKOUT) -> Result:
     command = ["secret", *arguments, "--stack", "prod", "--name", "other"]
+    command += ["--project", str(project)]
     return CliRunner().invoke(cli.app, command, input=given)
 
 
@@ -45,7 +45,8 @@ def _run(*arguments: str, given: str = "") -> Result:
 def test_it_comes_from_standard_input_and_is_not_shown(engine: Keeping, key: str, end: str) -> None:
     done = _run(key, given=f" canary{end}")
     assert engine.kept["ado:databasePassword"] == " canary"
-    assert "make up STACK=prod" in done.output
+    again = "`.venv/bin/python -m sandbox up --stack prod --name other` makes use of that"
+    assert again in done.output
     assert "canary" not in done.output
 
 
@@ -61,6 +62,16 @@ def test_a_slip_is_refused_and_changes_nothing(engine: Keeping, key: str, given:
     assert isinstance(refused, SandboxError)
     assert key in str(refused)
     assert engine.kept == before
+
+
+def test_where_there_is_no_sandbox_the_remedy_starts_the_one_that_was_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "require_root", lambda: None)
+    monkeypatch.setattr(paths, "STATE_ROOT", tmp_path)
+    refused = str(_run("redisUrl", given="x", project=tmp_path).exception)
+    command = f"sandbox up --stack prod --project {tmp_path} --name other` starts it."
+    assert refused.endswith(command)
 
 
 def test_every_secret_of_a_stack_is_known_but_for_those_of_object_storage() -> None:

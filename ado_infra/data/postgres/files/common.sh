@@ -16,6 +16,7 @@ fenced="$SOCKET/fenced"
 waiting="$SOCKET/waiting" # what start.sh waits for
 copying="$SOCKET/copying" # touched while a copy grows
 busy="$SOCKET/rejoining"
+blank_port=5431 # where a pod says that its volume is empty
 passfile="$SOCKET/pgpass"
 export PGPASSFILE="$passfile" PGCONNECT_TIMEOUT=3
 
@@ -87,6 +88,14 @@ peer_role() {
 	off) echo primary ;;
 	on) echo standby ;;
 	esac
+}
+
+# Only its own word counts, which it gives while it waits (blank.sh): a pod that is away, or waits with its
+# data, answers nothing. Its name, as whoever got its address meanwhile may have an empty volume too.
+peer_is_empty() {
+	[ "$(psql "host=$peer_host port=$blank_port user=replicator dbname=replication replication=true" \
+		--no-psqlrc --no-align --tuples-only --no-password --command 'SHOW cluster_name' 2>/dev/null)" = \
+		"${POD_NAME%-*}-$peer" ]
 }
 
 # Also one that is only starting has data; 2 is no answer at all.

@@ -5,6 +5,8 @@
 set -eu
 # shellcheck source=common.sh
 . "$CONFIG/common.sh"
+# shellcheck source=blank.sh
+. "$CONFIG/blank.sh"
 
 # Pid 1 is sent the signals that a server should hear.
 stop() {
@@ -37,6 +39,7 @@ wait_for() {
 
 # What was waited for is there.
 go_on() {
+	end_blank
 	rm -f "$waiting"
 	waited_for=
 }
@@ -64,10 +67,14 @@ decide_as_primary() {
 		if is_recorded; then
 			echo "wait the primary's volume is empty: bring it back, or \`ado-ops postgres promote" \
 				"postgresql-$peer --accept-loss\`"
-		elif peer_has_data; then
-			echo "wait no data here, $peer_host has some, and postgresql-state says nothing"
-		else
+		elif peer_is_empty; then
 			echo initialise
+		elif peer_has_data; then
+			echo "wait no data here, $peer_host has some, and postgresql-state says nothing:" \
+				"\`ado-ops postgres promote postgresql-$peer --accept-loss\` goes on with that"
+		else
+			echo "wait no data here, postgresql-state says nothing, and postgresql-$peer has not said that it" \
+				"has no data either: a new database is only made then, see docs/data-runbooks.md, Lost record"
 		fi
 		;;
 	standby) echo standby ;; # a promotion that was cut off: serves reads until it is finished
@@ -115,6 +122,7 @@ decide_as_standby() {
 }
 
 initialise() {
+	go_on
 	say "first start: making an empty database"
 	rm -rf "$PGDATA.new"
 	initdb --pgdata "$PGDATA.new" --username postgres --encoding UTF8 \
@@ -236,6 +244,7 @@ watch_copy() {
 # Whole or not at all; what was here before stays until then.
 clone() {
 	if [ "$(peer_role)" != primary ]; then
+		is_recorded || say_it_is_empty
 		wait_for "a primary at $peer_host to copy"
 		return
 	fi
@@ -294,6 +303,7 @@ until flock -n 9; do
 	wait_for "the former container of this volume still runs"
 done
 server_runs || rm -f "$PGDATA/postmaster.pid"
+rm -rf "$blank" # of a container that was killed
 write_passfile
 while :; do
 	decision=$(decide)
