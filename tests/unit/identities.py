@@ -25,9 +25,14 @@ _IMMUTABLE = {
 """Kind → what the API server never changes, or the engine replaces the object for."""
 
 
+def settled(name: str) -> str:
+    """A name or URN without a Job's digest: a Job that does something else is another Job."""
+    return re.sub(r"-[0-9a-f]{10}$", "-DIGEST", name)
+
+
 def identities(recording: Recording) -> dict[str, dict[str, Any]]:
     """URN → kind and name, and the values of what is immutable, of every resource."""
-    return {each.urn: _identity(each) for each in recording.resources}
+    return {settled(each.urn): _identity(each) for each in recording.resources}
 
 
 def former(stack: str) -> dict[str, dict[str, Any]]:
@@ -37,11 +42,9 @@ def former(stack: str) -> dict[str, dict[str, Any]]:
 
 def _identity(resource: Registered) -> dict[str, Any]:
     kind, name = resource.key
-    # A Job that does something else is another Job: its digest may differ.
-    shown = re.sub(r"-[0-9a-f]{10}$", "-DIGEST", name) if kind == "Job" else name
     fields = {path: _value(resource.manifest, path) for path in _IMMUTABLE.get(kind, ())}
     namespace = resource.manifest.get("metadata", {}).get("namespace")
-    return {"kind": kind, "name": shown, "namespace": namespace, "immutable": fields}
+    return {"kind": kind, "name": settled(name), "namespace": namespace, "immutable": fields}
 
 
 def _value(manifest: Any, path: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.identities import former, identities
+from tests.unit.identities import former, identities, settled
 from tests.unit.recording import Recording
 
 
