@@ -15,7 +15,11 @@ def test_every_former_resource_is_kept_or_aliased(
     stack: str, recorded: Callable[[str], Recording]
 ) -> None:
     recording = recorded(stack)
-    known = {urn: each.urn for each in recording.resources for urn in (each.urn, *each.aliases)}
+    known = {
+        settled(urn): settled(each.urn)
+        for each in recording.resources
+        for urn in (each.urn, *each.aliases)
+    }
     assert [urn for urn in former(stack) if urn not in known] == []
     now = identities(recording)
     assert {urn: now[known[urn]] for urn in former(stack)} == former(stack)
