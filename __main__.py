@@ -2,14 +2,12 @@
 
 import pulumi
 
-from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
+from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
 
-platform = AdoPlatform(
-    "ado",
-    AdoPlatformArgs(settings=load_settings(), secrets=StackSecrets.from_config()),
-)
+settings, secrets = load_stack()
+platform = AdoPlatform("ado", AdoPlatformArgs(settings=settings, secrets=secrets))
 
 pulumi.export("namespace", platform.namespace)
-pulumi.export("gatewayService", platform.gateway_service)
-pulumi.export("dashboardService", platform.dashboard_service)
+pulumi.export("gatewayService", platform.gateway.service_name)
+pulumi.export("dashboardService", platform.dashboard.service_name)
 pulumi.export("url", platform.url)

@@ -1,4 +1,4 @@
-"""The ADO platform on Kubernetes, as Pulumi components."""
+"""The ADO platform on Kubernetes, as Pulumi components: the whole of it, and each part alone."""
 
 from __future__ import annotations
 
@@ -6,30 +6,111 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
+    from ado_infra.data.postgres import Postgres, PostgresArgs
+    from ado_infra.data.redis import Redis, RedisArgs
+    from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretKey
+    from ado_infra.kit.spec import (
+        AntiAffinity,
+        Disruption,
+        Health,
+        ImageVersion,
+        Resources,
+        Scaling,
+    )
     from ado_infra.platform import AdoPlatform, AdoPlatformArgs
     from ado_infra.secrets import StackSecrets
-    from ado_infra.settings import Settings
-    from ado_infra.stack_config import load_settings
+    from ado_infra.settings import (
+        DashboardSettings,
+        EdgeSettings,
+        GatewaySettings,
+        OrchestratorSettings,
+        PostgresSettings,
+        RedisSettings,
+        Settings,
+        WorkerPoolSettings,
+        WorkerScaling,
+    )
+    from ado_infra.site import Site
+    from ado_infra.stack import load_stack
+    from ado_infra.tiers.dashboard import Dashboard, DashboardArgs
+    from ado_infra.tiers.edge import Edge, EdgeArgs
+    from ado_infra.tiers.gateway import ApiGateway, ApiGatewayArgs
+    from ado_infra.tiers.orchestrator import Orchestrator, OrchestratorArgs
+    from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
+
+_HOMES = {
+    "data.endpoints": ("DatabaseEndpoint", "ObjectStorageEndpoint", "RedisEndpoint"),
+    "data.postgres": ("Postgres", "PostgresArgs"),
+    "data.redis": ("Redis", "RedisArgs"),
+    "kit.sources": ("ConfigFile", "SecretDirectory", "SecretKey"),
+    "kit.spec": (
+        *("AntiAffinity", "Disruption", "Health", "ImageVersion", "Resources", "Scaling"),
+    ),
+    "platform": ("AdoPlatform", "AdoPlatformArgs"),
+    "secrets": ("StackSecrets",),
+    "settings": (
+        *("DashboardSettings", "EdgeSettings", "GatewaySettings", "OrchestratorSettings"),
+        *("PostgresSettings", "RedisSettings", "Settings", "WorkerPoolSettings", "WorkerScaling"),
+    ),
+    "site": ("Site",),
+    "stack": ("load_stack",),
+    "tiers.dashboard": ("Dashboard", "DashboardArgs"),
+    "tiers.edge": ("Edge", "EdgeArgs"),
+    "tiers.gateway": ("ApiGateway", "ApiGatewayArgs"),
+    "tiers.orchestrator": ("Orchestrator", "OrchestratorArgs"),
+    "tiers.workers": ("WorkerPool", "WorkerPoolArgs"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AdoPlatform",
     "AdoPlatformArgs",
+    "AntiAffinity",
+    "ApiGateway",
+    "ApiGatewayArgs",
+    "ConfigFile",
+    "Dashboard",
+    "DashboardArgs",
+    "DashboardSettings",
+    "DatabaseEndpoint",
+    "Disruption",
+    "Edge",
+    "EdgeArgs",
+    "EdgeSettings",
+    "GatewaySettings",
+    "Health",
+    "ImageVersion",
+    "ObjectStorageEndpoint",
+    "Orchestrator",
+    "OrchestratorArgs",
+    "OrchestratorSettings",
+    "Postgres",
+    "PostgresArgs",
+    "PostgresSettings",
+    "Redis",
+    "RedisArgs",
+    "RedisEndpoint",
+    "RedisSettings",
+    "Resources",
+    "Scaling",
+    "SecretDirectory",
+    "SecretKey",
     "Settings",
+    "Site",
     "StackSecrets",
-    "load_settings",
+    "WorkerPool",
+    "WorkerPoolArgs",
+    "WorkerPoolSettings",
+    "WorkerScaling",
+    "load_stack",
 ]
-
-_HOMES = {
-    "AdoPlatform": "platform",
-    "AdoPlatformArgs": "platform",
-    "Settings": "settings",
-    "StackSecrets": "secrets",
-    "load_settings": "stack_config",
-}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
     """Imported when asked for: the operator's commands need none of it, nor Pulumi's SDK."""
-    if name not in _HOMES:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("ado-infra")
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -9,6 +9,7 @@ from pulumi_kubernetes.core.v1 import Namespace, Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.data.stores import Stores, StoresArgs
+from ado_infra.gaps import gaps
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.published import base64_data, generated_digest_key
@@ -32,31 +33,36 @@ class AdoPlatformArgs:
     Attributes:
         settings: The validated settings.
         secrets: What the stack gives of keys and passwords.
-        namespace: Where everything is created; the namespace itself is created too. Not a
-            setting: another namespace is another platform.
     """
 
     settings: Settings
     secrets: StackSecrets
-    namespace: str = "ado-system"
 
 
 class AdoPlatform(pulumi.ComponentResource):
     """The whole platform in one namespace.
 
-    Produces: Namespace (Pod Security `restricted`), a RandomBytes key for the digests of Secrets
-    and Secret `ado-digest-key` that keeps it, Stores, Configuration, Migrations where the settings
-    ask for them, ApiGateway, Dashboard, Orchestrator, a WorkerPool for each pool, Edge, Monitoring.
-    With `settings.protect_data` the Namespace, the data stores and what was generated refuse to be
-    destroyed.
+    Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false, a
+    RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Stores,
+    Configuration, Migrations where the settings ask for them, ApiGateway, Dashboard, Orchestrator,
+    a WorkerPool for each pool, Edge, Monitoring. With `settings.protect_data` the Namespace, the
+    data stores and what was generated refuse to be destroyed.
     """
 
+    site: Site
+    """Where all of it is, for more parts beside these."""
+    configuration: Configuration
+    stores: Stores
+    migrations: Migrations | None
+    orchestrator: Orchestrator
+    gateway: ApiGateway
+    dashboard: Dashboard
+    worker_pools: dict[str, WorkerPool]
+    """By their names."""
+    edge: Edge
+    monitoring: Monitoring
     namespace: pulumi.Output[str]
     """Name of the Namespace."""
-    gateway_service: pulumi.Output[str]
-    """Name of the gateway's Service."""
-    dashboard_service: pulumi.Output[str]
-    """Name of the dashboard's Service."""
     url: pulumi.Output[str]
     """Where the edge answers."""
 
@@ -65,14 +71,14 @@ class AdoPlatform(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:AdoPlatform", name, {}, opts)
         self._prefix, self._settings, self._secrets = name, args.settings, args.secrets
-        for gap in args.settings.gaps:
+        for gap in gaps(args.settings, args.secrets):
             pulumi.log.warn(gap, self)
         # Without what the cluster has to bring, nothing is made.
         crds = required_crds(name, args.settings.monitoring, self)
         self._child = pulumi.ResourceOptions(parent=self, depends_on=crds)
-        self.namespace = self._make_namespace(args.namespace)
+        self.namespace = self._namespace()
         digest_key = generated_digest_key(f"{name}-digest-key", self._protected)
-        self._site = Site(
+        self.site = Site(
             name,
             namespace=self.namespace,
             images=args.settings.images,
@@ -81,24 +87,22 @@ class AdoPlatform(pulumi.ComponentResource):
         )
         self._keep(digest_key)
 
-        configuration = self._configuration()
-        stores = self._stores()
-        migrated = self._migrated(stores)
-        gateway = self._gateway(configuration, stores, migrated)
-        dashboard = self._dashboard()
-        orchestrator = self._orchestrator(configuration, stores, migrated)
-        self._worker_pools(configuration, stores, orchestrator, migrated)
-        edge = self._edge(gateway, dashboard)
-        self._monitoring()
+        self.configuration = self._configuration()
+        self.stores = self._stores()
+        self.migrations = self._migrations()
+        self.orchestrator = self._orchestrator()
+        self.gateway = self._gateway()
+        self.dashboard = self._dashboard()
+        self.worker_pools = self._worker_pools()
+        self.edge = self._edge()
+        self.monitoring = self._monitoring()
 
-        self.gateway_service = gateway.service_name
-        self.dashboard_service = dashboard.service_name
-        self.url = edge.url
+        self.url = self.edge.url
         self.register_outputs(
             {
                 "namespace": self.namespace,
-                "gatewayService": self.gateway_service,
-                "dashboardService": self.dashboard_service,
+                "gatewayService": self.gateway.service_name,
+                "dashboardService": self.dashboard.service_name,
                 "url": self.url,
             }
         )
@@ -108,12 +112,28 @@ class AdoPlatform(pulumi.ComponentResource):
         protect = pulumi.ResourceOptions(protect=self._settings.protect_data)
         return pulumi.ResourceOptions.merge(self._child, protect)
 
-    def _make_namespace(self, name: str) -> pulumi.Output[str]:
+    @property
+    def _after_migrations(self) -> pulumi.ResourceOptions:
+        """How tiers that use the stores are made: after these, and migrations if there are any.
+
+        Their pods are Ready when they are connected. Begun before, they would take the engine's
+        few places for what is under way, and wait there for stores that find none.
+        """
+        return self._after(self.migrations or self.stores)
+
+    def _after(self, earlier: pulumi.Resource) -> pulumi.ResourceOptions:
+        depends = pulumi.ResourceOptions(depends_on=[earlier])
+        return pulumi.ResourceOptions.merge(self._child, depends)
+
+    def _namespace(self) -> pulumi.Output[str]:
+        namespace = self._settings.namespace
+        if not namespace.create:
+            return pulumi.Output.from_input(namespace.name)
         identity = Identity(application=APPLICATION, instance=self._prefix, component="namespace")
         labels = {**identity.labels, **pods.NAMESPACE_LABELS}
         return Namespace(
             f"{self._prefix}-namespace",
-            metadata=ObjectMetaArgs(name=name, labels=labels),
+            metadata=ObjectMetaArgs(name=namespace.name, labels=labels),
             opts=self._protected,
         ).metadata.name
 
@@ -124,7 +144,7 @@ class AdoPlatform(pulumi.ComponentResource):
         """
         Secret(
             f"{self._prefix}-kept-digest-key",
-            metadata=self._site.metadata("digest-key", "ado-digest-key"),
+            metadata=self.site.metadata("digest-key", "ado-digest-key"),
             type="Opaque",
             data=base64_data({"hex": digest_key}),
             opts=self._child,
@@ -134,7 +154,7 @@ class AdoPlatform(pulumi.ComponentResource):
         return Configuration(
             f"{self._prefix}-configuration",
             ConfigurationArgs(
-                site=self._site,
+                site=self.site,
                 config=self._settings.config,
                 agent_credentials=self._secrets.agents,
             ),
@@ -145,7 +165,7 @@ class AdoPlatform(pulumi.ComponentResource):
         return Stores(
             f"{self._prefix}-stores",
             StoresArgs(
-                site=self._site,
+                site=self.site,
                 postgres=self._settings.postgres,
                 redis=self._settings.redis,
                 object_storage=self._settings.object_storage,
@@ -154,111 +174,94 @@ class AdoPlatform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _migrated(self, stores: Stores) -> pulumi.ResourceOptions:
-        """How tiers that use the stores are made: after these, and migrations if there are any.
-
-        Their pods are Ready when they are connected. Begun before, they would take the engine's
-        few places for what is under way, and wait there for stores that find none.
-        """
+    def _migrations(self) -> Migrations | None:
         if self._settings.migrations is None:
-            return self._after(stores)
-        migrations = Migrations(
+            return None
+        return Migrations(
             f"{self._prefix}-migrations",
             MigrationsArgs(
-                site=self._site,
+                site=self.site,
                 settings=self._settings.migrations,
                 orchestrator=self._settings.orchestrator,
-                database=stores.database,
-                database_settings=stores.database_settings,
+                database=self.stores.database,
+                database_settings=self.stores.database_settings,
             ),
-            self._after(stores),
+            self._after(self.stores),
         )
-        return self._after(migrations)
 
-    def _after(self, earlier: pulumi.Resource) -> pulumi.ResourceOptions:
-        depends = pulumi.ResourceOptions(depends_on=[earlier])
-        return pulumi.ResourceOptions.merge(self._child, depends)
+    def _orchestrator(self) -> Orchestrator:
+        return Orchestrator(
+            f"{self._prefix}-orchestrator",
+            OrchestratorArgs(
+                site=self.site,
+                settings=self._settings.orchestrator,
+                config_file=self.configuration.config_file,
+                database=self.stores.database,
+                redis=self.stores.redis,
+                object_storage=self.stores.object_storage,
+            ),
+            self._after_migrations,
+        )
 
-    def _gateway(
-        self, configuration: Configuration, stores: Stores, opts: pulumi.ResourceOptions
-    ) -> ApiGateway:
+    def _gateway(self) -> ApiGateway:
         return ApiGateway(
             f"{self._prefix}-gateway",
             ApiGatewayArgs(
-                site=self._site,
+                site=self.site,
                 settings=self._settings.gateway,
-                config_file=configuration.config_file,
-                database=stores.database,
-                redis=stores.redis,
+                orchestrator_url=self.orchestrator.url,
+                config_file=self.configuration.config_file,
+                database=self.stores.database,
+                redis=self.stores.redis,
             ),
-            opts,
+            self._after_migrations,
         )
 
     def _dashboard(self) -> Dashboard:
         return Dashboard(
             f"{self._prefix}-dashboard",
-            DashboardArgs(site=self._site, settings=self._settings.dashboard),
+            DashboardArgs(site=self.site, settings=self._settings.dashboard),
             self._child,
         )
 
-    def _orchestrator(
-        self, configuration: Configuration, stores: Stores, opts: pulumi.ResourceOptions
-    ) -> Orchestrator:
-        return Orchestrator(
-            f"{self._prefix}-orchestrator",
-            OrchestratorArgs(
-                site=self._site,
-                settings=self._settings.orchestrator,
-                config_file=configuration.config_file,
-                database=stores.database,
-                redis=stores.redis,
-                object_storage=stores.object_storage,
-            ),
-            opts,
-        )
-
-    def _worker_pools(
-        self,
-        configuration: Configuration,
-        stores: Stores,
-        orchestrator: Orchestrator,
-        opts: pulumi.ResourceOptions,
-    ) -> None:
+    def _worker_pools(self) -> dict[str, WorkerPool]:
         pools = self._settings.worker_pools
-        for pool, settings in pools.items():
-            WorkerPool(
+        return {
+            pool: WorkerPool(
                 f"{self._prefix}-worker-{pool}",
                 WorkerPoolArgs(
-                    site=self._site,
+                    site=self.site,
                     pool=pool,
                     settings=settings,
-                    only=len(pools) == 1,
-                    controller_url=orchestrator.url,
-                    config_file=configuration.config_file,
-                    credentials=configuration.credentials,
-                    redis=stores.redis,
-                    object_storage=stores.object_storage,
+                    queue=pool if len(pools) > 1 else None,
+                    controller_url=self.orchestrator.url,
+                    config_file=self.configuration.config_file,
+                    credentials=self.configuration.credentials,
+                    redis=self.stores.redis,
+                    object_storage=self.stores.object_storage,
                 ),
-                opts,
+                self._after_migrations,
             )
+            for pool, settings in pools.items()
+        }
 
-    def _edge(self, gateway: ApiGateway, dashboard: Dashboard) -> Edge:
+    def _edge(self) -> Edge:
         return Edge(
             f"{self._prefix}-edge",
             EdgeArgs(
-                site=self._site,
+                site=self.site,
                 settings=self._settings.edge,
-                gateway_service=gateway.service_name,
-                dashboard_service=dashboard.service_name,
+                gateway_service=self.gateway.service_name,
+                dashboard_service=self.dashboard.service_name,
             ),
             self._child,
         )
 
-    def _monitoring(self) -> None:
-        Monitoring(
+    def _monitoring(self) -> Monitoring:
+        return Monitoring(
             f"{self._prefix}-monitoring",
             MonitoringArgs(
-                site=self._site,
+                site=self.site,
                 settings=self._settings.monitoring,
                 queues=tuple(self._settings.worker_pools),
             ),

@@ -110,9 +110,11 @@ class StackSecrets:
         )
 
 
-def not_given(consequence: str, *secrets: ConfigSecret) -> str:
-    """A warning: what follows from secrets that a stack does not give, and how to give them."""
-    return "\n    ".join([consequence, *(f"pulumi config set --secret {key}" for key in secrets)])
+def given_or_generated(
+    name: str, given: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
+) -> Secret:
+    """A password as given, always secret; else one as of `password`."""
+    return password(name, None, opts) if given is None else pulumi.Output.secret(given)
 
 
 def password(name: str, given: Secret | None, opts: pulumi.ResourceOptions) -> Secret:

@@ -7,7 +7,7 @@ the platform is composed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pulumi
@@ -57,7 +57,7 @@ class RedisEndpoint:
     """
 
     url: SecretKey
-    nodes: pulumi.Input[str] | None
+    nodes: pulumi.Input[str] | None = None
 
     @property
     def variables(self) -> Mapping[str, pulumi.Input[str]]:
@@ -87,7 +87,7 @@ class ObjectStorageEndpoint:
     region: str
     checkpoints: str
     artifacts: str
-    credentials: Mapping[str, SecretKey]
+    credentials: Mapping[str, SecretKey] = field(default_factory=dict)
 
     @property
     def variables(self) -> Mapping[str, pulumi.Input[str]]:

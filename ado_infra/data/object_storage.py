@@ -8,7 +8,7 @@ import pulumi
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.kit.published import publish_secret
-from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
+from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import ObjectStorageSettings
 from ado_infra.site import Site
 
@@ -19,7 +19,7 @@ class ObjectStorageArgs:
 
     Attributes:
         site: Where the Secret is created.
-        settings: The room `ado:objectStorage`.
+        settings: Endpoint, region and buckets.
         credentials: The keys, as far as they were given.
     """
 
@@ -32,7 +32,6 @@ class ObjectStorage(pulumi.ComponentResource):
     """Access to object storage.
 
     Produces: Secret `ado-object-storage` (with the keys that were given). It makes no bucket.
-    Without keys it warns: whether pods have another identity is not seen before they run.
     """
 
     endpoint: ObjectStorageEndpoint
@@ -43,8 +42,6 @@ class ObjectStorage(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:ObjectStorage", name, {}, opts)
         data = args.credentials.data
-        if not data:
-            pulumi.log.warn(_NO_CREDENTIALS, self)
         secret = publish_secret(
             f"{name}-credentials",
             args.site.metadata("object-storage", "ado-object-storage"),
@@ -67,9 +64,3 @@ class ObjectStorage(pulumi.ComponentResource):
 
 VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}
 """Key in the Secret → the variable that every S3 SDK reads."""
-_NO_CREDENTIALS = not_given(
-    "No credentials for object storage: orchestrator, workers and backups are given none, and fail "
-    "unless their pods have an identity of their own",
-    ConfigSecret.OBJECT_STORAGE_ACCESS_KEY,
-    ConfigSecret.OBJECT_STORAGE_SECRET_KEY,
-)

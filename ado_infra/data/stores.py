@@ -30,9 +30,9 @@ class StoresArgs:
 
     Attributes:
         site: Where it is installed.
-        postgres: The room `ado:postgres`.
-        redis: The room `ado:redis`.
-        object_storage: The room `ado:objectStorage`.
+        postgres: Of PostgreSQL.
+        redis: Of Redis.
+        object_storage: Endpoint, region and buckets.
         secrets: Passwords and keys, as far as the stack gives them.
     """
 
@@ -52,6 +52,12 @@ class Stores(pulumi.ComponentResource):
     or when a store of its own has other volumes than the settings say.
     """
 
+    postgres: Postgres | None = None
+    """None where it is outside the platform."""
+    postgres_backup: PostgresBackup | None = None
+    redis_cluster: Redis | None = None
+    """None where it is outside the platform."""
+    connections: Connections
     database: DatabaseEndpoint
     """For the tiers that use PostgreSQL."""
     redis: RedisEndpoint
@@ -79,7 +85,7 @@ class Stores(pulumi.ComponentResource):
         database_url, self.database_settings = self._database(name, args, problems.append)
         redis_url, redis_nodes = self._redis(name, args, problems.append)
         volumes.refuse(*problems)
-        connections = Connections(
+        self.connections = Connections(
             f"{name}-connections",
             ConnectionsArgs(
                 site=args.site,
@@ -89,7 +95,7 @@ class Stores(pulumi.ComponentResource):
             ),
             child,
         )
-        self.database, self.redis = connections.database, connections.redis
+        self.database, self.redis = self.connections.database, self.connections.redis
         self.register_outputs({"objectStorage": args.object_storage.endpoint})
 
     def _database(
@@ -101,7 +107,7 @@ class Stores(pulumi.ComponentResource):
             url = _given(args.secrets.database_url, ConfigSecret.DATABASE_URL)
             return url, {"mode": Mode.EXTERNAL}
         kept = pulumi.ResourceOptions(parent=self, protect=args.site.protect)
-        database = Postgres(
+        self.postgres = Postgres(
             f"{name}-postgres",
             PostgresArgs(
                 site=args.site,
@@ -115,19 +121,19 @@ class Stores(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         if backup := args.postgres.backup:
-            PostgresBackup(
+            self.postgres_backup = PostgresBackup(
                 f"{name}-postgres-backup",
                 PostgresBackupArgs(
                     site=args.site,
                     settings=backup,
                     image=args.postgres.image,
-                    passwords=database.passwords,
+                    passwords=self.postgres.passwords,
                     object_storage=self.object_storage,
                     credentials=args.secrets.backup,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
-        return database.url, postgres.IDENTITY
+        return self.postgres.url, postgres.IDENTITY
 
     def _redis(
         self, name: str, args: StoresArgs, refuse: volumes.Refuse
@@ -137,7 +143,7 @@ class Stores(pulumi.ComponentResource):
             url = _given(args.secrets.redis_url, ConfigSecret.REDIS_URL)
             return url, ",".join(args.redis.nodes) or None
         kept = pulumi.ResourceOptions(parent=self, protect=args.site.protect)
-        redis = Redis(
+        self.redis_cluster = Redis(
             f"{name}-redis",
             RedisArgs(
                 site=args.site,
@@ -147,7 +153,7 @@ class Stores(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        return redis.url, redis.nodes
+        return self.redis_cluster.url, self.redis_cluster.nodes
 
 
 def _given(url: Secret | None, key: ConfigSecret) -> Secret:

@@ -128,42 +128,42 @@ class StatefulWorkload(pulumi.ComponentResource):
     `kit/volumes.py`).
     """
 
-    headless_service: pulumi.Output[str]
-    """Name of the headless Service."""
+    stateful_set: StatefulSet
+    headless_service: Service
+    disruption_budget: PodDisruptionBudget
 
     def __init__(
         self, name: str, args: StatefulArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ado:index:StatefulWorkload", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        headless = Service(
+        self.headless_service = Service(
             f"{name}-headless",
             metadata=_metadata(args, labels.headless_name(args.name)),
             spec=_headless_spec(args),
             opts=child,
         )
-        self.headless_service = headless.metadata.name
         metadata = _metadata(args, args.name)
         if not args.awaited:
             metadata.annotations = {"pulumi.com/skipAwait": "true"}
-        stateful_set = StatefulSet(
+        self.stateful_set = StatefulSet(
             f"{name}-statefulset",
             metadata=metadata,
-            spec=_spec(args, self.headless_service),
+            spec=_spec(args, self.headless_service.metadata.name),
             opts=pulumi.ResourceOptions(
                 parent=self, protect=args.protect, ignore_changes=[volumes.IGNORED]
             ),
         )
-        PodDisruptionBudget(
+        self.disruption_budget = PodDisruptionBudget(
             f"{name}-pdb",
             metadata=_metadata(args, labels.disruption_budget_name(args.name)),
             spec=pods.disruption_budget(args.name, Disruption(max_unavailable=1)),
             opts=child,
         )
         args.refuse_volume(
-            volumes.problem(stateful_set, args.name, args.volume, args.volume_setting)
+            volumes.problem(self.stateful_set, args.name, args.volume, args.volume_setting)
         )
-        self.register_outputs({"headlessService": self.headless_service})
+        self.register_outputs({"headlessService": self.headless_service.metadata.name})
 
 
 def _metadata(args: StatefulArgs, name: str) -> ObjectMetaArgs:

@@ -104,6 +104,12 @@ def _dns_name(host: str) -> str:
     return host
 
 
+def _namespace_name(name: str) -> str:
+    if not _DNS_LABEL.fullmatch(name):
+        raise ValueError("is no name of a namespace; lower-case letters, digits and hyphens")
+    return name
+
+
 def _label_key(key: str) -> str:
     """An optional DNS prefix and a name, as labels are keyed."""
     prefix, slash, name = key.rpartition("/")
@@ -202,6 +208,8 @@ ObjectPrefix = Annotated[
 """Where in a bucket objects lie, without a slash at either end."""
 CronSchedule = Annotated[str, _checked(Schedule.parse)]
 """When something is due, as five fields in UTC: `0 3 * * *`."""
+NamespaceName = Annotated[str, AfterValidator(_namespace_name)]
+"""Name of a namespace: an RFC 1123 label."""
 HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 """Where a server answers: `redis-0.example.com:6379`."""
 DnsName = Annotated[str, AfterValidator(_dns_name)]

@@ -116,6 +116,10 @@ class Workload(pulumi.ComponentResource):
     HorizontalPodAutoscaler, which then owns the number of replicas.
     """
 
+    deployment: Deployment
+    service: Service
+    disruption_budget: PodDisruptionBudget
+    autoscaler: HorizontalPodAutoscaler | None
     service_name: pulumi.Output[str]
     """Name of the Service, once the pods behind it are Ready."""
 
@@ -126,34 +130,35 @@ class Workload(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         # Who deletes it waits for its pods, which may take as long as they are given.
         patience = pulumi.CustomTimeouts(delete=f"{args.termination.grace_period + 600}s")
-        deployment = Deployment(
+        self.deployment = Deployment(
             f"{name}-deployment",
             metadata=_metadata(args),
             spec=_deployment_spec(args),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
-        service = Service(
+        self.service = Service(
             f"{name}-service",
             metadata=_metadata(args),
             spec=_service_spec(args),
             # The engine waits for the pods behind it: made first, it would wait for others to be
             # made while it keeps one of the few places for what is under way.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[deployment]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.deployment]),
         )
-        PodDisruptionBudget(
+        self.disruption_budget = PodDisruptionBudget(
             f"{name}-pdb",
             metadata=_metadata(args, labels.disruption_budget_name(args.name)),
             spec=pods.disruption_budget(args.name, args.disruption),
             opts=child,
         )
+        self.autoscaler = None
         if isinstance(args.replicas, Autoscaling):
-            HorizontalPodAutoscaler(
+            self.autoscaler = HorizontalPodAutoscaler(
                 f"{name}-hpa",
                 metadata=_metadata(args, labels.autoscaler_name(args.name)),
                 spec=args.replicas.of(args.name),
                 opts=child,
             )
-        self.service_name = service.metadata.name
+        self.service_name = self.service.metadata.name
         self.register_outputs({"serviceName": self.service_name})
 
 

@@ -17,7 +17,8 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
-from ado_infra.settings.stack import ImageSettings, MonitoringSettings, Profile, Settings
+from ado_infra.settings.production import Profile
+from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
     Controller,
@@ -44,6 +45,7 @@ __all__ = [
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",
+    "NamespaceSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",
     "PostgresSettings",

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import StrEnum, unique
-from typing import Annotated, Final, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
 from ado_infra.kit.spec import Spec
-from ado_infra.kit.values import DnsName, LabelKey, LabelValue, Registry
+from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
-    Mode,
     ObjectStorageSettings,
     PostgresSettings,
     RedisSettings,
 )
+from ado_infra.settings.production import Profile, production_problems
 from ado_infra.settings.tiers import (
     DashboardSettings,
     EdgeSettings,
@@ -31,12 +30,12 @@ RESERVED_CONNECTIONS: Final = 10
 """Of PostgreSQL's, for superusers (3 by its default), probes and migrations."""
 
 
-@unique
-class Profile(StrEnum):
-    """How much a stack must guarantee before it may be deployed."""
+class NamespaceSettings(Spec):
+    """The namespace that everything is in."""
 
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
+    name: NamespaceName = "ado-system"
+    create: bool = True
+    """False where somebody else keeps it; it must exist then."""
 
 
 class ImageSettings(Spec):
@@ -63,7 +62,7 @@ class MonitoringSettings(Spec):
     """By which the cluster's Prometheus selects ServiceMonitors."""
 
 
-def _some(pools: dict[PoolName, WorkerPoolSettings]) -> dict[PoolName, WorkerPoolSettings]:
+def _at_least_one(pools: dict[PoolName, WorkerPoolSettings]) -> dict[PoolName, WorkerPoolSettings]:
     if not pools:
         raise ValueError("names no pool, and without workers no task is ever done; add one")
     return pools
@@ -75,12 +74,13 @@ class Settings(Spec):
     profile: Profile = Profile.DEVELOPMENT
     protect_data: bool = True
     """Whether Namespace, data stores and generated secrets refuse to be destroyed."""
+    namespace: NamespaceSettings = NamespaceSettings()
     images: ImageSettings = ImageSettings()
     edge: EdgeSettings
     gateway: GatewaySettings
     dashboard: DashboardSettings
     orchestrator: OrchestratorSettings
-    worker_pools: Annotated[dict[PoolName, WorkerPoolSettings], AfterValidator(_some)]
+    worker_pools: Annotated[dict[PoolName, WorkerPoolSettings], AfterValidator(_at_least_one)]
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
     object_storage: ObjectStorageSettings
@@ -88,35 +88,37 @@ class Settings(Spec):
     monitoring: MonitoringSettings = MonitoringSettings()
     config: ApplicationConfig = ApplicationConfig()
 
-    @property
-    def gaps(self) -> Iterator[str]:
-        """What a production stack does without and may regret, each with how to have it."""
-        if self.profile is not Profile.PRODUCTION:
-            return
-        if self.postgres.mode is Mode.INTERNAL and self.postgres.backup is None:
-            yield (
-                "PostgreSQL has no backup: whoever drops a table, or loses both volumes, loses all "
-                "of it\n    pulumi config set --path 'ado:postgres.backup.bucket' NAME"
-            )
-        if self.redis.mode is Mode.INTERNAL and not self.redis.replicas_per_master:
-            yield (
-                "Redis has no replicas: while a node is away so is its share of the keys, and with "
-                "its volume that is lost\n"
-                "    pulumi config set --path 'ado:redis.replicasPerMaster' 1"
-            )
-
     @model_validator(mode="after")
-    def _enough_connections(self) -> Self:
-        gateways, orchestrators = self.gateway.scaling.max_replicas, self.orchestrator.replicas
-        wanted = gateways * self.gateway.pool_size + orchestrators * self.orchestrator.pool_size
-        if wanted + RESERVED_CONNECTIONS > self.postgres.max_connections:
-            raise ValueError(
-                f"ado:postgres.maxConnections = {self.postgres.max_connections}: too low for "
-                f"{gateways} gateways x poolSize {self.gateway.pool_size} + "
-                f"{orchestrators} orchestrators x poolSize {self.orchestrator.pool_size} + "
-                f"{RESERVED_CONNECTIONS} reserved = {wanted + RESERVED_CONNECTIONS}; "
-                "raise it, or lower a poolSize\n"
-                f"    pulumi config set --path 'ado:postgres.maxConnections' "
-                f"{wanted + RESERVED_CONNECTIONS}"
-            )
+    def _fit_together(self) -> Self:
+        if problems := list(problems_between(dict(self))):
+            raise ValueError("\n".join(problems))
         return self
+
+
+def problems_between(sections: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong between sections that are right in themselves: key, value and what to do.
+
+    `sections`: field of `Settings` → its value; a rule is asked where all that it reads is there.
+    """
+    if sections.keys() >= {"gateway", "orchestrator", "postgres"}:
+        yield from _too_few_connections(
+            sections["gateway"], sections["orchestrator"], sections["postgres"]
+        )
+    yield from production_problems(sections)
+
+
+def _too_few_connections(
+    gateway: GatewaySettings, orchestrator: OrchestratorSettings, postgres: PostgresSettings
+) -> Iterator[str]:
+    gateways, orchestrators = gateway.scaling.max_replicas, orchestrator.replicas
+    wanted = gateways * gateway.pool_size + orchestrators * orchestrator.pool_size
+    if wanted + RESERVED_CONNECTIONS > postgres.max_connections:
+        yield (
+            f"ado:postgres.maxConnections = {postgres.max_connections}: too low for "
+            f"{gateways} gateways x poolSize {gateway.pool_size} + "
+            f"{orchestrators} orchestrators x poolSize {orchestrator.pool_size} + "
+            f"{RESERVED_CONNECTIONS} reserved = {wanted + RESERVED_CONNECTIONS}; "
+            "raise it, or lower a poolSize\n"
+            f"    pulumi config set --path 'ado:postgres.maxConnections' "
+            f"{wanted + RESERVED_CONNECTIONS}"
+        )

@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import pulumi
+from pulumi_kubernetes.apps.v1 import Deployment
+from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
+from pulumi_kubernetes.core.v1 import Service
+
 from ado_infra.data.endpoints import Endpoint
 from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
-from ado_infra.kit.workload import Port, Termination, WorkloadArgs
+from ado_infra.kit.workload import Port, Termination, Workload, WorkloadArgs
 from ado_infra.settings import TierSettings
 from ado_infra.site import Site
 
@@ -39,6 +44,39 @@ class Inputs:
     config_file: ConfigFile | None = None
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
+
+
+class Tier(pulumi.ComponentResource):
+    """An application tier: one Workload, whose parts it exposes."""
+
+    workload: Workload
+
+    def __init__(
+        self, name: str, workload: WorkloadArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(f"ado:index:{type(self).__name__}", name, {}, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.workload = Workload(f"{name}-workload", workload, child)
+
+    @property
+    def deployment(self) -> Deployment:
+        """Its pods."""
+        return self.workload.deployment
+
+    @property
+    def autoscaler(self) -> HorizontalPodAutoscaler | None:
+        """What moves their number; None where that is fixed."""
+        return self.workload.autoscaler
+
+    @property
+    def service(self) -> Service:
+        """What leads to them."""
+        return self.workload.service
+
+    @property
+    def service_name(self) -> pulumi.Output[str]:
+        """Name of the Service, once the pods behind it are Ready."""
+        return self.workload.service_name
 
 
 def tier_workload(
@@ -76,6 +114,11 @@ def tier_workload(
         files={**config, **inputs.files},
         scratch=inputs.scratch,
     )
+
+
+def known(*endpoints: Endpoint | None) -> tuple[Endpoint, ...]:
+    """Those that there are."""
+    return tuple(endpoint for endpoint in endpoints if endpoint)
 
 
 def _variables(inputs: Inputs) -> dict[str, Variable]:

@@ -10,7 +10,7 @@ import yaml
 
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import ConfigFile, SecretDirectory
-from ado_infra.secrets import AgentCredentials, ConfigSecret, not_given
+from ado_infra.secrets import AgentCredentials
 from ado_infra.settings import ApplicationConfig
 from ado_infra.site import Site
 from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT
@@ -18,17 +18,17 @@ from ado_infra.tiers.common import CONFIG_PATH, HTTP_PORT, WS_PORT
 COMPONENT: Final = "configuration"
 CONFIG_KEY: Final = "config.yaml"
 CREDENTIALS_PATH: Final = "/etc/ado/credentials"
-_NO_CREDENTIALS: Final = not_given(
-    "No key of a model provider: workers are given none, and fail unless their agents reach a "
-    "model without; one of these is enough",
-    ConfigSecret.ANTHROPIC_API_KEY,
-    ConfigSecret.GOOGLE_API_KEY,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigurationArgs:
-    """The settings of the applications and the keys that agents work with."""
+    """What the configuration is made from.
+
+    Attributes:
+        site: Where it is installed.
+        config: The applications' own settings.
+        agent_credentials: The keys that agents work with, as far as they were given.
+    """
 
     site: Site
     config: ApplicationConfig
@@ -58,13 +58,10 @@ class Configuration(pulumi.ComponentResource):
             {CONFIG_KEY: render_config(args.config)},
             child,
         )
-        credentials = args.agent_credentials.data
-        if not credentials:
-            pulumi.log.warn(_NO_CREDENTIALS, self)
         secret = publish_secret(
             f"{name}-agent-credentials",
             args.site.metadata(COMPONENT, "ado-agent-credentials"),
-            credentials,
+            args.agent_credentials.data,
             child,
             digest_key=args.site.digest_key,
         )

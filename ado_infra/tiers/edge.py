@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +28,14 @@ _CLASSES: Final = {Controller.NGINX: "nginx", Controller.TRAEFIK: "traefik"}
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeArgs:
-    """Where the platform is reached, and the Services behind it."""
+    """What the edge is made from.
+
+    Attributes:
+        site: Where it is installed.
+        settings: Host name, controller, TLS.
+        gateway_service: Name of the gateway's Service.
+        dashboard_service: Name of the dashboard's Service.
+    """
 
     site: Site
     settings: EdgeSettings
@@ -42,10 +48,11 @@ class Edge(pulumi.ComponentResource):
 
     Produces: Ingress `ado-ingress`: `/api` and `/ws` lead to the gateway, all else to the
     dashboard; with a `tlsIssuer`, cert-manager keeps the certificate in Secret `ado-tls`. It
-    installs no controller. What the controller cannot be told by an Ingress (body size,
-    timeouts) is a warning. Nobody waits for an address: without a load balancer there is none.
+    installs no controller. Body size and timeout reach nginx alone: an Ingress cannot tell them to
+    other controllers. Nobody waits for an address: without a load balancer there is none.
     """
 
+    ingress: Ingress
     url: pulumi.Output[str]
     """Where the platform is reached."""
 
@@ -54,11 +61,9 @@ class Edge(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Edge", name, {}, opts)
         settings = args.settings
-        for missing in not_expressible(settings):
-            pulumi.log.warn(missing, self)
         metadata = args.site.metadata("edge", "ado-ingress")
         metadata.annotations = edge_annotations(settings)
-        Ingress(
+        self.ingress = Ingress(
             f"{name}-ingress",
             metadata=metadata,
             spec=_spec(args),
@@ -81,20 +86,6 @@ def edge_annotations(settings: EdgeSettings) -> dict[str, str]:
             "nginx.ingress.kubernetes.io/proxy-send-timeout": str(settings.timeout),
         }
     return told
-
-
-def not_expressible(settings: EdgeSettings) -> Iterator[str]:
-    """What was asked for and an Ingress cannot tell this controller, each with where it can."""
-    where = {
-        Controller.TRAEFIK: "a Middleware `buffering` and the entry point's transport options",
-        Controller.CLOUD: "the load balancer's own configuration",
-    }
-    if settings.controller in where:
-        for key, value in (("bodySize", settings.body_size), ("timeout", f"{settings.timeout} s")):
-            yield (
-                f"ado:edge.{key} = {value} cannot be told to the controller "
-                f"{settings.controller} by an Ingress; it is set in {where[settings.controller]}"
-            )
 
 
 def _spec(args: EdgeArgs) -> IngressSpecArgs:

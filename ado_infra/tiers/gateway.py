@@ -8,45 +8,53 @@ import pulumi
 
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
-from ado_infra.kit.sources import ConfigFile
-from ado_infra.kit.workload import Port, Workload, WorkloadArgs
+from ado_infra.kit.sources import ConfigFile, Variable
+from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import GatewaySettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, tier_workload
+from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, Tier, tier_workload
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiGatewayArgs:
-    """What the gateway is told."""
+    """What the gateway is made from.
+
+    Attributes:
+        site: Where it is installed.
+        settings: Image, resources and scaling.
+        database: Its PostgreSQL.
+        redis: Its Redis.
+        orchestrator_url: Where the orchestrators are; None where it is not told.
+        config_file: The applications' configuration, where there is one.
+    """
 
     site: Site
     settings: GatewaySettings
-    config_file: ConfigFile
     database: DatabaseEndpoint
     redis: RedisEndpoint
+    orchestrator_url: pulumi.Input[str] | None = None
+    config_file: ConfigFile | None = None
 
 
-class ApiGateway(pulumi.ComponentResource):
+class ApiGateway(Tier):
     """The API gateway, autoscaled on CPU.
 
     Produces: a Workload `ado-api-gateway` (Deployment, Service with `http` 80, `ws` 81 and
     `metrics` 9090, HorizontalPodAutoscaler, PodDisruptionBudget).
     """
 
-    service_name: pulumi.Output[str]
-    """Name of the Service."""
-
     def __init__(
         self, name: str, args: ApiGatewayArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("ado:index:ApiGateway", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        self.service_name = Workload(f"{name}-workload", _workload(args), child).service_name
+        super().__init__(name, _workload(args), opts)
         self.register_outputs({"serviceName": self.service_name})
 
 
 def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
     scaling = args.settings.scaling
+    variables: dict[str, Variable] = {"DATABASE_POOL_SIZE": str(args.settings.pool_size)}
+    if args.orchestrator_url is not None:
+        variables["ORCHESTRATOR_URL"] = args.orchestrator_url
     return tier_workload(
         args.site,
         args.settings,
@@ -58,7 +66,7 @@ def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
         ),
         replicas=Autoscaling(bounds=scaling, metrics=(cpu_metric(scaling.cpu_utilization),)),
         inputs=Inputs(
-            variables={"DATABASE_POOL_SIZE": str(args.settings.pool_size)},
+            variables=variables,
             endpoints=(args.database, args.redis),
             config_file=args.config_file,
         ),

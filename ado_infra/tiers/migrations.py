@@ -20,7 +20,7 @@ class MigrationsArgs:
 
     Attributes:
         site: Where they run.
-        settings: The room `ado:migrations`.
+        settings: Image and command.
         orchestrator: Whose image runs when the settings name none, and whose resources it gets.
         database: What they migrate.
         database_settings: Which database that is: another one is migrated too.

@@ -9,27 +9,36 @@ import pulumi
 
 from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.sources import ConfigFile
-from ado_infra.kit.workload import Port, Workload, WorkloadArgs
+from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import OrchestratorSettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, tier_workload
+from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, known, tier_workload
 
 COMPONENT: Final = "orchestrator"
 
 
 @dataclass(frozen=True, kw_only=True)
 class OrchestratorArgs:
-    """What the orchestrator is told."""
+    """What the orchestrator is made from.
+
+    Attributes:
+        site: Where it is installed.
+        settings: Image, resources and number of pods.
+        database: Its PostgreSQL.
+        redis: Its Redis.
+        object_storage: Where checkpoints and artifacts go, where there is one.
+        config_file: The applications' configuration, where there is one.
+    """
 
     site: Site
     settings: OrchestratorSettings
-    config_file: ConfigFile
     database: DatabaseEndpoint
     redis: RedisEndpoint
-    object_storage: ObjectStorageEndpoint
+    object_storage: ObjectStorageEndpoint | None = None
+    config_file: ConfigFile | None = None
 
 
-class Orchestrator(pulumi.ComponentResource):
+class Orchestrator(Tier):
     """The orchestrator core, in a fixed number of pods on different hosts.
 
     Produces: a Workload `ado-orchestrator` (Deployment, headless Service with `grpc` 3000 and
@@ -42,10 +51,8 @@ class Orchestrator(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: OrchestratorArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("ado:index:Orchestrator", name, {}, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        service = Workload(f"{name}-workload", _workload(args), child).service_name
-        self.url = pulumi.Output.format("http://{0}:{1}", service, HTTP_PORT)
+        super().__init__(name, _workload(args), opts)
+        self.url = pulumi.Output.format("http://{0}:{1}", self.service_name, HTTP_PORT)
         self.register_outputs({"url": self.url})
 
 
@@ -60,7 +67,7 @@ def _workload(args: OrchestratorArgs) -> WorkloadArgs:
         replicas=args.settings.replicas,
         inputs=Inputs(
             variables={"DATABASE_POOL_SIZE": str(args.settings.pool_size)},
-            endpoints=(args.database, args.redis, args.object_storage),
+            endpoints=known(args.database, args.redis, args.object_storage),
             config_file=args.config_file,
         ),
     )

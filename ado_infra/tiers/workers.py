@@ -11,10 +11,10 @@ from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, external_metric
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
-from ado_infra.kit.workload import Termination, Workload, WorkloadArgs
+from ado_infra.kit.workload import Termination, WorkloadArgs
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import METRICS, Inputs, tier_workload
+from ado_infra.tiers.common import METRICS, Inputs, Tier, known, tier_workload
 
 COMPONENT: Final = "worker"
 QUEUE_METRIC: Final = "ado_task_queue_length"
@@ -24,32 +24,33 @@ WORKSPACE: Final = "/workspace"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerPoolArgs:
-    """What a pool of workers is told.
+    """What a pool of workers is made from.
 
     Attributes:
         site: Where it is installed.
-        pool: Its name, which is also that of its queue.
-        settings: Its entry in the room `ado:workerPools`.
-        only: Whether it is the only pool; the queue metric then needs no selector.
+        settings: Image, resources, scaling and drain.
         controller_url: Where the orchestrators are.
-        config_file: The applications' configuration.
-        credentials: The agents' credentials.
-        redis: The Redis cluster.
-        object_storage: Where checkpoints and artifacts go.
+        redis: The Redis that holds its queue.
+        pool: Its name, which is also that of its queue.
+        queue: Value of the label `queue` by which the queue metric tells this pool's queue from
+            others; None where there is only one.
+        object_storage: Where checkpoints and artifacts go, where there is one.
+        config_file: The applications' configuration, where there is one.
+        credentials: The agents' credentials, where there are any.
     """
 
     site: Site
-    pool: str
     settings: WorkerPoolSettings
-    only: bool
     controller_url: pulumi.Input[str]
-    config_file: ConfigFile
-    credentials: SecretDirectory
     redis: RedisEndpoint
-    object_storage: ObjectStorageEndpoint
+    pool: str = DEFAULT_POOL
+    queue: str | None = None
+    object_storage: ObjectStorageEndpoint | None = None
+    config_file: ConfigFile | None = None
+    credentials: SecretDirectory | None = None
 
 
-class WorkerPool(pulumi.ComponentResource):
+class WorkerPool(Tier):
     """One pool of workers, autoscaled on its queue and on CPU.
 
     Produces: a Workload `ado-worker`, or `ado-worker-<pool>` for any pool but `default`
@@ -58,17 +59,10 @@ class WorkerPool(pulumi.ComponentResource):
     Nothing here serves the queue metric: without an adapter that does, CPU alone scales.
     """
 
-    service_name: pulumi.Output[str]
-    """Name of the Service."""
-
     def __init__(
         self, name: str, args: WorkerPoolArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("ado:index:WorkerPool", name, {}, opts)
-        if advice := args.settings.advice:
-            pulumi.log.warn(f"ado:workerPools.{args.pool}.{advice}", self)
-        child = pulumi.ResourceOptions(parent=self)
-        self.service_name = Workload(f"{name}-workload", _workload(args), child).service_name
+        super().__init__(name, _workload(args), opts)
         self.register_outputs({"serviceName": self.service_name})
 
 
@@ -93,9 +87,9 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
                 "WORKER_ID": POD_NAME,
                 "WORKER_QUEUE": args.pool,
             },
-            endpoints=(args.redis, args.object_storage),
+            endpoints=known(args.redis, args.object_storage),
             config_file=args.config_file,
-            files={"agent-credentials": args.credentials},
+            files={"agent-credentials": args.credentials} if args.credentials else {},
             scratch={"workspace": Scratch(path=WORKSPACE, size_limit=settings.workspace)},
         ),
     )
@@ -103,7 +97,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
 
 def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:
     scaling = args.settings.scaling
-    series = None if args.only else {"queue": args.pool}
+    series = {"queue": args.queue} if args.queue else None
     return Autoscaling(
         bounds=scaling,
         metrics=(

@@ -8,24 +8,27 @@ from tests.cluster.deployment import Deployment
 from tests.cluster.test_platform_changes import WORKLOADS
 
 TWO_PLATFORMS = """
-from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
+from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
+from ado_infra.settings import NamespaceSettings
 
-settings, secrets = load_settings(), StackSecrets.from_config()
+settings, secrets = load_stack()
 for name in ("blue", "green"):
-    args = AdoPlatformArgs(settings=settings, secrets=secrets, namespace=f"ado-{name}")
-    AdoPlatform(name, args)
+    own = settings.model_copy(update={"namespace": NamespaceSettings(name=f"ado-{name}")})
+    AdoPlatform(name, AdoPlatformArgs(settings=own, secrets=secrets))
 """
 ON_STORES_OF_THE_OTHER = """
 from dataclasses import replace
 import pulumi
-from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
-from ado_infra.settings import Mode, PostgresSettings, RedisSettings
+from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
+from ado_infra.settings import Mode, NamespaceSettings, PostgresSettings, RedisSettings
 
-settings, secrets = load_settings(), StackSecrets.from_config()
-AdoPlatform("blue", AdoPlatformArgs(settings=settings, secrets=secrets, namespace="ado-blue"))
+settings, secrets = load_stack()
+blue = settings.model_copy(update={"namespace": NamespaceSettings(name="ado-blue")})
+AdoPlatform("blue", AdoPlatformArgs(settings=blue, secrets=secrets))
 
 nodes = tuple(f"redis-{ordinal}.redis-headless.ado-blue:6379" for ordinal in range(3))
-stores = {
+changes = {
+    "namespace": NamespaceSettings(name="ado-green"),
     "postgres": PostgresSettings(mode=Mode.EXTERNAL, max_connections=100),
     "redis": RedisSettings(mode=Mode.EXTERNAL, nodes=nodes),
 }
@@ -35,10 +38,8 @@ urls = replace(
     database_url=pulumi.Output.format(database, secrets.database_password),
     redis_url=pulumi.Output.format("redis://:{}@redis.ado-blue:6379/0", secrets.redis_password),
 )
-args = AdoPlatformArgs(
-    settings=settings.model_copy(update=stores), secrets=urls, namespace="ado-green"
-)
-AdoPlatform("green", args)
+green = settings.model_copy(update=changes)
+AdoPlatform("green", AdoPlatformArgs(settings=green, secrets=urls))
 """
 
 

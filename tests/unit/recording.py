@@ -15,7 +15,7 @@ import yaml
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import Stack
 
-from ado_infra import Settings, load_settings
+from ado_infra import Settings, load_stack
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -220,7 +220,7 @@ def record_stack(
 def settings_of(stack: str, changes: Mapping[str, Any] | None = None) -> Settings:
     """The settings of a committed stack file, deeply updated, with every secret given."""
     configure(merged(stack_config(stack), changes or {}), SECRETS)
-    return load_settings()
+    return load_stack()[0]
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

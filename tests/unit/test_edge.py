@@ -94,39 +94,3 @@ def test_body_size_and_timeout_are_settings() -> None:
         f"{NGINX}/proxy-read-timeout": "60",
         f"{NGINX}/proxy-send-timeout": "60",
     }
-
-
-@pytest.mark.parametrize("controller", ["traefik", "cloud"])
-def test_another_controller_is_told_nothing_of_nginx(controller: str) -> None:
-    recording = _edge(controller=controller, tlsIssuer="own")
-    assert _ingress(recording)["metadata"]["annotations"] == {
-        **SKIP_AWAIT,
-        "cert-manager.io/cluster-issuer": "own",
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [
-        ({}, "nginx"),
-        ({"controller": "traefik"}, "traefik"),
-        ({"controller": "cloud"}, None),  # the cluster's default
-        ({"controller": "cloud", "className": "alb"}, "alb"),
-        ({"controller": "nginx", "className": "internal"}, "internal"),
-    ],
-)
-def test_the_class_is_the_controllers_usual_one_or_the_given(
-    given: dict[str, Any], name: str | None
-) -> None:
-    assert _ingress(_edge(**given))["spec"].get("ingressClassName") == name
-
-
-@pytest.mark.parametrize("controller", ["traefik", "cloud"])
-def test_what_a_controller_cannot_be_told_is_a_warning_with_key_and_value(controller: str) -> None:
-    size, timeout = _edge(controller=controller, bodySize="7m", timeout=90).warnings
-    assert size.startswith("ado:edge.bodySize = 7m cannot be told to the controller " + controller)
-    assert timeout.startswith("ado:edge.timeout = 90 s cannot be told")
-
-
-def test_nginx_can_be_told_everything() -> None:
-    assert _edge(bodySize="7m", timeout=90).warnings == []

@@ -10,7 +10,7 @@ import kubernetes_validate
 import pulumi
 import pytest
 
-from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_settings
+from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets, load_stack
 from tests.unit.manifests import changes, environment
 from tests.unit.recording import (
     SECRETS,
@@ -77,7 +77,7 @@ def external() -> Recording:
 def _refusal(changed: dict[str, Any], secrets: dict[str, str]) -> list[str]:
     configure(merged(stack_config("dev"), changed), {**SECRETS, **secrets})
     with pytest.raises(pulumi.RunError) as refused:
-        load_settings()
+        load_stack()[0]
     return str(refused.value).splitlines()
 
 
@@ -199,7 +199,7 @@ class TestRefusals:
     def test_a_program_that_gives_one_url_of_two_is_refused(self, given: str) -> None:
         urls = {**SECRETS, **DATABASE_URL, **REDIS_URL}
         configure(merged(stack_config("dev"), {**DATABASE, **REDIS}), urls)
-        settings = load_settings()
+        settings = load_stack()[0]
 
         def program() -> None:
             url = pulumi.Output.from_input("postgresql://x")

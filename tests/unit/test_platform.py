@@ -8,6 +8,7 @@ from typing import Any
 import kubernetes_validate
 
 from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets
+from ado_infra.settings import NamespaceSettings
 from tests.unit.manifests import VERSION_LABEL, pod, selects, templates
 from tests.unit.recording import Recording, record, record_stack, settings_of
 
@@ -366,11 +367,10 @@ class TestTree:
         settings = settings_of("dev")
 
         def program() -> None:
-            for name, namespace in (("blue", "ado-blue"), ("green", "ado-green")):
-                args = AdoPlatformArgs(
-                    settings=settings, secrets=StackSecrets(), namespace=namespace
-                )
-                AdoPlatform(name, args)
+            for name in ("blue", "green"):
+                namespace = NamespaceSettings(name=f"ado-{name}")
+                own = settings.model_copy(update={"namespace": namespace})
+                AdoPlatform(name, AdoPlatformArgs(settings=own, secrets=StackSecrets()))
 
         recording = record(program)
         urns = [resource.urn for resource in recording.resources]

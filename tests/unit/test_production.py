@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from ado_infra import load_settings
+from ado_infra import load_stack
 from tests.unit.recording import SECRETS, configure, merged, record_stack, stack_config
 
 REQUIRED = "antiAffinity = preferred: profile production demands required"
@@ -82,7 +82,7 @@ def _refusal(changes: dict[str, Any], secrets: dict[str, str] | None = None) -> 
     config = _without_nothing(merged(stack_config("prod"), changes))
     configure(config, SECRETS if secrets is None else secrets)
     with pytest.raises(pulumi.RunError) as refused:
-        load_settings()
+        load_stack()[0]
     return str(refused.value)
 
 
@@ -144,7 +144,7 @@ def test_nothing_more_is_demanded() -> None:
         "ado:monitoring": {"serviceMonitor": False},
     }
     configure(merged(stack_config("prod"), least), SECRETS)
-    assert load_settings().orchestrator.replicas == 2
+    assert load_stack()[0].orchestrator.replicas == 2
 
 
 @pytest.mark.parametrize("given", ["objectStorageAccessKey", "objectStorageSecretKey"])
@@ -152,7 +152,7 @@ def test_half_of_the_object_storage_keys_is_refused_in_every_profile(given: str)
     (missing,) = {"objectStorageAccessKey", "objectStorageSecretKey"} - {given}
     configure(stack_config("dev"), {f"ado:{given}": "canary"})
     with pytest.raises(pulumi.RunError) as refused:
-        load_settings()
+        load_stack()[0]
     assert str(refused.value).splitlines() == [
         "The settings of this stack have 1 problem:",
         f"  ado:{missing} is missing; the other of the two keys is given",
@@ -168,4 +168,4 @@ def test_development_needs_no_secret() -> None:
 
 def test_the_profile_and_not_the_name_of_the_stack_decides() -> None:
     configure(merged(stack_config("prod"), {"ado:profile": "development"}), {})
-    assert load_settings().protect_data
+    assert load_stack()[0].protect_data

@@ -12,11 +12,19 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), 
 
 
 def test_there_are_programs_in_it() -> None:
-    assert len(SNIPPETS) == 2
+    assert len(SNIPPETS) == 3
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=["whole", "part"])
-def test_a_program_of_the_readme_makes_a_database(snippet: str) -> None:
+@pytest.mark.parametrize(
+    ("snippet", "made"),
+    zip(
+        SNIPPETS,
+        [("StatefulSet", "redis"), ("StatefulSet", "postgresql"), ("Deployment", "ado-worker")],
+        strict=True,
+    ),
+    ids=["whole", "database", "workers"],
+)
+def test_a_program_of_the_readme_makes_what_it_says(snippet: str, made: tuple[str, str]) -> None:
     configure(stack_config("dev"), SECRETS)
     recording = record(lambda: exec(compile(snippet, "README.md", "exec"), {}))  # noqa: S102
-    assert recording.get("StatefulSet", "postgresql")
+    assert recording.get(*made)

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from ado_infra import load_settings
+from ado_infra import load_stack
 from tests.unit.recording import (
     SECRETS,
     Recording,
@@ -25,7 +25,7 @@ def _refusal(changes: dict[str, Any], secrets: dict[str, str] | None = None) -> 
     """The message with which the dev stack, so changed, is refused."""
     configure(merged(stack_config("dev"), changes), SECRETS if secrets is None else secrets)
     with pytest.raises(pulumi.RunError) as refused:
-        load_settings()
+        load_stack()[0]
     return str(refused.value)
 
 
@@ -89,13 +89,13 @@ def test_a_missing_room_is_named_with_a_command_that_gives_it(room: str, leaf: s
     del config[f"ado:{room}"]
     configure(config, SECRETS)
     with pytest.raises(pulumi.RunError, match=f"ado:{room} is missing\n.*'ado:{leaf}' VALUE"):
-        load_settings()
+        load_stack()[0]
 
 
 def test_a_stack_without_any_pool_is_refused() -> None:
     configure({**stack_config("dev"), "ado:workerPools": {}}, SECRETS)
     with pytest.raises(pulumi.RunError, match=r"ado:workerPools: names no pool"):
-        load_settings()
+        load_stack()[0]
 
 
 @pytest.mark.parametrize("name", ["a", "gpu-2", "a" * 40])
@@ -111,14 +111,14 @@ def test_rooms_with_defaults_may_be_left_out() -> None:
     for room in ("postgres", "redis"):
         del config[f"ado:{room}"]
     configure(config, SECRETS)
-    assert load_settings().postgres.max_connections == 400
+    assert load_stack()[0].postgres.max_connections == 400
 
 
 def test_a_stack_file_that_stack_init_has_rewritten_means_the_same() -> None:
     # It writes `ado:protectData: false` anew as "false".
     for value in ("false", "true"):
         configure(stack_config("dev") | {"ado:protectData": value}, SECRETS)
-        assert load_settings().protect_data is (value == "true")
+        assert load_stack()[0].protect_data is (value == "true")
 
 
 def test_a_secret_in_plain_text_is_refused_without_showing_it() -> None:
@@ -133,7 +133,7 @@ def test_an_encrypted_value_inside_a_room_is_refused_without_showing_it() -> Non
     del config["ado:gateway"]
     configure(config, {"ado:gateway": '{"image": {"tag": "canary"}}'})
     with pytest.raises(pulumi.RunError, match="ado:gateway holds an encrypted value") as refused:
-        load_settings()
+        load_stack()[0]
     assert "canary" not in str(refused.value)
     assert "1 problem" in str(refused.value)
 

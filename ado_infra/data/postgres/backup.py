@@ -17,7 +17,7 @@ from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import Files, SecretDirectory, SecretKey
 from ado_infra.kit.spec import ImageVersion, Resources
-from ado_infra.secrets import ConfigSecret, ObjectStorageCredentials, not_given
+from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import BackupSettings
 from ado_infra.site import Site
 
@@ -30,12 +30,6 @@ _PASSFILE: Final = "/run/passfile"
 _TIMEOUT: Final = 6 * 3600
 """Seconds for a dump, its upload and reading it back."""
 _RESOURCES: Final = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
-_SHARED_KEYS: Final = not_given(
-    "The backup has the keys that workers have: what a model has them run can delete every backup. "
-    "Give the backup keys of its own, to a bucket that the others cannot reach",
-    ConfigSecret.BACKUP_ACCESS_KEY,
-    ConfigSecret.BACKUP_SECRET_KEY,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +38,7 @@ class PostgresBackupArgs:
 
     Attributes:
         site: Where it is installed.
-        settings: The setting `ado:postgres.backup`.
+        settings: Bucket, schedule and retention.
         image: Version of the server, whose own programs dump and restore.
         passwords: The password of role `ado`, as the file `password`.
         object_storage: Where the bucket is, and the keys that the tiers have to it.
@@ -63,7 +57,7 @@ class PostgresBackup(pulumi.ComponentResource):
     """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
 
     Produces: ConfigMap and CronJob `postgresql-backup`; where it is given keys of its own the
-    Secret of that name, else it uses those of the tiers and warns. `ado-ops postgres restore` makes
+    Secret of that name, else it uses those of the tiers. `ado-ops postgres restore` makes
     its Job from the CronJob's. What was written since the last dump is not in it: there is no
     archive of the WAL (docs/data.md).
     """
@@ -78,8 +72,6 @@ class PostgresBackup(pulumi.ComponentResource):
         metadata = site.metadata(BACKUP, BACKUP)
         scripts = publish_config(f"{name}-scripts", metadata, files, child).live_directory(CONFIG)
         keys = self._keys(name, args) if args.credentials.data else args.object_storage.secrets
-        if keys and not args.credentials.data:
-            pulumi.log.warn(_SHARED_KEYS, self)
         recurring(
             f"{name}-schedule",
             CronArgs(

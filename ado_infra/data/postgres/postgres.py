@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
+from ado_infra.secrets import given_or_generated
 from ado_infra.settings import PostgresSettings
 from ado_infra.site import Site
 
@@ -57,16 +58,16 @@ class PostgresArgs:
 
     Attributes:
         site: Where it is installed.
-        settings: The room `ado:postgres`.
-        password: Of the applications' role `ado`.
-        replication_password: Of the role `replicator`, which the standby uses.
+        settings: Image, resources, volume and limits.
+        password: Of the applications' role `ado`; made once where none is given.
+        replication_password: Of the role `replicator`, which the standby uses; likewise.
         refuse_volume: See `StatefulArgs`.
     """
 
     site: Site
-    settings: PostgresSettings
-    password: pulumi.Input[str]
-    replication_password: pulumi.Input[str]
+    settings: PostgresSettings = field(default_factory=PostgresSettings)
+    password: pulumi.Input[str] | None = None
+    replication_password: pulumi.Input[str] | None = None
     refuse_volume: volumes.Refuse = volumes.refuse
 
 
@@ -83,6 +84,11 @@ class Postgres(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     """How the applications reach the primary, credentials included; secret."""
+    workload: StatefulWorkload
+    service: Service
+    """Leads to the primary."""
+    standby_service: Service
+    """Leads to the other pod."""
     passwords: SecretDirectory
     """The passwords of its roles, as files: `password` is that of role `ado`."""
 
@@ -91,15 +97,19 @@ class Postgres(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Postgres", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        kept = pulumi.ResourceOptions(parent=self, protect=args.site.protect)
+        password = given_or_generated(f"{name}-password", args.password, kept)
+        replication = given_or_generated(
+            f"{name}-replication-password", args.replication_password, kept
+        )
+        passwords = {"password": password, "replication-password": replication}
         record = Record(f"{name}-record", args.site, child)
-        config, self.passwords = _files(name, args, child)
+        config, self.passwords = _files(name, args, passwords, child)
         directories = {"config": config, "passwords": self.passwords, "state": record.directory}
         workload = _workload(args, directories)
-        pods = StatefulWorkload(f"{name}-workload", workload, child)
-        services = [
-            _service(f"{name}-{role}", service, args.site, child)
-            for role, service in (("primary", NAME), ("replica", STANDBY))
-        ]
+        self.workload = StatefulWorkload(f"{name}-workload", workload, child)
+        self.service = _service(f"{name}-primary", NAME, args.site, child)
+        self.standby_service = _service(f"{name}-replica", STANDBY, args.site, child)
         roles = Roles(
             primary=NAME,
             standby=STANDBY,
@@ -108,8 +118,8 @@ class Postgres(pulumi.ComponentResource):
             image=workload.image,
             files={name: directories[name] for name in ("passwords", "state")},
         )
-        record.begin_after([pods, *services], roles)
-        self.url = pulumi.Output.secret(args.password).apply(_url)
+        record.begin_after([self.workload, self.service, self.standby_service], roles)
+        self.url = password.apply(_url)
         self.register_outputs({"url": self.url})
 
 
@@ -118,20 +128,23 @@ def _url(password: str) -> str:
 
 
 def _files(
-    name: str, args: PostgresArgs, opts: pulumi.ResourceOptions
+    name: str,
+    args: PostgresArgs,
+    passwords: Mapping[str, pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
 ) -> tuple[ConfigDirectory, SecretDirectory]:
     site = args.site
     config = publish_config(
         f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
     )
-    passwords = publish_secret(
+    secret = publish_secret(
         f"{name}-passwords",
         site.metadata(NAME, NAME),
-        {"password": args.password, "replication-password": args.replication_password},
+        passwords,
         opts,
         digest_key=site.digest_key,
     )
-    return config.directory(CONFIG), passwords.directory(SECRETS)
+    return config.directory(CONFIG), secret.directory(SECRETS)
 
 
 def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulArgs:

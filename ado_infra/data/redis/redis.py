@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.kit.values import size_in_bytes
+from ado_infra.secrets import given_or_generated
 from ado_infra.settings import RedisSettings
 from ado_infra.site import Site
 
@@ -51,14 +52,14 @@ class RedisArgs:
 
     Attributes:
         site: Where it is installed.
-        settings: The room `ado:redis`.
-        password: Of every client and node.
+        settings: Image, resources, volume, replicas.
+        password: Of every client and node; made once where none is given.
         refuse_volume: See `StatefulArgs`.
     """
 
     site: Site
-    settings: RedisSettings
-    password: pulumi.Input[str]
+    settings: RedisSettings = field(default_factory=RedisSettings)
+    password: pulumi.Input[str] | None = None
     refuse_volume: volumes.Refuse = volumes.refuse
 
 
@@ -71,6 +72,8 @@ class Redis(pulumi.ComponentResource):
     its third of the keys is away (docs/data.md).
     """
 
+    workload: StatefulWorkload
+    service: Service
     url: pulumi.Output[str]
     """How clients reach a seed, password included; secret."""
     nodes: pulumi.Output[str]
@@ -81,10 +84,12 @@ class Redis(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Redis", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        workload = _workload(args, _files(name, args, child))
-        nodes = StatefulWorkload(f"{name}-workload", workload, child)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[nodes])
-        Service(
+        kept = pulumi.ResourceOptions(parent=self, protect=args.site.protect)
+        password = given_or_generated(f"{name}-password", args.password, kept)
+        workload = _workload(args, _files(name, args, password, child))
+        self.workload = StatefulWorkload(f"{name}-workload", workload, child)
+        after = pulumi.ResourceOptions(parent=self, depends_on=[self.workload])
+        self.service = Service(
             f"{name}-service",
             metadata=args.site.metadata(NAME, NAME),
             spec=_service_spec(),
@@ -94,7 +99,7 @@ class Redis(pulumi.ComponentResource):
         pods = range(args.settings.pods)
         hosts = [f"{NAME}-{ordinal}.{headless_name(NAME)}:{PORT}" for ordinal in pods]
         self.nodes = pulumi.Output.from_input(",".join(hosts))
-        self.url = pulumi.Output.secret(args.password).apply(_url)
+        self.url = password.apply(_url)
         self.register_outputs({"url": self.url, "nodes": self.nodes})
 
 
@@ -102,19 +107,21 @@ def _url(password: str) -> str:
     return f"redis://:{quote(password, safe='')}@{NAME}:{PORT}/0"
 
 
-def _files(name: str, args: RedisArgs, opts: pulumi.ResourceOptions) -> dict[str, Files]:
+def _files(
+    name: str, args: RedisArgs, password: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> dict[str, Files]:
     site = args.site
     config = publish_config(
         f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
     )
-    password = publish_secret(
+    secret = publish_secret(
         f"{name}-password",
         site.metadata(NAME, NAME),
-        {"password": args.password},
+        {"password": password},
         opts,
         digest_key=site.digest_key,
     )
-    return {"config": config.directory(CONFIG), "password": password.directory(SECRETS)}
+    return {"config": config.directory(CONFIG), "password": secret.directory(SECRETS)}
 
 
 def files(settings: RedisSettings) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""What a stack does without and may regret: warnings, in the terms of its settings.
+
+Said by the platform. A component that is used alone says nothing of settings that its user does
+not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ado_infra.secrets import ConfigSecret, StackSecrets
+from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, Settings
+
+
+def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
+    """Each gap: what follows from it, and how to close it."""
+    yield from _missing_secrets(settings, secrets)
+    yield from _not_expressible(settings.edge)
+    for pool, pool_settings in settings.worker_pools.items():
+        if advice := pool_settings.advice:
+            yield f"ado:workerPools.{pool}.{advice}"
+    if settings.profile is Profile.PRODUCTION:
+        yield from _of_production(settings)
+
+
+def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
+    if not secrets.agents.data:
+        yield _give(
+            "No key of a model provider: workers are given none, and fail unless their agents "
+            "reach a model without; one of these is enough",
+            ConfigSecret.ANTHROPIC_API_KEY,
+            ConfigSecret.GOOGLE_API_KEY,
+        )
+    if not secrets.object_storage.data:
+        yield _give(
+            "No credentials for object storage: orchestrator, workers and backups are given none, "
+            "and fail unless their pods have an identity of their own",
+            ConfigSecret.OBJECT_STORAGE_ACCESS_KEY,
+            ConfigSecret.OBJECT_STORAGE_SECRET_KEY,
+        )
+    backed_up = settings.postgres.mode is Mode.INTERNAL and settings.postgres.backup
+    if backed_up and secrets.object_storage.data and not secrets.backup.data:
+        yield _give(
+            "The backup has the keys that workers have: what a model has them run can delete every "
+            "backup. Give the backup keys of its own, to a bucket that the others cannot reach",
+            ConfigSecret.BACKUP_ACCESS_KEY,
+            ConfigSecret.BACKUP_SECRET_KEY,
+        )
+
+
+def _give(consequence: str, *secrets: ConfigSecret) -> str:
+    return "\n    ".join([consequence, *(f"pulumi config set --secret {key}" for key in secrets)])
+
+
+def _not_expressible(edge: EdgeSettings) -> Iterator[str]:
+    """What was asked for and an Ingress cannot tell this controller, each with where it can."""
+    where = {
+        Controller.TRAEFIK: "a Middleware `buffering` and the entry point's transport options",
+        Controller.CLOUD: "the load balancer's own configuration",
+    }
+    if edge.controller in where:
+        for key, value in (("bodySize", edge.body_size), ("timeout", f"{edge.timeout} s")):
+            yield (
+                f"ado:edge.{key} = {value} cannot be told to the controller {edge.controller} "
+                f"by an Ingress; it is set in {where[edge.controller]}"
+            )
+
+
+def _of_production(settings: Settings) -> Iterator[str]:
+    if settings.postgres.mode is Mode.INTERNAL and settings.postgres.backup is None:
+        yield (
+            "PostgreSQL has no backup: whoever drops a table, or loses both volumes, loses all "
+            "of it\n    pulumi config set --path 'ado:postgres.backup.bucket' NAME"
+        )
+    if settings.redis.mode is Mode.INTERNAL and not settings.redis.replicas_per_master:
+        yield (
+            "Redis has no replicas: while a node is away so is its share of the keys, and with "
+            "its volume that is lost\n"
+            "    pulumi config set --path 'ado:redis.replicasPerMaster' 1"
+        )

@@ -1,0 +1,213 @@
+"""From a stack's `ado:*` config to `Settings`, or to one message that names all that is wrong.
+
+Called before any resource is registered, so that a slip in a setting changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import pulumi
+from pydantic import TypeAdapter, ValidationError
+
+from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
+from ado_infra.settings import Mode, Profile, Settings
+from ado_infra.settings.advice import described, suggest
+from ado_infra.settings.stack import problems_between
+
+_NAMESPACE: Final = "ado:"
+_PAIRS: Final = (
+    {ConfigSecret.OBJECT_STORAGE_ACCESS_KEY, ConfigSecret.OBJECT_STORAGE_SECRET_KEY},
+    {ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY},
+)
+"""Secrets of which one is of no use without the other."""
+_OF_BACKUP: Final = _PAIRS[1]
+_SCHEMES: Final = {
+    ConfigSecret.DATABASE_URL: ("postgresql://", "postgres://"),
+    ConfigSecret.REDIS_URL: ("rediss://", "redis://"),
+}
+_SECTIONS: Final = [field.alias or name for name, field in Settings.model_fields.items()]
+
+
+def load_stack() -> tuple[Settings, StackSecrets]:
+    """What the selected stack says, in the open and encrypted.
+
+    Raises pulumi.RunError naming every problem at once: key, value (never that of a secret or of
+    an unknown key, which may be a misspelt secret) and what to do.
+    """
+    given = _read_config()
+    sections = {key: _decoded(raw) for key, raw in given.plain.items() if key in _SECTIONS}
+    problems = [
+        *_secret_problems(given, sections),
+        *_key_problems(given),
+        *_repetitions({key: given.plain[key] for key in sections}),
+    ]
+    try:
+        settings = Settings.model_validate_json(json.dumps(sections), by_name=False)
+    except ValidationError as invalid:
+        settings = None
+        problems += [
+            described(error, sections)
+            for error in invalid.errors(include_url=False)
+            # What is encrypted is named above and not missing; the rules between sections follow.
+            if error["loc"] and error["loc"][0] not in given.encrypted
+        ]
+        problems += problems_between(dict(_valid(sections)))
+    if problems or settings is None:
+        raise pulumi.RunError(_message(problems))
+    return settings, StackSecrets.from_config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What a stack gives, by key without its namespace.
+
+    Attributes:
+        keys: All of them.
+        plain: Key → raw text of what is not encrypted, and no secret.
+        encrypted: Keys of what is.
+        secrets: Which secrets are given.
+    """
+
+    keys: Sequence[str]
+    plain: Mapping[str, str]
+    encrypted: frozenset[str]
+    secrets: frozenset[ConfigSecret]
+
+
+def _read_config() -> _Given:
+    """Every `ado:*` key.
+
+    The SDK has no public way to list keys; this is the only place that reaches for its own.
+    """
+    names = [key for key in pulumi.runtime.config.CONFIG.get() if key.startswith(_NAMESPACE)]
+    keys = [key.removeprefix(_NAMESPACE) for key in names]
+    encrypted = {key for key in keys if pulumi.runtime.is_config_secret(_NAMESPACE + key)}
+    secrets = {secret for secret in ConfigSecret if secret in keys}
+    return _Given(
+        keys=keys,
+        plain={key: _text(key) for key in keys if key not in encrypted | secrets},
+        encrypted=frozenset(encrypted),
+        secrets=frozenset(secrets),
+    )
+
+
+def _text(key: str) -> str:
+    return pulumi.runtime.get_config(_NAMESPACE + key) or ""
+
+
+def _decoded(raw: str) -> object:
+    """Structured values arrive as JSON, plain ones as their text."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw
+
+
+def _repetitions(sections: Mapping[str, str]) -> Iterable[str]:
+    """Keys that stand twice in one mapping; a decoder would silently keep the last."""
+    for section, raw in sections.items():
+        repeated: list[str] = []
+
+        def note(pairs: list[tuple[str, object]], repeated: list[str] = repeated) -> None:
+            keys = [key for key, _ in pairs]
+            repeated += sorted({key for key in keys if keys.count(key) > 1})
+
+        with suppress(ValueError):
+            json.loads(raw, object_pairs_hook=note)
+        for key in repeated:
+            yield f"ado:{section} names {key} twice; keep one of them"
+
+
+def _secret_problems(given: _Given, sections: Mapping[str, object]) -> Iterable[str]:
+    for secret in ConfigSecret:
+        set_it = f"pulumi config set --secret {secret}"
+        if secret not in given.secrets:
+            if reason := _demanded(secret, given, sections):
+                yield f"ado:{secret} is missing; {reason}\n    {set_it}"
+        elif secret not in given.encrypted:
+            yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
+        elif not _begins_with(secret, ("",)):
+            yield f"ado:{secret} is empty\n    {set_it}"
+        elif reason := _unread(secret, sections):
+            yield f"ado:{secret} is given and not read; {reason}\n    pulumi config rm {secret}"
+        elif (schemes := _SCHEMES.get(secret)) and not _begins_with(secret, schemes):
+            yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
+
+
+def _begins_with(secret: ConfigSecret, beginnings: tuple[str, ...]) -> bool:
+    """Whether a secret is not blank and begins so; its value does not leave this function."""
+    value = _text(secret)
+    return bool(value.strip()) and value.startswith(beginnings)
+
+
+def _demanded(secret: ConfigSecret, given: _Given, sections: Mapping[str, object]) -> str | None:
+    """Why a secret must be given; None when it need not be."""
+    if secret in STORE_SECRETS:
+        section, mode = STORE_SECRETS[secret]
+        demanded = mode is Mode.EXTERNAL and _mode(section, sections) is mode
+        return f"ado:{section}.mode = {mode} demands it" if demanded else None
+    if sections.get("profile") == Profile.PRODUCTION and secret not in _OF_BACKUP:
+        return "profile production demands it"
+    half = any(secret in pair and pair & given.secrets for pair in _PAIRS)
+    return "the other of the two keys is given" if half else None
+
+
+def _unread(secret: ConfigSecret, sections: Mapping[str, object]) -> str | None:
+    """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
+    if secret in _OF_BACKUP and "backup" not in _mapping("postgres", sections):
+        return "there is no ado:postgres.backup"
+    section, mode = STORE_SECRETS.get(secret, ("", None))
+    chosen = _mode(section, sections)
+    return f"ado:{section}.mode = {chosen}" if mode and chosen and mode is not chosen else None
+
+
+def _mode(section: str, sections: Mapping[str, object]) -> Mode | None:
+    """The mode of a store, also when something else in its section is wrong."""
+    chosen = _mapping(section, sections).get("mode", Mode.INTERNAL)
+    return next((mode for mode in Mode if mode == chosen), None)
+
+
+def _mapping(section: str, sections: Mapping[str, object]) -> Mapping[str, object]:
+    """A section as it was given; an empty one where it is none."""
+    value = sections.get(section)
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
+
+
+def _key_problems(given: _Given) -> Iterable[str]:
+    known = [*_SECTIONS, *ConfigSecret]
+    for key in given.keys:
+        section, dot, _ = key.partition(".")
+        if dot and section in _SECTIONS:
+            yield (
+                f"ado:{key} is a key of its own; without --path a dot leads nowhere\n"
+                f"    pulumi config rm {key}\n    pulumi config set --path {key} VALUE"
+            )
+        elif key not in known:
+            yield f"ado:{key} is unknown; {suggest(key, known)}\n    pulumi config rm {key}"
+        elif key in _SECTIONS and key in given.encrypted:
+            yield (
+                f"ado:{key} holds an encrypted value; sections hold plain settings, secrets have "
+                f"keys of their own: {', '.join(ConfigSecret)}\n    pulumi config rm {key}"
+            )
+
+
+def _valid(sections: Mapping[str, object]) -> Iterable[tuple[str, Any]]:
+    """Field of `Settings` → its value, for each that is right in itself, or not given."""
+    for name, field in Settings.model_fields.items():
+        key = field.alias or name
+        if key in sections:
+            with suppress(ValidationError):
+                adapter = TypeAdapter[Any](field.rebuild_annotation())
+                yield name, adapter.validate_json(json.dumps(sections[key]), strict=True)
+        elif not field.is_required():
+            yield name, field.default
+
+
+def _message(problems: list[str]) -> str:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return "\n".join([f"The settings of this stack have {count}:", *(f"  {p}" for p in problems)])

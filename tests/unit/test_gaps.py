@@ -1,0 +1,50 @@
+"""What a stack does without and may regret is said once, in the terms of its settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from ado_infra import StackSecrets
+from ado_infra.gaps import gaps
+from ado_infra.secrets import AgentCredentials, ObjectStorageCredentials
+from tests.unit.recording import record_stack, settings_of
+
+OF_PRODUCTION = ("PostgreSQL has no backup", "Redis has no replicas")
+
+
+def _gaps(stack: str, changes: dict[str, Any]) -> list[str]:
+    given = pulumi.Output.from_input("given")
+    secrets = StackSecrets(
+        agents=AgentCredentials(anthropic_api_key=given),
+        object_storage=ObjectStorageCredentials(access_key=given, secret_key=given),
+    )
+    return list(gaps(settings_of(stack, changes), secrets))
+
+
+@pytest.mark.parametrize("controller", ["traefik", "cloud"])
+def test_what_a_controller_cannot_be_told_is_a_warning_with_key_and_value(controller: str) -> None:
+    edge = {"controller": controller, "bodySize": "7m", "timeout": 90}
+    size, timeout = _gaps("dev", {"ado:edge": edge})
+    assert size.startswith("ado:edge.bodySize = 7m cannot be told to the controller " + controller)
+    assert timeout.startswith("ado:edge.timeout = 90 s cannot be told")
+
+
+def test_nginx_can_be_told_everything() -> None:
+    assert _gaps("dev", {"ado:edge": {"bodySize": "7m", "timeout": 90}}) == []
+
+
+def test_a_pools_advice_names_the_key() -> None:
+    pool = {"image": {"tag": "1.0"}, "longestTask": 400}
+    (warning,) = _gaps("dev", {"ado:workerPools": {"gpu": pool}})
+    assert warning.startswith("ado:workerPools.gpu.scaling.scaleDown.window 300 is shorter")
+
+
+def test_production_without_backup_and_replicas_is_told_so() -> None:
+    assert tuple(gap.partition(":")[0] for gap in _gaps("prod", {})) == OF_PRODUCTION
+
+
+def test_the_program_says_them() -> None:
+    assert len(record_stack("prod").warnings) == len(OF_PRODUCTION)
