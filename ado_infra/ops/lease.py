@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from kubernetes import client
 
+from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Say, wait_until
+from ado_infra.ops.pods import Model, Namespace, Say, wait_until
 
-NAME: Final = "ado-ops"
 RENEWAL: Final = 5.0
 """Seconds between two signs of life."""
 PATIENCE: Final = 3 * RENEWAL
@@ -29,16 +29,17 @@ PATIENCE: Final = 3 * RENEWAL
 
 
 @contextmanager
-def alone(api: client.ApiClient, namespace: str, say: Say) -> Generator[None]:
+def alone(namespace: Namespace, say: Say) -> Generator[None]:
     """Holds the Lease during the block.
 
     Raises OpsError when somebody else does, and is at work.
     """
     # A client of its own: while a command runs in a pod, all that a client asks becomes part of it.
+    api, name = namespace.api, namespace.name
     leases = client.CoordinationV1Api(type(api)(api.configuration))
-    held = _acquired(leases, namespace, say)
+    held = _acquired(leases, name, say)
     done = Event()
-    renewal = Thread(target=_renew, args=(leases, namespace, held, done), daemon=True)
+    renewal = Thread(target=_renew, args=(leases, name, held, done), daemon=True)
     renewal.start()
     try:
         yield
@@ -48,7 +49,7 @@ def alone(api: client.ApiClient, namespace: str, say: Say) -> Generator[None]:
         with suppress(client.ApiException, OSError):
             leases.delete_namespaced_lease(
                 NAME,
-                namespace,
+                name,
                 body=client.V1DeleteOptions(
                     # Whoever took it over has written the same object.
                     preconditions=client.V1Preconditions(

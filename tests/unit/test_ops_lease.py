@@ -10,6 +10,7 @@ from kubernetes import client
 
 from ado_infra.ops import lease
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace
 
 NOBODY, BEATEN = client.ApiException(status=404), client.ApiException(status=409)
 
@@ -63,7 +64,8 @@ def leases(monkeypatch: pytest.MonkeyPatch) -> Leases:
 
 
 def alone(told: list[str] | None = None) -> Any:
-    return lease.alone(Client(), "ado-system", (told if told is not None else []).append)  # pyright: ignore[reportArgumentType]
+    place = Namespace(Client(), "ado-system")  # pyright: ignore[reportArgumentType]
+    return lease.alone(place, (told if told is not None else []).append)
 
 
 class Client:

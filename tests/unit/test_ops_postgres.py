@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
+from ado_infra.ops.postgres import commands, fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.postgres.pair import Member, Record
 from ado_infra.ops.target import Target
-from tests.unit.operated import Rotated
+from tests.unit.operated import Platform, Rotated
 from tests.unit.operated_pair import AHEAD, PRIMARY, SERVICES, STANDBY, Cluster, Killed
 
 NAMESPACE = "ado-system"
@@ -26,7 +26,7 @@ BEGUN = Record(initialised=True, primary=0, fenced=frozenset())
 @pytest.fixture(autouse=True)
 def nobody_else_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """One operator, and pods that do at once whatever they do."""
-    monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
+    monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
     monkeypatch.setattr(fencing, "_RESTART", 0)
     monkeypatch.setattr(fencing, "_SUCCESSOR", 0)
     monkeypatch.setattr(promotion, "_REPLAY", 0)
@@ -379,6 +379,30 @@ class TestStatus:
         done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev"])
         assert done.exit_code == 0
         assert "ask who runs it" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("right", "part"),
+        [
+            ("get services", "where the Services lead"),
+            ("get secrets", "whether a rotation of the password was cut off"),
+            ("list jobs", "whether a restore was cut off"),
+            ("get cronjobs", "how old the last backup is"),
+            ("list deployments", "of the password was cut off; whether a restore was cut off"),
+        ],
+    )
+    def test_what_may_not_be_read_is_said_and_the_rest_is_shown(
+        self, right: str, part: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        platform = Platform(PRIMARY, replace(STANDBY, streaming=False))
+        platform.forbidden = {right}
+        monkeypatch.setattr(Target, "reach", lambda *_: platform)
+        monkeypatch.setattr(Target, "settings", lambda _: {})
+        done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev"])
+        assert done.exit_code == 3, done.exception
+        assert "postgresql-1 receives nothing" in done.stdout
+        (line,) = [each for each in done.stdout.splitlines() if "You may not" in each]
+        assert f"{part}. You may not {right} in namespace ado-system" in line
+        assert "`ado-ops role --namespace ado-system`" in line
 
 
 def _rotate(cluster: Rotated, password: str | None = None) -> str:
