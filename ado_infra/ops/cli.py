@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 import typer
 import yaml
 from kubernetes import client
 from rich.console import Console
+from typer.core import TyperGroup
 from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import NAME, adoption, rights
@@ -19,7 +20,25 @@ from ado_infra.ops.postgres import commands as postgres
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.target import NAMESPACE
 
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class _Commands(TyperGroup):
+    """Ends in one line at Ctrl-C, which typer itself would take without a word."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own has no public type
+        """As typer's own."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            why = f": {stopped}" if str(stopped) else ""
+            print(f"Interrupted{why}.", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="What an operator does with a platform that runs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,9 +65,6 @@ def main() -> None:
         _refuse(f"The API server refuses: {refused.status} {refused.reason}")
     except HTTPError as unreachable:
         _refuse(f"The API server does not answer: {unreachable}")
-    except KeyboardInterrupt:
-        print("Interrupted; the same command goes on from here.", file=sys.stderr)
-        sys.exit(130)
 
 
 def _refuse(message: str) -> NoReturn:

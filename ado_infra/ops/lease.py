@@ -17,9 +17,10 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from kubernetes import client
+from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import NAME
-from ado_infra.ops.errors import OpsError
+from ado_infra.ops.errors import OpsError, begun
 from ado_infra.ops.pods import Model, Namespace, Say, wait_until
 
 RENEWAL: Final = 5.0
@@ -41,22 +42,23 @@ def alone(namespace: Namespace, say: Say) -> Generator[None]:
     done = Event()
     renewal = Thread(target=_renew, args=(leases, name, held, done), daemon=True)
     renewal.start()
-    try:
-        yield
-    finally:
-        done.set()
-        renewal.join()
-        with suppress(client.ApiException, OSError):
-            leases.delete_namespaced_lease(
-                NAME,
-                name,
-                body=client.V1DeleteOptions(
-                    # Whoever took it over has written the same object.
-                    preconditions=client.V1Preconditions(
-                        resource_version=held.metadata.resource_version
-                    )
-                ),
-            )
+    with begun():
+        try:
+            yield
+        finally:
+            done.set()
+            renewal.join()
+            with suppress(client.ApiException, HTTPError, OSError):
+                leases.delete_namespaced_lease(
+                    NAME,
+                    name,
+                    body=client.V1DeleteOptions(
+                        # Whoever took it over has written the same object.
+                        preconditions=client.V1Preconditions(
+                            resource_version=held.metadata.resource_version
+                        )
+                    ),
+                )
 
 
 def _acquired(leases: client.CoordinationV1Api, namespace: str, say: Say) -> Model:

@@ -298,6 +298,8 @@ class Namespace:
             socket.run_forever(timeout=seconds)
             code = socket.returncode
         except client.ApiException as refused:
+            if isinstance(refused.__context__, KeyboardInterrupt):  # the client hides Ctrl-C
+                raise KeyboardInterrupt from None
             why = str(refused.reason).partition(" -+-+- ")[0]  # then the whole response follows
             raise OpsError(f"{pod} cannot be reached: {why}") from None
         except (WebSocketException, OSError, TypeError, KeyError, ValueError):

@@ -83,3 +83,14 @@ def test_the_end_of_a_pod_that_nobody_changed_for_hours_is_seen(namespace: Names
     last = next(looks)
     assert last
     assert last.metadata.uid == "this"
+
+
+def test_ctrl_c_while_a_pod_is_dialled_is_not_taken_for_a_pod_that_cannot_be_reached(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kubernetes.stream.ws_client.create_websocket", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        namespace.run("postgresql-0", ["true"])
