@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
@@ -30,6 +32,14 @@ _ATTEMPTS: Final = 10
 _BEGINNING: Final = 2**16
 """Bytes of a log that are read from its beginning."""
 _POKED: Final = "ado.ops/record-changed"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value of a Secret, and of which version of that: for a change that builds on it."""
+
+    value: str = field(repr=False)
+    version: str
 
 
 class Namespace:
@@ -119,12 +129,8 @@ class Namespace:
         Raises OpsError when it is no longer of that version.
         """
         patch = {"data": data, "metadata": {"resourceVersion": version} if version else {}}
-        try:
+        with _unless_changed(name):
             self._core.patch_namespaced_config_map(name, self.name, patch, field_manager=NAME)
-        except client.ApiException as error:
-            if error.status == HTTPStatus.CONFLICT:
-                raise OpsError(f"Somebody else has just changed {name}; try again.") from None
-            raise
 
     def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
         """Sets labels of a Service's selector."""
@@ -152,7 +158,7 @@ class Namespace:
             lambda: self._core.delete_namespaced_pod(pod.metadata.name, self.name, body=options)
         )
 
-    def secret(self, name: str, key: str) -> str:
+    def secret(self, name: str, key: str) -> Kept:
         """One value of a Secret.
 
         Raises OpsError when there is none.
@@ -162,13 +168,17 @@ class Namespace:
             raise OpsError(
                 f"There is no key {key} in Secret {name}; `pulumi up --refresh` makes it."
             )
-        return base64.b64decode(found.data[key]).decode()
+        value = base64.b64decode(found.data[key]).decode()
+        return Kept(value, found.metadata.resource_version)
 
-    def patch_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Sets values of a Secret."""
-        self._core.patch_namespaced_secret(
-            name, self.name, {"stringData": values}, field_manager=NAME
-        )
+    def patch_secret(self, name: str, values: Mapping[str, str], *, version: str) -> None:
+        """Sets values of a Secret.
+
+        Raises OpsError when it is no longer of that version.
+        """
+        patch = {"stringData": values, "metadata": {"resourceVersion": version}}
+        with _unless_changed(f"Secret {name}"):
+            self._core.patch_namespaced_secret(name, self.name, patch, field_manager=NAME)
 
     def secret_changed(self, name: str) -> datetime | None:
         """When these commands last changed a Secret; None for never."""
@@ -340,6 +350,20 @@ def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found |
             return None
         time.sleep(POLL)
     return found
+
+
+@contextmanager
+def _unless_changed(name: str) -> Generator[None]:
+    """Raises OpsError when an object is no longer what a change of it was decided on."""
+    try:
+        yield
+    except client.ApiException as error:
+        if error.status == HTTPStatus.CONFLICT:
+            raise OpsError(
+                f"Somebody else has just changed {name}, and it was left so: type the same command "
+                "again."
+            ) from None
+        raise
 
 
 def _unless_missing(call: Callable[[], Model]) -> Model | None:

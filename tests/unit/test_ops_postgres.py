@@ -481,6 +481,28 @@ class TestRotate:
         (line,) = _login(cluster, PRIMARY)
         assert "There is no key password in Secret postgresql" in line
 
+    @pytest.mark.parametrize(
+        ("key", "name"), [("password", "postgresql"), ("database-url", "ado-secrets")]
+    )
+    def test_a_secret_that_somebody_else_changes_meanwhile_is_left_to_them(
+        self, key: str, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cluster = Rotated()
+        theirs = "postgresql://ado:theirs@postgresql:5432/ado"
+
+        def change(what: str) -> None:
+            Rotated.change(cluster, what)
+            if what.startswith("role ado"):
+                cluster.secrets[key] = theirs
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(cluster, "change", change)
+            with pytest.raises(OpsError, match=f"changed Secret {name}"):
+                _rotate(cluster, "n@w")
+        assert cluster.secrets[key] == theirs
+        _rotate(cluster, "n@w")
+        assert cluster.lets_in("n@w")
+
     def test_without_a_primary_nothing_is_changed(self) -> None:
         cluster = Rotated()
         cluster.members[0] = replace(PRIMARY, server=None)

@@ -44,7 +44,7 @@ METHODS: dict[str, tuple[Callable[[Namespace], object], set[str]]] = {
     "patch_selector": (lambda n: n.patch_selector("x", {}), {"patch services"}),
     "secret": (lambda n: n.secret("x", "y"), {"get secrets"}),
     "secret_changed": (lambda n: n.secret_changed("x"), {"get secrets"}),
-    "patch_secret": (lambda n: n.patch_secret("x", {}), {"patch secrets"}),
+    "patch_secret": (lambda n: n.patch_secret("x", {}, version="1"), {"patch secrets"}),
     "stateful_set": (lambda n: n.stateful_set("x"), {"get statefulsets"}),
     "deployments": (lambda n: n.deployments(), {"list deployments"}),
     "restart": (lambda n: n.restart("x", "y"), {"patch deployments"}),
