@@ -62,7 +62,9 @@ def waits(ordinal: int) -> tuple[str, ...]:
     """Everything that `start.sh` of a pod may say that it waits for, numbers as `N`."""
     text = (resources.files("ado_infra.data.postgres") / "files" / "start.sh").read_text()
     text = re.sub(r'" *\\\n\s*"', " ", text).replace("\\`", "`")
-    said = re.findall(r'(?:wait_for|echo) "(?:wait |fenced )?(?!\$\{)([^"]{20,})"', text)
+    said = re.findall(
+        r'(?:wait_for|wait_for_reclone|echo) "(?:wait |reclone |fenced )?(?!\$\{)([^"]{20,})"', text
+    )
     peer = 1 - ordinal
     for name, value in {
         "$POD_NAME": f"postgresql-{ordinal}",
@@ -358,6 +360,9 @@ class Cluster:
             key: getattr(member, key)
             for key in ("disk", "server", "waiting", "system", "timeline", "slot", "room", "unread")
         }
+        # `start.sh` leaves the mark with every sentence that names the flag, as its tests see.
+        needs_copy = member.needs_copy or "--reclone" in (member.waiting or "")
+        told["needs_copy"] = "yes" if needs_copy else None
         told["primary"] = self.data.get("primary", "0")
         if member.end is not None:
             told["end"] = f"{member.end >> 32:X}/{member.end & 0xFFFFFFFF:X}"

@@ -278,6 +278,14 @@ class TestRejoin:
         assert cluster.changes == []
         assert _rejoin(cluster, 1, reclone=True)
 
+    def test_what_the_pod_waits_for_is_known_by_its_mark_and_by_no_word_of_its_sentence(
+        self,
+    ) -> None:
+        waits = replace(STANDBY, server=None, streaming=False, waiting="in other words")
+        with pytest.raises(OpsError, match="waits: in other words"):
+            rejoining._refuse_to_rewind(replace(waits, needs_copy=True), PRIMARY)
+        rejoining._refuse_to_rewind(replace(waits, waiting="not by --reclone"), PRIMARY)
+
     def test_a_copy_is_waited_for_as_long_as_it_grows(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
