@@ -89,8 +89,11 @@ class Settings(Room):
     config: ApplicationConfig = ApplicationConfig()
 
     @property
-    def gaps(self) -> Iterator[str]:
+    def gaps(self) -> tuple[str, ...]:
         """What a production stack does without and may regret, each with how to have it."""
+        return tuple(self._gaps())
+
+    def _gaps(self) -> Iterator[str]:
         if self.profile is not Profile.PRODUCTION:
             return
         if self.postgres.mode is Mode.INTERNAL and self.postgres.backup is None:

@@ -169,3 +169,10 @@ def test_development_needs_no_secret() -> None:
 def test_the_profile_and_not_the_name_of_the_stack_decides() -> None:
     configure(merged(stack_config("prod"), {"ado:profile": "development"}), {})
     assert load_settings().protect_data
+
+
+def test_what_a_stack_does_without_can_be_read_twice() -> None:
+    configure(stack_config("prod"), SECRETS)
+    gaps = load_settings().gaps
+    assert [gap.partition(" has no ")[0] for gap in gaps] == ["PostgreSQL", "Redis"]
+    assert list(gaps) == list(gaps) != []
