@@ -8,6 +8,14 @@ EXTRA = "ado-infra[ops]"
 def main() -> None:
     """Run the command line; say what to install where what it needs is missing."""
     try:
+        _run()
+    except KeyboardInterrupt:  # while all that is imported; later the command line has said more
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run() -> None:
+    try:
         from ado_infra.ops import cli  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]

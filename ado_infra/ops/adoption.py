@@ -26,7 +26,7 @@ import yaml
 from kubernetes import client
 
 from ado_infra.ops import rights
-from ado_infra.ops.errors import OpsError
+from ado_infra.ops.errors import OpsError, begun
 from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say
 from ado_infra.ops.target import NAMESPACE, Target
 
@@ -136,21 +136,26 @@ def adopt(
             "refresh it",
         )
         return
-    if secrets:
-        for key, value in given_secrets(settings, living, namespace):
-            say(f"Setting {key} to what lives.")
-            pulumi.run("config", "set", "--secret", key, given=value)
-    if known:
-        pulumi.replace_state(before, ())
-    say("Making the state, without the cluster.")
-    _make(pulumi, target)
-    made = pulumi.state()
-    say("Putting in what lives.")
-    cluster = cluster_settings(settings)
-    pulumi.replace_state(
-        made,
-        [restored(each, living, namespace, cluster) for each in made["deployment"]["resources"]],
-    )
+    with begun():
+        if secrets:
+            for key, value in given_secrets(settings, living, namespace):
+                say(f"Setting {key} to what lives.")
+                pulumi.run("config", "set", "--secret", key, given=value)
+        if known:
+            pulumi.replace_state(before, ())
+        say("Making the state, without the cluster.")
+        _make(pulumi, target)
+        made = pulumi.state()
+        say("Putting in what lives.")
+        cluster = cluster_settings(settings)
+        pulumi.replace_state(
+            made,
+            [
+                restored(each, living, namespace, cluster)
+                for each in made["deployment"]["resources"]
+            ],
+        )
+    # Cut off from here on, the same command says what is left to do: the state is no longer lost.
     pulumi.run("refresh", "--yes", "--skip-preview")
     say(
         f"Stack {stack} has a state of {len(_known(pulumi.state()))} resources again; nothing that "

@@ -17,11 +17,12 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from kubernetes import client
+from urllib3.exceptions import HTTPError
 
-from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Say, wait_until
+from ado_infra.ops import NAME
+from ado_infra.ops.errors import OpsError, begun
+from ado_infra.ops.pods import Model, Namespace, Say, wait_until
 
-NAME: Final = "ado-ops"
 RENEWAL: Final = 5.0
 """Seconds between two signs of life."""
 PATIENCE: Final = 3 * RENEWAL
@@ -29,33 +30,35 @@ PATIENCE: Final = 3 * RENEWAL
 
 
 @contextmanager
-def alone(api: client.ApiClient, namespace: str, say: Say) -> Generator[None]:
+def alone(namespace: Namespace, say: Say) -> Generator[None]:
     """Holds the Lease during the block.
 
     Raises OpsError when somebody else does, and is at work.
     """
     # A client of its own: while a command runs in a pod, all that a client asks becomes part of it.
+    api, name = namespace.api, namespace.name
     leases = client.CoordinationV1Api(type(api)(api.configuration))
-    held = _acquired(leases, namespace, say)
+    held = _acquired(leases, name, say)
     done = Event()
-    renewal = Thread(target=_renew, args=(leases, namespace, held, done), daemon=True)
+    renewal = Thread(target=_renew, args=(leases, name, held, done), daemon=True)
     renewal.start()
-    try:
-        yield
-    finally:
-        done.set()
-        renewal.join()
-        with suppress(client.ApiException, OSError):
-            leases.delete_namespaced_lease(
-                NAME,
-                namespace,
-                body=client.V1DeleteOptions(
-                    # Whoever took it over has written the same object.
-                    preconditions=client.V1Preconditions(
-                        resource_version=held.metadata.resource_version
-                    )
-                ),
-            )
+    with begun():
+        try:
+            yield
+        finally:
+            done.set()
+            renewal.join()
+            with suppress(client.ApiException, HTTPError, OSError):
+                leases.delete_namespaced_lease(
+                    NAME,
+                    name,
+                    body=client.V1DeleteOptions(
+                        # Whoever took it over has written the same object.
+                        preconditions=client.V1Preconditions(
+                            resource_version=held.metadata.resource_version
+                        )
+                    ),
+                )
 
 
 def _acquired(leases: client.CoordinationV1Api, namespace: str, say: Say) -> Model:

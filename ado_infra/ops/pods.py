@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,6 +15,7 @@ import websocket
 from kubernetes import client, stream, watch
 from websocket import WebSocketException
 
+from ado_infra.ops import NAME, rights
 from ado_infra.ops.errors import OpsError
 
 Model: TypeAlias = Any
@@ -20,7 +23,6 @@ Model: TypeAlias = Any
 Found = TypeVar("Found")
 Say: TypeAlias = Callable[[str], None]
 """Where a command tells what it does."""
-FIELD_MANAGER: Final = "ado-ops"
 POLL: Final = 0.5
 """Seconds between two looks at something that is awaited."""
 ANSWER: Final = 20.0
@@ -32,6 +34,14 @@ _BEGINNING: Final = 2**16
 _POKED: Final = "ado.ops/record-changed"
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A value of a Secret, and of which version of that: for a change that builds on it."""
+
+    value: str = field(repr=False)
+    version: str
+
+
 class Namespace:
     """One namespace of a cluster."""
 
@@ -41,6 +51,10 @@ class Namespace:
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
         self._batch = client.BatchV1Api(api)
+
+    def lacking(self, needed: Sequence[rights.Right]) -> list[str]:
+        """Which of these rights the operator has not, such as `list pods`."""
+        return rights.missing(self.api, self.name, needed)
 
     def pod(self, name: str) -> Model | None:
         """A pod, or None when there is none of that name."""
@@ -115,28 +129,20 @@ class Namespace:
         Raises OpsError when it is no longer of that version.
         """
         patch = {"data": data, "metadata": {"resourceVersion": version} if version else {}}
-        try:
-            self._core.patch_namespaced_config_map(
-                name, self.name, patch, field_manager=FIELD_MANAGER
-            )
-        except client.ApiException as error:
-            if error.status == HTTPStatus.CONFLICT:
-                raise OpsError(f"Somebody else has just changed {name}; try again.") from None
-            raise
+        with _unless_changed(name):
+            self._core.patch_namespaced_config_map(name, self.name, patch, field_manager=NAME)
 
     def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
         """Sets labels of a Service's selector."""
         self._core.patch_namespaced_service(
-            service, self.name, {"spec": {"selector": selector}}, field_manager=FIELD_MANAGER
+            service, self.name, {"spec": {"selector": selector}}, field_manager=NAME
         )
 
     def poke(self, pod: str) -> None:
         """Makes the kubelet look at what a pod mounts now, which it would within a minute."""
         patch = {"metadata": {"annotations": {_POKED: f"{time.time():.3f}"}}}
         _unless_missing(
-            lambda: self._core.patch_namespaced_pod(
-                pod, self.name, patch, field_manager=FIELD_MANAGER
-            )
+            lambda: self._core.patch_namespaced_pod(pod, self.name, patch, field_manager=NAME)
         )
 
     def delete_pod(self, pod: Model, *, force: bool = False) -> None:
@@ -152,7 +158,7 @@ class Namespace:
             lambda: self._core.delete_namespaced_pod(pod.metadata.name, self.name, body=options)
         )
 
-    def secret(self, name: str, key: str) -> str:
+    def secret(self, name: str, key: str) -> Kept:
         """One value of a Secret.
 
         Raises OpsError when there is none.
@@ -162,19 +168,23 @@ class Namespace:
             raise OpsError(
                 f"There is no key {key} in Secret {name}; `pulumi up --refresh` makes it."
             )
-        return base64.b64decode(found.data[key]).decode()
+        value = base64.b64decode(found.data[key]).decode()
+        return Kept(value, found.metadata.resource_version)
 
-    def patch_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Sets values of a Secret."""
-        self._core.patch_namespaced_secret(
-            name, self.name, {"stringData": values}, field_manager=FIELD_MANAGER
-        )
+    def patch_secret(self, name: str, values: Mapping[str, str], *, version: str) -> None:
+        """Sets values of a Secret.
+
+        Raises OpsError when it is no longer of that version.
+        """
+        patch = {"stringData": values, "metadata": {"resourceVersion": version}}
+        with _unless_changed(f"Secret {name}"):
+            self._core.patch_namespaced_secret(name, self.name, patch, field_manager=NAME)
 
     def secret_changed(self, name: str) -> datetime | None:
         """When these commands last changed a Secret; None for never."""
         found = _unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
         managers = (found.metadata.managed_fields or ()) if found else ()
-        return max((m.time for m in managers if m.manager == FIELD_MANAGER), default=None)
+        return max((m.time for m in managers if m.manager == NAME), default=None)
 
     def pods_of_deployment(self, deployment: Model) -> list[Model]:
         """The pods of a Deployment that run or will, also those that are ending."""
@@ -191,18 +201,18 @@ class Namespace:
         """Rolls a Deployment's pods, by an annotation that tells when."""
         template = {"metadata": {"annotations": {annotation: f"{time.time():.3f}"}}}
         self._apps.patch_namespaced_deployment(
-            deployment, self.name, {"spec": {"template": template}}, field_manager=FIELD_MANAGER
+            deployment, self.name, {"spec": {"template": template}}, field_manager=NAME
         )
 
     def annotate_deployment(self, name: str, annotation: str, value: str | None) -> None:
         """Sets an annotation of a Deployment, or removes one that is None."""
         patch = {"metadata": {"annotations": {annotation: value}}}
-        self._apps.patch_namespaced_deployment(name, self.name, patch, field_manager=FIELD_MANAGER)
+        self._apps.patch_namespaced_deployment(name, self.name, patch, field_manager=NAME)
 
     def scale(self, deployment: str, replicas: int) -> None:
         """Has a Deployment keep so many pods, as an autoscaler does it."""
         self._apps.patch_namespaced_deployment_scale(
-            deployment, self.name, {"spec": {"replicas": replicas}}, field_manager=FIELD_MANAGER
+            deployment, self.name, {"spec": {"replicas": replicas}}, field_manager=NAME
         )
 
     def disown_scale(self, deployment: str) -> None:
@@ -214,13 +224,13 @@ class Namespace:
             kept = [
                 entry
                 for entry in entries
-                if (entry["manager"], entry.get("subresource")) != (FIELD_MANAGER, "scale")
+                if (entry["manager"], entry.get("subresource")) != (NAME, "scale")
             ]
             version = {"resourceVersion": found.metadata.resource_version}
             patch = {"metadata": version | {"managedFields": kept}}
             try:
                 self._apps.patch_namespaced_deployment(
-                    deployment, self.name, patch, field_manager=FIELD_MANAGER
+                    deployment, self.name, patch, field_manager=NAME
                 )
             except client.ApiException as error:
                 if error.status != HTTPStatus.CONFLICT or attempt == _ATTEMPTS - 1:
@@ -239,7 +249,7 @@ class Namespace:
 
     def create_job(self, manifest: Model) -> None:
         """Makes a Job."""
-        self._batch.create_namespaced_job(self.name, manifest, field_manager=FIELD_MANAGER)
+        self._batch.create_namespaced_job(self.name, manifest, field_manager=NAME)
 
     def delete_job(self, name: str) -> None:
         """Deletes a Job with its pods."""
@@ -298,6 +308,8 @@ class Namespace:
             socket.run_forever(timeout=seconds)
             code = socket.returncode
         except client.ApiException as refused:
+            if isinstance(refused.__context__, KeyboardInterrupt):  # the client hides Ctrl-C
+                raise KeyboardInterrupt from None
             why = str(refused.reason).partition(" -+-+- ")[0]  # then the whole response follows
             raise OpsError(f"{pod} cannot be reached: {why}") from None
         except (WebSocketException, OSError, TypeError, KeyError, ValueError):
@@ -338,6 +350,20 @@ def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found |
             return None
         time.sleep(POLL)
     return found
+
+
+@contextmanager
+def _unless_changed(name: str) -> Generator[None]:
+    """Raises OpsError when an object is no longer what a change of it was decided on."""
+    try:
+        yield
+    except client.ApiException as error:
+        if error.status == HTTPStatus.CONFLICT:
+            raise OpsError(
+                f"Somebody else has just changed {name}, and it was left so: type the same command "
+                "again."
+            ) from None
+        raise
 
 
 def _unless_missing(call: Callable[[], Model]) -> Model | None:

@@ -12,9 +12,8 @@ from typing import Any, Final
 
 from kubernetes import client
 
+from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
-
-NAME: Final = "ado-ops"
 
 
 @dataclass(frozen=True)
@@ -26,38 +25,86 @@ class Right:
     verbs: tuple[str, ...]
 
 
-_PODS: Final = (
-    Right("", "pods/exec", ("get", "create")),  # by GET until Kubernetes 1.34, as create since
-    Right("", "pods/log", ("get",)),
-    Right("coordination.k8s.io", "leases", ("get", "create", "update", "delete")),
+def _together(*needed: Right) -> tuple[Right, ...]:
+    """The same, each kind of object once."""
+    verbs: dict[tuple[str, str], dict[str, None]] = {}
+    for right in needed:
+        verbs.setdefault((right.group, right.resource), {}).update(dict.fromkeys(right.verbs))
+    return tuple(Right(*kind, tuple(each)) for kind, each in verbs.items())
+
+
+_EXEC: Final = Right("", "pods/exec", ("get", "create"))  # by GET until Kubernetes 1.34
+_LOG: Final = Right("", "pods/log", ("get",))
+_ALONE: Final = Right("coordination.k8s.io", "leases", ("get", "create", "update", "delete"))
+"""Every command that changes something; see `lease`."""
+_RECORD: Final = Right("", "configmaps", ("get", "patch"))
+_DEPLOYMENTS: Final = Right("apps", "deployments", ("list",))
+
+LOOK: Final = (Right("", "pods", ("get",)), _EXEC, Right("", "configmaps", ("get",)))
+"""PostgreSQL's pods and their record; `status` needs these, and can do without the next four."""
+SEE_SERVICES: Final = (Right("", "services", ("get",)),)
+SEE_PASSWORD: Final = (
+    Right("", "secrets", ("get",)),
+    Right("", "pods", ("list",)),
+    _DEPLOYMENTS,
 )
-SERVER: Final = (
-    Right("", "pods", ("get", "list", "watch", "patch", "delete")),
-    *_PODS,
-    Right("", "configmaps", ("get", "patch")),
-    Right("", "services", ("get", "patch")),
+SEE_RESTORE: Final = (_DEPLOYMENTS, Right("batch", "jobs", ("list",)))
+SEE_BACKUP: Final = (Right("batch", "cronjobs", ("get",)),)
+
+FENCE: Final = (
+    Right("", "pods", ("get", "list", "watch", "delete")),
+    _EXEC,
+    _RECORD,
+    _ALONE,
 )
-"""Who is the primary, and whose server runs."""
-PASSWORD: Final = (
-    *SERVER,
+UNFENCE: Final = (Right("", "pods", ("patch",)), _RECORD, _ALONE)
+REJOIN: Final = _together(*FENCE, *UNFENCE)
+PROMOTE: Final = _together(*REJOIN, Right("", "services", ("get", "patch")))
+ROTATE: Final = (
+    Right("", "pods", ("get", "patch")),
+    _EXEC,
+    Right("", "configmaps", ("get",)),
     Right("", "secrets", ("get", "patch")),
-    Right("apps", "deployments", ("get", "list", "patch")),
+    Right("apps", "deployments", ("list", "patch")),
+    _ALONE,
 )
-"""Another password, also for who reads it."""
-BACKUP: Final = (
-    *SERVER,
-    Right("apps", "deployments", ("get", "list", "patch")),
-    Right("apps", "deployments/scale", ("patch",)),
+BACK_UP: Final = (
+    Right("", "pods", ("list",)),
+    _LOG,
+    Right("batch", "cronjobs", ("get",)),
+    Right("batch", "jobs", ("list", "create")),
+    _ALONE,
+)
+LIST: Final = (
+    Right("", "pods", ("list",)),
+    _LOG,
     Right("batch", "cronjobs", ("get",)),
     Right("batch", "jobs", ("list", "create", "delete")),
 )
-"""A backup, or a restore, beside those of the schedule."""
+"""Which backups there are."""
+START_WRITERS: Final = (
+    Right("apps", "deployments", ("get", "list", "patch")),
+    Right("apps", "deployments/scale", ("patch",)),
+    Right("batch", "jobs", ("list",)),
+    _ALONE,
+)
+RESTORE: Final = _together(*LIST, *START_WRITERS)
+
+REDIS_LOOK: Final = (
+    Right("", "pods", ("get",)),
+    _EXEC,
+    _LOG,
+    Right("apps", "statefulsets", ("get",)),
+)
+REDIS: Final = (*REDIS_LOOK, _ALONE)
+"""What is told to the nodes of Redis, in their pods."""
 ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get",)))
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
-_SETS: Final = Right("apps", "statefulsets", ("get",))
-REDIS: Final = (Right("", "pods", ("get",)), *_PODS, _SETS)
-"""What is told to the nodes of Redis, in their pods."""
-_ALL: Final = tuple(dict.fromkeys((*PASSWORD, *BACKUP, _SETS)))
+
+ALL: Final = _together(
+    *(*LOOK, *SEE_SERVICES, *SEE_PASSWORD, *SEE_RESTORE, *SEE_BACKUP),
+    *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
+)
 
 
 def require(api: client.ApiClient, namespace: str, needed: Sequence[Right]) -> None:
@@ -65,12 +112,24 @@ def require(api: client.ApiClient, namespace: str, needed: Sequence[Right]) -> N
 
     Raises OpsError naming those that are missing.
     """
-    if missing := list(_missing(client.AuthorizationV1Api(api), namespace, needed)):
+    if lacking := missing(api, namespace, needed):
         raise OpsError(
-            f"You may not {', '.join(missing)} in namespace {namespace}. Nothing was touched. "
-            f"`ado-ops role --namespace {namespace}` prints a Role that allows all that ado-ops "
-            "does; who administers the cluster applies it and binds you to it."
+            f"You may not {', '.join(lacking)} in namespace {namespace}. Nothing was touched. "
+            f"{remedy(namespace)}"
         )
+
+
+def missing(api: client.ApiClient, namespace: str, needed: Sequence[Right]) -> list[str]:
+    """Those that the API server would refuse, such as `list pods`."""
+    return list(_missing(client.AuthorizationV1Api(api), namespace, needed))
+
+
+def remedy(namespace: str) -> str:
+    """How to get them."""
+    return (
+        f"`{NAME} role --namespace {namespace}` prints a Role that allows all that {NAME} does; "
+        "who administers the cluster applies it and binds you to it."
+    )
 
 
 def _missing(
@@ -98,7 +157,7 @@ def role(namespace: str) -> Mapping[str, Any]:
     """A Role, as a manifest, with all that the commands do."""
     rules = [
         {"apiGroups": [right.group], "resources": [right.resource], "verbs": list(right.verbs)}
-        for right in _ALL
+        for right in ALL
     ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",

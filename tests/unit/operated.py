@@ -12,6 +12,7 @@ from urllib.parse import quote
 from kubernetes import client
 
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Kept
 from ado_infra.ops.postgres import rotation
 from ado_infra.ops.postgres.pair import Member
 from tests.unit.operated_pair import Cluster, Killed
@@ -51,13 +52,20 @@ class Rotated(Cluster):
         self.restarted_at = dict.fromkeys(readers, 0)
         self.readers = {name: reader(name) for name in readers}
 
-    def secret(self, name: str, key: str) -> str:
+    def secret(self, name: str, key: str) -> Kept:
+        self.allow("get secrets")
         assert name in {"postgresql", "ado-secrets"}
         if key not in self.secrets:
             raise OpsError(f"There is no key {key} in Secret {name}; `pulumi up --refresh` makes")
-        return self.secrets[key]
+        return Kept(self.secrets[key], self._version(name))
 
-    def patch_secret(self, name: str, values: dict[str, str]) -> None:
+    def _version(self, name: str) -> str:
+        """Of a Secret: another one once it was changed, by whomever."""
+        return self.secrets.get({"postgresql": "password"}.get(name, "database-url"), "")
+
+    def patch_secret(self, name: str, values: dict[str, str], *, version: str) -> None:
+        if version != self._version(name):
+            raise OpsError(f"Somebody else has just changed Secret {name}")
         self.change(f"Secret {name}: {', '.join(values)}")
         self.secrets.update(values)
         if name == "ado-secrets":
@@ -89,6 +97,7 @@ class Rotated(Cluster):
         return ""
 
     def deployments(self) -> list[Any]:
+        self.allow("list deployments")
         return [model("V1Deployment", each) for each in self.readers.values()]
 
     def restart(self, deployment: str, annotation: str) -> None:
@@ -138,6 +147,7 @@ class Platform(Rotated):
         self._jobs: dict[str, dict[str, Any]] = {}
 
     def cron_job(self, name: str) -> Any:
+        self.allow("get cronjobs")
         assert name == "postgresql-backup"
         pod = {"initContainers": [STEP], "containers": [STEP]}
         job = {"activeDeadlineSeconds": 1, "template": {"spec": pod}}
@@ -150,6 +160,7 @@ class Platform(Rotated):
         )
 
     def jobs(self) -> list[Any]:
+        self.allow("list jobs")
         if self.interrupt_after == self.calls:
             raise Killed  # before it could see the end of what it made
         found = [model("V1Job", job) for job in self._jobs.values()]

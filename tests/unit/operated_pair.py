@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from types import SimpleNamespace
 from typing import Any
 
+from kubernetes import client
+
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.postgres import pair
 from ado_infra.ops.postgres.pair import Member
+from ado_infra.ops.rights import Right
 
 PRIMARY = Member(
     ordinal=0,
@@ -59,7 +62,9 @@ def waits(ordinal: int) -> tuple[str, ...]:
     """Everything that `start.sh` of a pod may say that it waits for, numbers as `N`."""
     text = (resources.files("ado_infra.data.postgres") / "files" / "start.sh").read_text()
     text = re.sub(r'" *\\\n\s*"', " ", text).replace("\\`", "`")
-    said = re.findall(r'(?:wait_for|echo) "(?:wait |fenced )?(?!\$\{)([^"]{20,})"', text)
+    said = re.findall(
+        r'(?:wait_for|wait_for_reclone|echo) "(?:wait |reclone |fenced )?(?!\$\{)([^"]{20,})"', text
+    )
     peer = 1 - ordinal
     for name, value in {
         "$POD_NAME": f"postgresql-{ordinal}",
@@ -110,6 +115,8 @@ class Cluster:
         self.services = {name: dict(selector) for name, selector in SERVICES.items()}
         self.nodes_off: set[str] = set()
         self.pods = Pods()
+        self.forbidden: set[str] = set()
+        """What its operator may not, such as `list pods`."""
         self.changes: list[str] = []
         self.calls = 0
         self.interrupt_after: int | None = None
@@ -123,6 +130,15 @@ class Cluster:
 
     def primaries(self) -> list[int]:
         return [m.ordinal for m in self.members if m.server == "primary"]
+
+    def lacking(self, needed: Sequence[Right]) -> list[str]:
+        names = [f"{verb} {right.resource}" for right in needed for verb in right.verbs]
+        return [name for name in names if name in self.forbidden]
+
+    def allow(self, *needed: str) -> None:
+        """Raises what the client does where its operator may not."""
+        if refused := self.forbidden.intersection(needed):
+            raise client.ApiException(status=403, reason=f"Forbidden: {refused}")
 
     def pod(self, name: str) -> Any:
         ordinal = pair.ordinal_of(name)
@@ -140,6 +156,7 @@ class Cluster:
         return SimpleNamespace(data=dict(self.data), metadata=metadata)
 
     def service(self, name: str) -> Any:
+        self.allow("get services")
         if name not in self.services:
             return None
         return SimpleNamespace(spec=SimpleNamespace(selector=self.services[name]))
@@ -353,6 +370,9 @@ class Cluster:
             key: getattr(member, key)
             for key in ("disk", "server", "waiting", "system", "timeline", "slot", "room", "unread")
         }
+        # `start.sh` leaves the mark with every sentence that names the flag, as its tests see.
+        needs_copy = member.needs_copy or "--reclone" in (member.waiting or "")
+        told["needs_copy"] = "yes" if needs_copy else None
         told["primary"] = self.data.get("primary", "0")
         for key in ("end", "oldest"):
             if (at := getattr(member, key)) is not None:

@@ -250,6 +250,18 @@ class TestCommand:
         assert self._adopt().exit_code == 0
         assert ran.index(("stack", "import")) < next(n for n, e in enumerate(ran) if e[0] == "up")
 
+    def test_ctrl_c_says_that_the_same_command_goes_on(
+        self, ran: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(adoption, "_make", interrupted)
+        done = self._adopt()
+        assert done.exit_code == 130
+        assert done.stderr.endswith("Interrupted: the same command goes on from here.\n")
+        assert ran == [("stack", "export")]
+
     @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)])
     def test_a_state_that_is_not_lost_is_left_alone(
         self, ran: list[tuple[str, ...]], dry_run: tuple[str, ...]

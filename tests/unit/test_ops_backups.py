@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import backups, writers
+from ado_infra.ops.postgres import backups, commands, writers
 from ado_infra.ops.postgres.backups import Backups
 from ado_infra.ops.target import Target
 from tests.unit.recording import record_stack
@@ -428,7 +428,7 @@ class TestStatus:
 class TestCommandLine:
     def _run(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
         monkeypatch.setattr(Target, "reach", lambda *_: cluster)
-        monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
+        monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
         return CliRunner().invoke(cli.app, ["postgres", *arguments, "--stack", "dev"])
 
     def test_a_dry_run_makes_nothing(

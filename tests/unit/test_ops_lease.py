@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from kubernetes import client
+from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import lease
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.pods import Namespace
 
 NOBODY, BEATEN = client.ApiException(status=404), client.ApiException(status=409)
 
@@ -63,7 +65,8 @@ def leases(monkeypatch: pytest.MonkeyPatch) -> Leases:
 
 
 def alone(told: list[str] | None = None) -> Any:
-    return lease.alone(Client(), "ado-system", (told if told is not None else []).append)  # pyright: ignore[reportArgumentType]
+    place = Namespace(Client(), "ado-system")  # pyright: ignore[reportArgumentType]
+    return lease.alone(place, (told if told is not None else []).append)
 
 
 class Client:
@@ -123,3 +126,19 @@ def test_one_who_was_taken_for_gone_does_not_end_the_others(
             "ado-ops", "ado-system", client.V1Lease(metadata=version, spec=taken)
         )
     assert leases.kept.spec.holder_identity == "other@host"
+
+
+def _interrupted_without_an_api_server(leases: Leases) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise HTTPError("connection refused")
+
+    with alone():
+        leases.delete_namespaced_lease = away
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on_also_without_an_api_server(
+    leases: Leases,
+) -> None:
+    with pytest.raises(KeyboardInterrupt, match="the same command goes on"):
+        _interrupted_without_an_api_server(leases)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes import client
 
+from ado_infra.ops.errors import OpsError
 from ado_infra.ops.pods import Namespace
 
 READ, FORGOTTEN, NOW, LATER = 624, 2158, 3000, 3001
@@ -83,3 +84,30 @@ def test_the_end_of_a_pod_that_nobody_changed_for_hours_is_seen(namespace: Names
     last = next(looks)
     assert last
     assert last.metadata.uid == "this"
+
+
+def test_ctrl_c_while_a_pod_is_dialled_is_not_taken_for_a_pod_that_cannot_be_reached(
+    namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kubernetes.stream.ws_client.create_websocket", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        namespace.run("postgresql-0", ["true"])
+
+
+@pytest.mark.parametrize("kind", ["secret", "config_map"])
+def test_what_somebody_else_has_changed_meanwhile_is_left_so_and_the_command_is_typed_again(
+    kind: str, namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(*arguments: Any, **_: Any) -> None:
+        asked.append(arguments[-1])
+        raise client.ApiException(status=409, reason="Conflict")
+
+    monkeypatch.setattr(client.CoreV1Api, f"patch_namespaced_{kind}", refuse)
+    with pytest.raises(OpsError, match=r"else has just changed .*type the same command again\.$"):
+        getattr(namespace, f"patch_{kind}")("x", {"key": "value"}, version="7")
+    assert asked[0]["metadata"] == {"resourceVersion": "7"}

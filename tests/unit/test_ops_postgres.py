@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import fencing, pair, promotion, rejoining, report, rotation
+from ado_infra.ops.postgres import commands, fencing, pair, promotion, rejoining, report, rotation
 from ado_infra.ops.postgres.pair import Member, Record
 from ado_infra.ops.target import Target
-from tests.unit.operated import Rotated
+from tests.unit.operated import Platform, Rotated
 from tests.unit.operated_pair import AHEAD, PRIMARY, SERVICES, STANDBY, Cluster, Killed
 
 NAMESPACE = "ado-system"
@@ -26,7 +26,7 @@ BEGUN = Record(initialised=True, primary=0, fenced=frozenset())
 @pytest.fixture(autouse=True)
 def nobody_else_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """One operator, and pods that do at once whatever they do."""
-    monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
+    monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
     monkeypatch.setattr(fencing, "_RESTART", 0)
     monkeypatch.setattr(fencing, "_SUCCESSOR", 0)
     monkeypatch.setattr(promotion, "_REPLAY", 0)
@@ -329,6 +329,14 @@ class TestRejoin:
         assert _rejoin(cluster, 1)
         assert "reclone postgresql-1" not in cluster.changes
 
+    def test_what_the_pod_waits_for_is_known_by_its_mark_and_by_no_word_of_its_sentence(
+        self,
+    ) -> None:
+        waits = replace(STANDBY, server=None, streaming=False, waiting="in other words")
+        with pytest.raises(OpsError, match="waits: in other words"):
+            rejoining._refuse_to_rewind(replace(waits, needs_copy=True), PRIMARY)
+        rejoining._refuse_to_rewind(replace(waits, waiting="not by --reclone"), PRIMARY)
+
     def test_a_copy_is_waited_for_as_long_as_it_grows(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -436,6 +444,30 @@ class TestStatus:
         assert done.exit_code == 0
         assert "ask who runs it" in done.stdout
 
+    @pytest.mark.parametrize(
+        ("right", "part"),
+        [
+            ("get services", "where the Services lead"),
+            ("get secrets", "whether a rotation of the password was cut off"),
+            ("list jobs", "whether a restore was cut off"),
+            ("get cronjobs", "how old the last backup is"),
+            ("list deployments", "of the password was cut off; whether a restore was cut off"),
+        ],
+    )
+    def test_what_may_not_be_read_is_said_and_the_rest_is_shown(
+        self, right: str, part: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        platform = Platform(PRIMARY, replace(STANDBY, streaming=False))
+        platform.forbidden = {right}
+        monkeypatch.setattr(Target, "reach", lambda *_: platform)
+        monkeypatch.setattr(Target, "settings", lambda _: {})
+        done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev"])
+        assert done.exit_code == 3, done.exception
+        assert "postgresql-1 receives nothing" in done.stdout
+        (line,) = [each for each in done.stdout.splitlines() if "You may not" in each]
+        assert f"{part}. You may not {right} in namespace ado-system" in line
+        assert "`ado-ops role --namespace ado-system`" in line
+
 
 def _rotate(cluster: Rotated, password: str | None = None) -> str:
     said: list[str] = []
@@ -512,6 +544,28 @@ class TestRotate:
         monkeypatch.setattr(cluster, "secret", missing)
         (line,) = _login(cluster, PRIMARY)
         assert "There is no key password in Secret postgresql" in line
+
+    @pytest.mark.parametrize(
+        ("key", "name"), [("password", "postgresql"), ("database-url", "ado-secrets")]
+    )
+    def test_a_secret_that_somebody_else_changes_meanwhile_is_left_to_them(
+        self, key: str, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cluster = Rotated()
+        theirs = "postgresql://ado:theirs@postgresql:5432/ado"
+
+        def change(what: str) -> None:
+            Rotated.change(cluster, what)
+            if what.startswith("role ado"):
+                cluster.secrets[key] = theirs
+
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(cluster, "change", change)
+            with pytest.raises(OpsError, match=f"changed Secret {name}"):
+                _rotate(cluster, "n@w")
+        assert cluster.secrets[key] == theirs
+        _rotate(cluster, "n@w")
+        assert cluster.lets_in("n@w")
 
     def test_without_a_primary_nothing_is_changed(self) -> None:
         cluster = Rotated()

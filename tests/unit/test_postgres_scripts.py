@@ -396,3 +396,38 @@ def test_what_waits_says_so_for_operators_and_no_more_once_it_goes_on(world: Wor
     world.start(0)
     assert world.serves
     assert not (world.root / "socket/waiting").exists()
+
+
+class TestNeedsACopy:
+    """What nothing but `rejoin --reclone` ends is known by a mark."""
+
+    def _told(self, world: World) -> bool:
+        done = world.run(1, "look.sh", "10")
+        assert done.returncode == 0, done.stderr
+        return "needs_copy=yes" in done.stdout.splitlines()
+
+    @pytest.mark.parametrize("why", ["room", "database", "cut off"])
+    def test_it_is_there_while_that_is_so(self, world: World, why: str) -> None:
+        _primary(world, size=700)
+        world.has(**{"volume__pgdata__standby.signal": ""})
+        if why == "room":
+            world.has(volume__stale="")
+        elif why == "database":
+            world.has(peer__identify="1|1|0/5000000|\n")
+        else:
+            world.has(volume__rejoining="")
+        said = world.start(1)
+        assert "`ado-ops postgres rejoin postgresql-1 --reclone`" in said
+        assert self._told(world)
+
+    def test_it_is_gone_with_the_next_start_and_with_another_reason(self, world: World) -> None:
+        world.has(**{"socket__needs-copy": ""}, state__fenced="1")
+        assert "is fenced" in world.start(1)
+        assert not self._told(world)
+
+    def test_every_sentence_that_says_so_has_it_and_no_other(self) -> None:
+        text = (FILES / "start.sh").read_text().replace("\\\n", "")
+        for line in text.splitlines():
+            if "\\`ado-ops" in line and "`rejoin`" not in line:
+                marked = "wait_for_reclone" in line or 'echo "reclone' in line
+                assert marked == ("--reclone" in line), line

@@ -16,17 +16,20 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.postgres import (
     backups,
+    commands,
     fencing,
     pair,
     promotion,
     rejoining,
     report,
     rotation,
+    status,
     writers,
 )
 from ado_infra.ops.target import Target
@@ -50,7 +53,7 @@ COMMANDS = (
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else is at work, and the pods do at once whatever they do."""
-    monkeypatch.setattr(cli, "alone", lambda *_: nullcontext())
+    monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
     monkeypatch.setattr("ado_infra.ops.pods.POLL", 0)
     for module, names in {
         fencing: ("_RESTART", "_SUCCESSOR"),
@@ -88,6 +91,9 @@ class Operator:
             if typed == "pulumi up --refresh":
                 self.platform.up_with_refresh()
                 return True
+            if typed == "ado-ops role --namespace ado-system":
+                self.applies_role()
+                return True
             if deleted := re.fullmatch(r"kubectl -n ado-system delete pod (\S+)", typed):
                 self.platform.delete_pod(self.platform.pod(deleted[1]))
                 return True
@@ -96,6 +102,16 @@ class Operator:
                 assert done.exit_code == 0, (line, done.stdout, done.exception)
                 return True
         return False
+
+    def applies_role(self) -> None:
+        """What who administers the cluster does with the printed Role."""
+        printed = CliRunner().invoke(cli.app, ["role", "--namespace", "ado-system"]).stdout
+        self.platform.forbidden -= {
+            f"{verb} {resource}"
+            for rule in yaml.safe_load(printed)["rules"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
 
 
 NO_ARGUMENT = {"rotate", "backup", "start-writers"}
@@ -332,6 +348,7 @@ TABLE = (
     ),
     Row(says="Stopped by a restore that was cut off", made=_stopped),
     Row(says="A restore goes on", made=_restoring),
+    Row(says="You may not list deployments", made=lambda p: p.forbidden.add("list deployments")),
 )
 
 
@@ -423,7 +440,7 @@ def test_the_table_has_a_row_for_everything_that_status_can_say(
         said += [line for line in operator.status() if each.says in line]
     modules: tuple[tuple[ModuleType, str], ...] = (
         *((report, "findings"), (rotation, "findings")),
-        *((backups, "findings"), (backups, "cut_off")),
+        *((backups, "findings"), (backups, "cut_off"), (status, "unseen")),
     )
     for module, name in modules:
         for pattern in _patterns(getattr(module, name)):

@@ -18,8 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ado_infra.kit.cron import Schedule
 from ado_infra.kit.values import ObjectPrefix
+from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import FIELD_MANAGER, Model, Namespace, Say, wait_until
+from ado_infra.ops.pods import Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres import writers
 
 CRON: Final = "postgresql-backup"
@@ -237,7 +238,7 @@ def _job(namespace: Namespace, cron: Model, name: str, *, asked: str) -> dict[st
             "name": name,
             "labels": {
                 **template["metadata"]["labels"],
-                "app.kubernetes.io/managed-by": FIELD_MANAGER,
+                "app.kubernetes.io/managed-by": NAME,
             },
             "annotations": {_ASKED: asked},
             "ownerReferences": [owner],

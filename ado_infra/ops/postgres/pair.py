@@ -53,6 +53,7 @@ class Member:
         sees: Who is the primary by the record as the pod itself sees it, up to a minute late.
         fenced: Whether the pod's script waits because of that.
         waiting: What its script waits for, with what to do about it where somebody has to.
+        needs_copy: Whether nothing but a new copy of everything ends that.
         copying: Whether it copies its primary, and the copy grows.
         rejoining: Whether a `rejoin` is at work in the pod.
         system: Which database it is.
@@ -77,6 +78,7 @@ class Member:
     sees: int | None = None
     fenced: bool = False
     waiting: str | None = None
+    needs_copy: bool = False
     copying: bool = False
     rejoining: bool = False
     system: str | None = None
@@ -228,6 +230,7 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
         sees=_ORDINALS.get(told["primary"]),
         fenced="fenced" in told,
         waiting=told.get("waiting"),
+        needs_copy="needs_copy" in told,
         copying="copying" in told,
         rejoining="rejoining" in told,
         system=told.get("system"),

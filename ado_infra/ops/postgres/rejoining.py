@@ -92,7 +92,7 @@ def rejoin(
 
 def _refuse_to_rewind(here: Member, leader: Member) -> None:
     """Raises OpsError where nothing but a new copy helps."""
-    if here.waiting and "--reclone" in here.waiting:
+    if here.needs_copy:
         raise OpsError(f"{here.name} waits: {here.waiting}.")
     if here.disk == "half" and not here.rejoining:
         raise OpsError(f"A rejoin was cut off in {here.name}: `rejoin {here.name} --reclone`.")

@@ -52,9 +52,11 @@ def _behind(leader: Member, member: Member) -> str:
 
 
 def findings(
-    record: Record, members: Sequence[Member], services: Mapping[str, Any], namespace: str
+    record: Record, members: Sequence[Member], services: Mapping[str, Any] | None, namespace: str
 ) -> Iterator[str]:
     """What is not as it should be, each with what to do; nothing when all is well.
+
+    `services`: the selectors of those that there are; None for who may not see them.
 
     What cannot be done yet is not said yet: a standby follows only a primary that serves.
     """
@@ -90,7 +92,8 @@ def findings(
         yield from _of_leader(leader, follower)
     if leader.server == "primary":
         yield from _of_follower(leader, follower, fenced=follower.ordinal in record.fenced)
-        yield from _of_services(leader, follower, services)
+        if services is not None:
+            yield from _of_services(leader, follower, services)
 
 
 def _of_lost_record(record: Record, members: Sequence[Member]) -> Iterator[str]:

@@ -52,19 +52,21 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
 
     Returns for how many seconds some connection may have been refused.
 
-    Raises OpsError when there is no primary, or when readers do not become Ready.
+    Raises OpsError when there is no primary, when somebody else changes a Secret meanwhile, or when
+    readers do not become Ready.
     """
     primary = read_record(namespace).primary
     if look(namespace, primary).server != "primary":
         raise OpsError(f"{pod_name(primary)} does not run as the primary; see `status`.")
-    url = namespace.secret(URLS, URL)
+    former, url = namespace.secret(NAME, PASSWORD), namespace.secret(URLS, URL)
     password = password or _made()
     began = time.monotonic()
     namespace.run(pod_name(primary), ("/bin/sh", "-c", _ALTER), given=scram(password))
     say("role ado has a new password")
-    namespace.patch_secret(NAME, {PASSWORD: password})
+    namespace.patch_secret(NAME, {PASSWORD: password}, version=former.version)
     namespace.poke(pod_name(primary))  # its next start sets what its file says
-    namespace.patch_secret(URLS, {URL: with_password(url, password)})
+    changed = with_password(url.value, password)
+    namespace.patch_secret(URLS, {URL: changed}, version=url.version)
     say(f"Secrets {NAME} and {URLS} have it too")
     for reader in readers(namespace.deployments()):
         say(f"rolling {reader}")
@@ -80,7 +82,8 @@ def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
     if leader.server != "primary":
         return
     try:
-        password, url = namespace.secret(NAME, PASSWORD), namespace.secret(URLS, URL)
+        password = namespace.secret(NAME, PASSWORD).value
+        url = namespace.secret(URLS, URL).value
         said = namespace.run(leader.name, ("/bin/sh", "-c", _LOGIN), given=password)
     except OpsError as unknown:
         yield f"Nobody can tell whether role ado is let in: {unknown}"

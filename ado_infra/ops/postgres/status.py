@@ -2,31 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
 
 from rich.table import Table
 
+from ado_infra.ops import rights
 from ado_infra.ops.pods import Namespace
 from ado_infra.ops.postgres import backups, pair, report, rotation
 
 
-def examine(here: Namespace) -> tuple[Table, list[str]]:
+class Part(StrEnum):
+    """What an operator may be shown the rest without, in words for people."""
+
+    SERVICES = "where the Services lead"
+    PASSWORD = "whether a rotation of the password was cut off"  # noqa: S105 - words, no password
+    RESTORE = "whether a restore was cut off"
+    BACKUP = "how old the last backup is"
+
+
+_NEEDS: Final = {
+    Part.SERVICES: rights.SEE_SERVICES,
+    Part.PASSWORD: rights.SEE_PASSWORD,
+    Part.RESTORE: rights.SEE_RESTORE,
+    Part.BACKUP: rights.SEE_BACKUP,
+}
+
+
+def examine(namespace: Namespace) -> tuple[Table, list[str]]:
     """A row for each pod, and what is not as it should be, each with what to do.
 
     Raises OpsError where there is no record.
     """
-    record = pair.read_record(here)
+    lacking = {part: namespace.lacking(needed) for part, needed in _NEEDS.items()}
+    record = pair.read_record(namespace)
     # The primary last: what a standby has then, and the primary has not, it was not sent.
     order = (1 - record.primary, record.primary)
-    members = sorted((pair.look(here, n) for n in order), key=lambda member: member.ordinal)
-    found = {name: here.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
-    services = {name: service.spec.selector for name, service in found.items() if service}
-    wrong = list(report.findings(record, members, services, here.name))
-    wrong += rotation.findings(here, members[record.primary])
-    wrong += backups.cut_off(here)
+    members = sorted((pair.look(namespace, n) for n in order), key=lambda member: member.ordinal)
+    services = None if lacking[Part.SERVICES] else _selectors(namespace)
     table = report.table(record, members)
-    if backup := backups.seen(here):
+    wrong = list(report.findings(record, members, services, namespace.name))
+    if not lacking[Part.PASSWORD]:
+        wrong += rotation.findings(namespace, members[record.primary])
+    if not lacking[Part.RESTORE]:
+        wrong += backups.cut_off(namespace)
+    if not lacking[Part.BACKUP] and (backup := backups.seen(namespace)):
         now = datetime.now(UTC)
         table.caption = backups.described(backup, now)
-        wrong += backups.findings(backup, now, here.name)
+        wrong += backups.findings(backup, now, namespace.name)
+    wrong += unseen(lacking, namespace.name)
     return table, wrong
+
+
+def unseen(lacking: Mapping[Part, Sequence[str]], namespace: str) -> Iterator[str]:
+    """What was not looked at, for want of which rights; nothing when all was."""
+    parts = [part for part, names in lacking.items() if names]
+    names = dict.fromkeys(name for part in parts for name in lacking[part])
+    if parts:
+        yield (
+            f"Not looked at: {'; '.join(parts)}. You may not {', '.join(names)} in namespace "
+            f"{namespace}: {rights.remedy(namespace)}"
+        )
+
+
+def _selectors(namespace: Namespace) -> dict[str, dict[str, str]]:
+    """Where each Service leads that there is."""
+    found = {name: namespace.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
+    return {name: service.spec.selector for name, service in found.items() if service}

@@ -30,11 +30,11 @@ Pod = Annotated[str, typer.Argument(help="redis-0 to redis-2, or to redis-5 with
 def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> None:
     """Show every node and what to do about it; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, namespace=namespace)
-    here = target.reach()
-    if here.stateful_set(NAME) is None and target.is_external("redis"):
+    platform = target.reach(*rights.REDIS_LOOK)
+    if platform.stateful_set(NAME) is None and target.is_external("redis"):
         say(_EXTERNAL)
         return
-    cluster = _cluster(target, here)
+    cluster = _cluster(target, platform)
     show(report.table(cluster), list(report.findings(cluster)))
 
 
@@ -91,12 +91,12 @@ def _do(
     target: Target, steps: Callable[[Cluster], list[Step]], *pods: str, dry_run: bool
 ) -> Cluster | None:
     """Takes the steps, and says what the pods are then; None when that was only to be said."""
-    here = target.reach(*rights.REDIS)
+    platform = target.reach(*rights.REDIS)
     if dry_run:
-        plan(*map(str, steps(_cluster(target, here))))
+        plan(*map(str, steps(_cluster(target, platform))))
         return None
-    with alone(here.api, here.name, say):
-        cluster = carry_out(here, lambda: _cluster(target, here), steps, pods, say)
+    with alone(platform, say):
+        cluster = carry_out(platform, lambda: _cluster(target, platform), steps, pods, say)
     for pod in pods:
         say(_described(cluster, repair.pod_of(cluster, pod)))
     return cluster
@@ -109,12 +109,12 @@ def _described(cluster: Cluster, member: Member) -> str:
     return f"{member.name} is {slots}."
 
 
-def _cluster(target: Target, here: Namespace) -> Cluster:
+def _cluster(target: Target, platform: Namespace) -> Cluster:
     """All pods as they are now.
 
     Raises OpsError when there are none.
     """
-    nodes = here.stateful_set(NAME)
+    nodes = platform.stateful_set(NAME)
     if nodes is None and target.is_external("redis"):
         raise OpsError(_EXTERNAL)
     if nodes is None:
@@ -123,5 +123,5 @@ def _cluster(target: Target, here: Namespace) -> Cluster:
             "deployed there; `pulumi up --refresh` makes it."
         )
     pods: int = nodes.spec.replicas
-    members = [look(here, f"{NAME}-{ordinal}") for ordinal in range(pods)]
+    members = [look(platform, f"{NAME}-{ordinal}") for ordinal in range(pods)]
     return Cluster(members, replicas=pods // MASTERS - 1)

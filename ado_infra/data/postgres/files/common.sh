@@ -14,6 +14,7 @@ stale="${PGDATA%/*}/stale" # what is here lacks WAL that nobody has any more
 reserve="${PGDATA%/*}/reserve" # given up when the volume is full, so that a server can start once more
 fenced="$SOCKET/fenced"
 waiting="$SOCKET/waiting" # what start.sh waits for
+needs_copy="$SOCKET/needs-copy" # there while it waits for `rejoin --reclone`, and nothing else helps
 copying="$SOCKET/copying" # touched while a copy grows
 busy="$SOCKET/rejoining"
 blank_port=5431 # where a pod says that its volume is empty

@@ -19,6 +19,9 @@ fi
 if [ -e "$waiting" ]; then
 	echo "waiting=$(cat "$waiting")"
 fi
+if [ -e "$needs_copy" ]; then
+	echo "needs_copy=yes"
+fi
 # For the probes the mark outlives the copy, until the server answers.
 if ! server_runs && [ -n "$(find "$copying" -mmin -10 2>/dev/null)" ]; then
 	echo "copying=yes"

@@ -29,28 +29,40 @@ pause() {
 # What is waited for is said once, and again when it has changed; and kept for operators.
 waited_for=
 wait_for() {
+	tell "$@"
+	rm -f "$needs_copy"
+	pause
+}
+
+# The same, where nothing but `rejoin --reclone` ends it: by this mark operators' commands know that.
+wait_for_reclone() {
+	tell "$@"
+	: >"$needs_copy"
+	pause
+}
+
+tell() {
 	if [ "$waited_for" != "$*" ]; then
 		say "waiting: $*"
 		echo "$*" >"$waiting"
 	fi
 	waited_for=$*
-	pause
 }
 
 # What was waited for is there.
 go_on() {
 	end_blank
-	rm -f "$waiting"
+	rm -f "$waiting" "$needs_copy"
 	waited_for=
 }
 
-# initialise|primary|standby|clone, or `fenced` or `wait` with the reason.
+# initialise|primary|standby|clone, or `fenced`, `wait` or `reclone` with the reason.
 decide() {
 	disk=$(disk)
 	if is_fenced; then
 		echo "fenced $POD_NAME is fenced, until \`ado-ops postgres unfence $POD_NAME\` or \`rejoin\`"
 	elif [ "$disk" = half ]; then
-		echo "wait a rejoin was cut off here: \`ado-ops postgres rejoin $POD_NAME --reclone\`"
+		echo "reclone a rejoin was cut off here: \`ado-ops postgres rejoin $POD_NAME --reclone\`"
 	elif ! is_recorded && [ -e "$mark" ]; then
 		echo "wait postgresql-state says nothing, and this volume was in use, last as $disk: write" \
 			"down who is the primary, see docs/data-runbooks.md, Lost record"
@@ -189,7 +201,7 @@ be_standby() {
 	ANSWER
 	if [ -n "$system" ] && [ "$(peer_role)" = primary ]; then
 		if [ "$system" != "$(control 'Database system identifier')" ]; then
-			wait_for "this volume has another database than $peer_host: if that one is right," \
+			wait_for_reclone "this volume has another database than $peer_host: if that one is right," \
 				"\`ado-ops postgres rejoin $POD_NAME --reclone\` gives this one up"
 			return
 		fi
@@ -221,7 +233,7 @@ clone_anew() {
 	[ "$here" != 0 ] || here=$(control "Latest checkpoint's TimeLineID")
 	if [ "$here" != "$1" ] ||
 		[ "$(position "$(control 'Minimum recovery ending location')")" -gt "$(position "$2")" ]; then
-		wait_for "the primary has given up the WAL that is missing here, and this volume is not behind" \
+		wait_for_reclone "the primary has given up the WAL that is missing here, and this volume is not behind" \
 			"it: \`ado-ops postgres rejoin $POD_NAME --reclone --accept-loss\` gives it up"
 		return
 	fi
@@ -256,7 +268,7 @@ clone() {
 	rm -rf "$PGDATA.new" "$PGDATA.old"
 	lacking=$(lacking_for_a_copy)
 	if [ -n "$lacking" ] && [ -e "$PGDATA" ]; then
-		wait_for "a copy of $peer_host, and what is here stays until it is whole: $lacking MiB are lacking." \
+		wait_for_reclone "a copy of $peer_host, and what is here stays until it is whole: $lacking MiB are lacking." \
 			"\`ado-ops postgres rejoin $POD_NAME --reclone\` deletes what is here first"
 		return
 	elif [ -n "$lacking" ]; then
@@ -295,7 +307,7 @@ if [ -s "$PGDATA/PG_VERSION" ]; then
 		;;
 	esac
 fi
-rm -f "$fenced" "$waiting" "$copying" "$ended"
+rm -f "$fenced" "$waiting" "$needs_copy" "$copying" "$ended"
 # A pod that was deleted by force may still run on this volume, where its processes are not seen. The
 # lock is the server's too, and ends with the last process of the container.
 exec 9>>"${PGDATA%/*}/in-use"
@@ -318,5 +330,6 @@ while :; do
 		wait_for "${decision#* }"
 		;;
 	wait*) wait_for "${decision#* }" ;;
+	reclone*) wait_for_reclone "${decision#* }" ;;
 	esac
 done
