@@ -17,11 +17,11 @@ def test_there_are_programs_in_it() -> None:
 
 @pytest.mark.parametrize(
     ("snippet", "made"),
-    zip(
-        SNIPPETS,
-        [("StatefulSet", "redis"), ("StatefulSet", "postgresql"), ("Deployment", "ado-worker")],
-        strict=True,
-    ),
+    [
+        (SNIPPETS[0], ("StatefulSet", "redis")),
+        (SNIPPETS[1], ("StatefulSet", "postgresql")),
+        (SNIPPETS[2], ("Deployment", "ado-worker")),
+    ],
     ids=["whole", "database", "workers"],
 )
 def test_a_program_of_the_readme_makes_what_it_says(snippet: str, made: tuple[str, str]) -> None:

@@ -160,6 +160,7 @@ class TestGateway:
         assert environment(stack, GATEWAY) == {
             "ADO_CONFIG_FILE": "/etc/ado/config.yaml",
             "DATABASE_POOL_SIZE": "10",
+            "ORCHESTRATOR_URL": "http://ado-orchestrator:3000",
             "DATABASE_URL": "Secret ado-secrets/database-url",
             "REDIS_URL": "Secret ado-secrets/redis-url",
             "REDIS_CLUSTER_NODES": REDIS_NODES,
