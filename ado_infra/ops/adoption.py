@@ -28,7 +28,7 @@ from kubernetes import client
 from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError, begun
 from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say
-from ado_infra.ops.target import NAMESPACE, Target
+from ado_infra.ops.target import Target
 
 Document: TypeAlias = dict[str, Any]
 """A part of the state, of a stack file, or a manifest."""
@@ -107,7 +107,7 @@ class Pulumi:
 def adopt(
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     secrets: Annotated[
@@ -116,7 +116,8 @@ def adopt(
     ] = False,
 ) -> None:
     """Make the lost state of a stack anew, for the platform that lives; changes nothing of it."""
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
+    namespace = target.namespace
     settings, pulumi = target.settings(), Pulumi(stack)
     api = target.reach(*rights.ADOPTION).api
     living = reader(api)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 import yaml
@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import NAME, adoption, rights
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.options import In, say
+from ado_infra.ops.options import say
 from ado_infra.ops.postgres import commands as postgres
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.target import NAMESPACE
@@ -49,7 +49,11 @@ app.command()(adoption.adopt)
 
 
 @app.command()
-def role(namespace: In = NAMESPACE) -> None:
+def role(
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Where the platform is.")
+    ] = NAMESPACE,
+) -> None:
     """Print a Role with all the rights that these commands need, for `kubectl apply -f -`."""
     say(yaml.safe_dump(rights.role(namespace), sort_keys=False).rstrip())
 

@@ -20,7 +20,9 @@ Stack = Annotated[
 Context = Annotated[
     str | None, typer.Option("--context", help="Another context than the stack names.")
 ]
-In = Annotated[str, typer.Option("--namespace", "-n", help="Where the platform is.")]
+In = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Another namespace than the stack names.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")]
 
 

@@ -18,7 +18,7 @@ from ado_infra.ops.pods import ANSWER, Namespace
 from ado_infra.ops.rights import Right, require
 
 NAMESPACE: Final = "ado-system"
-"""The program's default (`AdoPlatformArgs.namespace`)."""
+"""The default of `ado:namespace.name`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,12 @@ class Target:
     Attributes:
         stack: Which Pulumi.<stack>.yaml of the current directory.
         context: Another context of the kubeconfig than the stack names.
-        namespace: Where the platform is.
+        given_namespace: Another namespace than the stack names.
     """
 
     stack: str
     context: str | None = None
-    namespace: str = NAMESPACE
+    given_namespace: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """The config of the stack file; encrypted values stay as they are.
@@ -52,6 +52,13 @@ class Target:
         """Whether the stack has a store, `postgres` or `redis`, outside the platform."""
         room = self.settings().get(f"ado:{store}")
         return isinstance(room, dict) and room.get("mode") == "external"
+
+    @cached_property
+    def namespace(self) -> str:
+        """Where the platform is: by the command, else by the stack."""
+        section = self.settings().get("ado:namespace")
+        named = section.get("name") if isinstance(section, dict) else None
+        return self.given_namespace or named or NAMESPACE
 
     @cached_property
     def cluster(self) -> str:

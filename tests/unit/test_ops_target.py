@@ -48,24 +48,27 @@ def _run(*command: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("asked", "settings", "cluster"),
+    ("asked", "settings", "where"),
     [
-        (None, "{}", "here"),
-        (None, "{kubernetes:context: far away}", "far away"),
-        ("here", "{kubernetes:context: far away}", "here"),
+        ((None, None), "{}", ("here", "ado-system")),
+        ((None, None), "{kubernetes:context: far away}", ("far away", "ado-system")),
+        (("here", None), "{kubernetes:context: far away}", ("here", "ado-system")),
+        ((None, None), "{ado:namespace: {name: agents}}", ("here", "agents")),
+        ((None, "other"), "{ado:namespace: {name: agents}}", ("here", "other")),
     ],
 )
-def test_a_command_says_which_cluster_it_talks_to(
-    asked: str | None,
+def test_a_command_says_which_cluster_and_namespace_it_talks_to(
+    asked: tuple[str | None, str | None],
     settings: str,
-    cluster: str,
+    where: tuple[str, str],
     directory: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (directory / "Pulumi.dev.yaml").write_text(f"config: {settings}\n")
-    Target(stack="dev", context=asked).reach()
+    context, namespace = asked
+    Target(stack="dev", context=context, given_namespace=namespace).reach()
     said = capsys.readouterr()
-    assert said.err == f"Stack dev · context {cluster} · namespace ado-system\n"
+    assert said.err == f"Stack dev · context {where[0]} · namespace {where[1]}\n"
     assert said.out == ""
 
 

@@ -23,7 +23,7 @@ from ado_infra.ops.postgres import (
     writers,
 )
 from ado_infra.ops.postgres.status import examine
-from ado_infra.ops.target import NAMESPACE, Target
+from ado_infra.ops.target import Target
 
 app = typer.Typer(
     help="PostgreSQL: who is the primary, how the other one becomes it; backup and restore.",
@@ -37,9 +37,9 @@ NodeIsOff = Annotated[
 
 
 @app.command()
-def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> None:
+def status(stack: Stack, context: Context = None, namespace: In = None) -> None:
     """Show both pods and what to do about them; exit code 3 if there is something to do."""
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     if target.is_external("postgres"):
         say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
         return
@@ -51,7 +51,7 @@ def promote(
     pod: Pod,
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     node_is_off: NodeIsOff = False,
@@ -61,7 +61,7 @@ def promote(
 ) -> None:
     """Make the standby the primary; the old one is fenced first."""
     target, ordinal = (
-        Target(stack=stack, context=context, namespace=namespace),
+        Target(stack=stack, context=context, given_namespace=namespace),
         pair.ordinal_of(pod),
     )
     platform = target.reach(*rights.PROMOTE)
@@ -86,7 +86,7 @@ def rejoin(
     pod: Pod,
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     reclone: Annotated[
@@ -98,7 +98,7 @@ def rejoin(
 ) -> None:
     """Make a former primary follow the new one; what it alone has is given up."""
     target, ordinal = (
-        Target(stack=stack, context=context, namespace=namespace),
+        Target(stack=stack, context=context, given_namespace=namespace),
         pair.ordinal_of(pod),
     )
     platform = target.reach(*rights.REJOIN)
@@ -116,14 +116,14 @@ def fence(
     pod: Pod,
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     node_is_off: NodeIsOff = False,
 ) -> None:
     """Stop the server of a pod, and let none start there."""
     target, ordinal = (
-        Target(stack=stack, context=context, namespace=namespace),
+        Target(stack=stack, context=context, given_namespace=namespace),
         pair.ordinal_of(pod),
     )
     platform = target.reach(*rights.FENCE)
@@ -142,13 +142,13 @@ def unfence(
     pod: Pod,
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
 ) -> None:
     """Let the server of a pod start again, as what the record says."""
     target, ordinal = (
-        Target(stack=stack, context=context, namespace=namespace),
+        Target(stack=stack, context=context, given_namespace=namespace),
         pair.ordinal_of(pod),
     )
     platform = target.reach(*rights.UNFENCE)
@@ -164,7 +164,7 @@ def unfence(
 def rotate(
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     stdin: Annotated[
@@ -174,7 +174,7 @@ def rotate(
 ) -> None:
     """Give the applications' role a new password, and everybody who reads it."""
     password = rotation.accepted(_standard_input()) if stdin else None
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     platform = target.reach(*rights.ROTATE)
     if dry_run:
         rolled = ", ".join(rotation.readers(platform.deployments()))
@@ -189,7 +189,7 @@ def rotate(
         "Tell the stack; until then a `pulumi up` that would undo it is refused. The next one "
         "restarts both pods and rolls the readers once more:"
     )
-    kubectl = f"kubectl --context {shlex.quote(target.cluster)} -n {namespace}"
+    kubectl = f"kubectl --context {shlex.quote(target.cluster)} -n {target.namespace}"
     say(
         f"  {kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
         f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
@@ -200,12 +200,14 @@ def rotate(
 def back_up(
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
 ) -> None:
     """Make a backup now, beside those of the schedule."""
-    platform = Target(stack=stack, context=context, namespace=namespace).reach(*rights.BACK_UP)
+    platform = Target(stack=stack, context=context, given_namespace=namespace).reach(
+        *rights.BACK_UP
+    )
     if dry_run:
         backups.required(platform)
         plan(f"make a Job from CronJob {backups.CRON}, and wait until it has ended")
@@ -219,7 +221,7 @@ def restore(
     stack: Stack,
     name: Annotated[str | None, typer.Argument(help="Which backup; --list shows them.")] = None,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     listed: Annotated[bool, typer.Option("--list", help="Show which there are.")] = False,
@@ -235,7 +237,7 @@ def restore(
     """Restore a backup into the empty database ado of the primary."""
     if name is None and not listed:
         raise OpsError("Name a backup: `restore --list` shows those that there are.")
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     platform = target.reach(*(rights.LIST if listed else rights.RESTORE))
     if name is None or listed:
         say("\n".join(backups.names(platform, say, prefix=prefix)) or "There is no backup.")
@@ -254,12 +256,12 @@ def restore(
 def start_writers(
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
 ) -> None:
     """Start whom a restore that was cut off has left stopped."""
-    platform = Target(stack=stack, context=context, namespace=namespace).reach(
+    platform = Target(stack=stack, context=context, given_namespace=namespace).reach(
         *rights.START_WRITERS
     )
     if dry_run:

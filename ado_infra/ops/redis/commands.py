@@ -17,7 +17,7 @@ from ado_infra.ops.redis import repair, report
 from ado_infra.ops.redis.cluster import MASTERS, NAME, Cluster, spans
 from ado_infra.ops.redis.nodes import Member, Step, look
 from ado_infra.ops.redis.telling import carry_out
-from ado_infra.ops.target import NAMESPACE, Target
+from ado_infra.ops.target import Target
 
 app = typer.Typer(
     help="Redis: whether its cluster is whole, and what makes it so.", no_args_is_help=True
@@ -27,9 +27,9 @@ Pod = Annotated[str, typer.Argument(help="redis-0 to redis-2, or to redis-5 with
 
 
 @app.command()
-def status(stack: Stack, context: Context = None, namespace: In = NAMESPACE) -> None:
+def status(stack: Stack, context: Context = None, namespace: In = None) -> None:
     """Show every node and what to do about it; exit code 3 if there is something to do."""
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     platform = target.reach(*rights.REDIS_LOOK)
     if platform.stateful_set(NAME) is None and target.is_external("redis"):
         say(_EXTERNAL)
@@ -43,7 +43,7 @@ def failover(
     pod: Pod,
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     accept_loss: Annotated[
@@ -52,7 +52,7 @@ def failover(
     ] = False,
 ) -> None:
     """Make a replica the master of its keys, in exchange with the master where that answers."""
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     _do(target, partial(repair.failover, name=pod, accept_loss=accept_loss), pod, dry_run=dry_run)
 
 
@@ -61,7 +61,7 @@ def replace(
     pod: Pod,
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
     accept_loss: Annotated[
@@ -69,7 +69,7 @@ def replace(
     ] = False,
 ) -> None:
     """Give a pod that lost its volume, or its nodes.conf, the place of the node that it was."""
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     _do(target, partial(repair.replace, name=pod, accept_loss=accept_loss), pod, dry_run=dry_run)
 
 
@@ -77,12 +77,12 @@ def replace(
 def heal(
     stack: Stack,
     context: Context = None,
-    namespace: In = NAMESPACE,
+    namespace: In = None,
     *,
     dry_run: DryRun = False,
 ) -> None:
     """Join the nodes into one cluster as far as that loses no key; exit code 3 if more is to do."""
-    target = Target(stack=stack, context=context, namespace=namespace)
+    target = Target(stack=stack, context=context, given_namespace=namespace)
     if cluster := _do(target, repair.heal, dry_run=dry_run):
         finish(list(report.findings(cluster)))
 
