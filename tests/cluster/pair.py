@@ -39,6 +39,7 @@ async def main():
                 await link.execute("INSERT INTO written VALUES ($1)", number + 1)
                 number += 1
                 acknowledge(number)
+                await asyncio.sleep(0.005)
         except Exception:
             number += 1  # nobody knows whether that one was written
             await asyncio.sleep(0.05)
@@ -152,11 +153,12 @@ class Pair:
 
     def give_up_wal(self) -> None:
         """The primary gives up WAL that its fenced standby has not got."""
-        for _ in range(24):  # segments of 16 MiB; 256 MiB are kept for the slot
-            written = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
-            self.ask(self.primary, written)
-        self.ask(self.primary, "CHECKPOINT")
-        assert self.ask(self.primary, SLOT) == "lost"
+        primary = self.primary
+        written = "SELECT pg_switch_wal() FROM pg_logical_emit_message(true, 'filled', 'x')"
+        # Segments of 16 MiB; 256 MiB are kept for the slot.
+        self.deployment.shell(f"for _ in $(seq 24); do {as_superuser(written)}; done", pod(primary))
+        self.ask(primary, "CHECKPOINT")
+        assert self.ask(primary, SLOT) == "lost"
 
     def volume(self, ordinal: int) -> Path:
         """Where a pod's volume really is."""
