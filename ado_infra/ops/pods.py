@@ -291,6 +291,7 @@ class Namespace:
         goes on in the pod then), or when the pod cannot be reached.
         """
         websocket.setdefaulttimeout(ANSWER)  # of an API server that hangs; not of the command
+        socket: Model = None
         try:
             socket = stream.stream(
                 self._core.connect_get_namespaced_pod_exec,
@@ -307,6 +308,7 @@ class Namespace:
                 socket.write_stdin(given + "\n")
             socket.run_forever(timeout=seconds)
             code = socket.returncode
+            said, complaint = socket.read_stdout(timeout=0), socket.read_stderr(timeout=0)
         except client.ApiException as refused:
             if isinstance(refused.__context__, KeyboardInterrupt):  # the client hides Ctrl-C
                 raise KeyboardInterrupt from None
@@ -315,12 +317,14 @@ class Namespace:
         except (WebSocketException, OSError, TypeError, KeyError, ValueError):
             # The client's own errors, where a connection ends without saying how the command did.
             raise OpsError(f"{pod} cannot be reached: the connection broke off") from None
+        finally:
+            if socket is not None:
+                socket.sock.shutdown()  # `close` leaves it open once the other side has ended it
         if code is None:
             raise OpsError(f"{pod} does not answer within {seconds:.0f} s")
         if code != 0:
-            said = (socket.read_stderr() or socket.read_stdout()).strip()
-            raise OpsError(f"{pod}: {said or f'exit code {code}'}")
-        return str(socket.read_stdout())
+            raise OpsError(f"{pod}: {(complaint or said).strip() or f'exit code {code}'}")
+        return str(said)
 
 
 def have_started(pod: Model) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import json
 
+from kubernetes import client
+
+from sandbox import rollout
 from tests.cluster.deployment import NAMESPACE, Deployment
 
 AWKWARD = "@:/%+'\" "
@@ -44,5 +47,6 @@ def ready_container(deployment: Deployment, pod: str) -> str:
 
 
 def _secret(deployment: Deployment, name: str) -> str:
-    encoded = deployment.objects()[("Secret", name)]["data"]["password"]
-    return base64.b64decode(encoded).decode()
+    with rollout.api(deployment.sandbox) as api:
+        found: rollout.Model = client.CoreV1Api(api).read_namespaced_secret(name, NAMESPACE)
+    return base64.b64decode(found.data["password"]).decode()

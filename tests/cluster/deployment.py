@@ -238,8 +238,9 @@ class Deployment:
 
     def process(self, pod: str, pattern: str) -> int:
         """The pid, out here, of the one process of a pod that has such a command line."""
-        manifest = json.loads(self.kubectl("get", "pod", pod, "-n", NAMESPACE, "-o", "json"))
-        uid = manifest["metadata"]["uid"]
+        with rollout.api(self.sandbox) as api:
+            found: rollout.Model = client.CoreV1Api(api).read_namespaced_pod(pod, NAMESPACE)
+        uid: str = found.metadata.uid
         parents: dict[int, int] = {}
         for directory in Path("/proc").glob("[0-9]*"):
             try:

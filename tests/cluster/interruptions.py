@@ -25,10 +25,14 @@ from tests.unit.recording import ROOT
 SEED = "ADO_INTERRUPTIONS_SEED"
 WHOLE, CHANGE = 30.0, 5.0
 """Seconds after its first change in which an `up` of everything, or of CHANGED, is killed."""
+LOOKS = 0.5
+"""Seconds between two looks at all that there is, each of which takes a good part of a core."""
 _OTHER: Mapping[str, Any] = {"image": {"tag": "0.2.0"}}
 CHANGED: Mapping[str, Any] = {
     "ado:dashboard": _OTHER,
-    "ado:workerPools": {"spare": {**_OTHER, "scaling": {"minReplicas": 1}}},
+    "ado:workerPools": {
+        "spare": {**_OTHER, "scaling": {"minReplicas": 1}, "drain": {"preStop": 1}}
+    },
 }
 """Rolls a tier, and makes another pool of workers, which goes again."""
 
@@ -165,7 +169,7 @@ def until_begun(deployment: Deployment, expected: Plan, up: Up) -> None:
         assert up.process.poll() is None, up.told()
         return looked() != before
 
-    until("something new", begun, 300)
+    until("something new", begun, 300, LOOKS)
 
 
 def moments() -> random.Random:

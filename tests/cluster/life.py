@@ -63,13 +63,13 @@ def succeed(*arguments: str, sandbox: Sandbox = LIFE) -> str:
     return done.stdout
 
 
-def until(what: str, condition: Callable[[], Any], deadline: float = 60) -> Any:
+def until(what: str, condition: Callable[[], Any], deadline: float = 60, pause: float = 0.1) -> Any:
     """Wait for a condition and return what it returned."""
     end = time.monotonic() + deadline
     while time.monotonic() < end:
         if result := condition():
             return result
-        time.sleep(0.1)
+        time.sleep(pause)
     pytest.fail(f"not within {deadline:.0f} s: {what}")
 
 

@@ -15,7 +15,7 @@ from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from tests.cluster.data import redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, given_line, run_beside
+from tests.cluster.redis_clients import WRITE, WRITE_FOR_EVER, Answer, ask, given_line, run
 from tests.cluster.writing import Acknowledged, patiently, writing
 
 DEADLINE = 60.0
@@ -114,6 +114,15 @@ def give_up_replicas(deployment: Deployment) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
     seconds_until(healed)
+
+
+def throw_away(deployment: Deployment) -> None:
+    """Redis is gone with all that it has, without handing over; the next `up` makes it anew."""
+    of_redis = ("-n", NAMESPACE, "-l", "app=redis")
+    deployment.kubectl("delete", "statefulset", "redis", "-n", NAMESPACE, "--cascade=orphan")
+    deployment.kubectl("delete", "pods", *of_redis, "--grace-period=1")
+    claims = [f"data-{pod}" for pod in SIX]
+    deployment.kubectl("delete", "pvc", *claims, "-n", NAMESPACE, "--ignore-not-found")
 
 
 def tell(deployment: Deployment, pods: Iterable[str], command: str) -> dict[str, str]:
@@ -249,7 +258,7 @@ def fail_over(deployment: Deployment, pods: Sequence[str], round_: str = "") -> 
     tag = tag_of(before[lost].slots) + round_
     hosts = [host_of(lost), *(host_of(pod) for pod in pods if pod != lost)]
     with ThreadPoolExecutor() as pool:
-        writing = pool.submit(run_beside, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
+        writing = pool.submit(run, deployment, WRITE, hosts=hosts, tag=tag, longest=90)
 
         def begun() -> None:
             assert read(deployment, [f"{tag}9"], [lost])[lost][f"{tag}9"].said == "9"

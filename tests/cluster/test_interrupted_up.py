@@ -17,6 +17,7 @@ from sandbox.mishaps import GOES_ON
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.interruptions import (
+    LOOKS,
     assert_next_up_converges,
     assert_nothing_is_left_to_do,
     started_up,
@@ -131,7 +132,7 @@ def closed_dashboard(deployment: Deployment) -> Generator[None]:
         return CLOSED in kubectl.attempt(deployment.sandbox, *label, "--dry-run=server").stderr
 
     try:
-        until("admission knows the policy", closed)
+        until("admission knows the policy", closed, pause=LOOKS)
         yield
     finally:
         deployment.kubectl("delete", "-f", "-", given=listing)

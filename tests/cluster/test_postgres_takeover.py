@@ -91,7 +91,7 @@ def test_a_standby_with_too_few_connections_is_not_promoted_until_it_is_started_
     remedy = f"`kubectl -n {NAMESPACE} delete pod {pod(new)}` starts it anew"
 
     def told() -> None:
-        assert remedy in pair.ops("status").stdout
+        assert remedy in "\n".join(pair.findings())
 
     patiently(told)
     refused = pair.ops("promote", pod(new))

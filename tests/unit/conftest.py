@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from unittest import mock
 
 import pytest
+import typer.main
 
 from tests.unit.recording import Recording, record_stack
 
@@ -23,6 +25,14 @@ def pytest_collection_finish() -> None:
 def strict_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     """An Output that is turned into text fails instead of warning."""
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_made_once() -> Iterator[None]:
+    """An app's commands are made from its functions once, and not for every line typed."""
+    made = functools.cache(typer.main.get_command)
+    with mock.patch("typer.testing._get_command", made):
+        yield
 
 
 @pytest.fixture(autouse=True)

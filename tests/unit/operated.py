@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -107,7 +108,7 @@ class Rotated(Cluster):
 
     def accepts(self, password: str) -> bool:
         """Whether the database does."""
-        return self.secrets["verifier"] == rotation.scram(password, _salt(self.secrets["verifier"]))
+        return self.secrets["verifier"] == _scram(password, _salt(self.secrets["verifier"]))
 
     def lets_in(self, password: str) -> bool:
         """Whether the database, and everybody who has read the Secrets, has this password."""
@@ -117,6 +118,11 @@ class Rotated(Cluster):
 
 def _salt(verifier: str) -> bytes:
     return base64.b64decode(verifier.split(":")[1].partition("$")[0])
+
+
+@functools.cache
+def _scram(password: str, salt: bytes) -> str:
+    return rotation.scram(password, salt)  # slow on purpose, and asked for again and again
 
 
 def url(password: str) -> str:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime.proto.source_pb2 import StackTrace
 from pulumi.runtime.stack import Stack
 
 from ado_infra import Settings, load_stack
@@ -175,7 +177,9 @@ def record(
         logger=logger,
         monitor=_Monitor(recording),
     )
-    pulumi.runtime.test(program)()
+    # Where each resource is made is for the engine's own messages, and a quarter of the work.
+    with mock.patch("pulumi.runtime.resource._get_stack_trace", StackTrace):
+        pulumi.runtime.test(program)()
     assert recording.resources or into is not None, "the program registered nothing"
     return recording
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gc
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -17,6 +20,9 @@ from ado_infra.ops.pods import Namespace
 
 READ, FORGOTTEN, NOW, LATER = 624, 2158, 3000, 3001
 """Versions: of the pod, of what the server has forgotten, of the first look, of its end."""
+WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What a server adds to a client's key, by RFC 6455."""
+FAILED = {"status": "Failure", "details": {"causes": [{"message": "3"}]}}
 POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -27,7 +33,12 @@ POD: dict[str, Any] = {
 class Forgetful(BaseHTTPRequestHandler):
     """An API server with one pod, which ends after the first look and is replaced."""
 
+    protocol_version = "HTTP/1.1"
+
     def do_GET(self) -> None:
+        if "Upgrade" in self.headers:
+            self._execute()
+            return
         query = parse_qs(urlsplit(self.path).query)
         assert query["fieldSelector"] == ["metadata.name=postgresql-0"]
         assert isinstance(self.server, Server)
@@ -47,6 +58,25 @@ class Forgetful(BaseHTTPRequestHandler):
         else:
             self._answer()
 
+    def _execute(self) -> None:
+        """Says what a command in a pod says, and waits until the client has hung up."""
+        assert isinstance(self.server, Server)
+        accepted = hashlib.sha1(f"{self.headers['Sec-WebSocket-Key']}{WEBSOCKET}".encode())  # noqa: S324
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(accepted.digest()).decode())
+        self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
+        self.end_headers()
+        for channel, said in self.server.said:
+            frame = bytes([channel]) + said.encode()
+            self.wfile.write(bytes([0x82, len(frame)]) + frame)
+        if self.server.said:
+            self.wfile.write(b"\x88\x00")
+        self.rfile.read()
+        self.close_connection = True
+        self.server.hung_up.set()
+
     def _answer(self, *lines: dict[str, Any]) -> None:
         body = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
         self.send_response(200)
@@ -62,17 +92,27 @@ class Forgetful(BaseHTTPRequestHandler):
 class Server(ThreadingHTTPServer):
     looks = 0
     """How often the pods were listed."""
+    said: tuple[tuple[int, str], ...] = ()
+    """What a command in a pod says, by channel; a command that says nothing does not end."""
+    hung_up: threading.Event
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """One of a cluster whose API server has forgotten what was hours ago."""
-    with Server(("127.0.0.1", 0), Forgetful) as server:
-        threading.Thread(target=server.serve_forever).start()
-        host = f"http://127.0.0.1:{server.server_port}"
-        with client.ApiClient(client.Configuration(host=host)) as api:
-            yield Namespace(api, "ado-system")
-        server.shutdown()
+def server() -> Iterator[Server]:
+    """One that has forgotten what was hours ago."""
+    with Server(("127.0.0.1", 0), Forgetful) as started:
+        started.hung_up = threading.Event()
+        threading.Thread(target=started.serve_forever).start()
+        yield started
+        started.shutdown()
+
+
+@pytest.fixture
+def namespace(server: Server) -> Iterator[Namespace]:
+    """One of its cluster."""
+    host = f"http://127.0.0.1:{server.server_port}"
+    with client.ApiClient(client.Configuration(host=host)) as api:
+        yield Namespace(api, "ado-system")
 
 
 def test_the_end_of_a_pod_that_nobody_changed_for_hours_is_seen(namespace: Namespace) -> None:
@@ -111,3 +151,25 @@ def test_what_somebody_else_has_changed_meanwhile_is_left_so_and_the_command_is_
     with pytest.raises(OpsError, match=r"else has just changed .*type the same command again\.$"):
         getattr(namespace, f"patch_{kind}")("x", {"key": "value"}, version="7")
     assert asked[0]["metadata"] == {"resourceVersion": "7"}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        pytest.param(((1, "done"), (3, '{"status": "Success"}')), "done", id="done"),
+        pytest.param(((2, "no"), (3, json.dumps(FAILED))), "postgresql-0: no", id="failed"),
+        pytest.param(((1, "do"),), "the connection broke off", id="broke off"),
+        pytest.param((), "does not answer within 0 s", id="does not end"),
+    ],
+)
+def test_however_a_command_in_a_pod_ends_its_connection_is_closed(
+    said: tuple[tuple[int, str], ...], told: str, namespace: Namespace, server: Server
+) -> None:
+    server.said = said
+    try:
+        answer = namespace.run("postgresql-0", ["true"], seconds=0.2)
+    except OpsError as failed:
+        answer = str(failed)
+    assert told in answer
+    assert server.hung_up.wait(5)
+    gc.collect()  # whatever was left open fails the test
