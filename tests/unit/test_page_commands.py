@@ -54,6 +54,7 @@ KEPT = BACKUP + "test_only_the_last_ones_are_kept_and_what_cannot_be_uploaded_is
 OF_EACH_KIND = UNIT + "page_commands.py::test_the_settings_of_the_pages_are_the_programs"
 
 POSTGRES = {
+    "ado-ops role": UNIT + "ops_rights.py::test_the_role_has_every_right_that_any_command_asks_for",
     "ado-ops postgres status": RELIABILITY + "test_a_fresh_pair_has_a_record_and_no_finding",
     "ado-ops postgres promote POD": PROMOTED,
     "ado-ops postgres promote POD --accept-loss": EMPTY,
