@@ -5,6 +5,7 @@ Metrics, their labels and who exposes them: docs/metrics.md; a test holds the tw
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from ado_infra.monitoring.service_monitor import SCRAPE_INTERVAL
+from ado_infra.settings import NamespaceSettings
 
 LONGEST_UID: Final = 40
 """Grafana's limit."""
@@ -138,14 +140,30 @@ _PANELS: Final = (
 )
 
 
+def dashboard_name(instance: str, namespace: str) -> str:
+    """What tells the dashboard from those of other platforms, which one Grafana may show together.
+
+    In the default namespace the instance alone, as links to it have been from the first release on.
+    """
+    return instance if namespace == NamespaceSettings().name else f"{instance}-{namespace}"
+
+
+def _uid(name: str) -> str:
+    if len(name) <= LONGEST_UID:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[: LONGEST_UID - 9]}-{digest}"
+
+
 def render_dashboard(instance: str, namespace: str, queues: tuple[str, ...]) -> str:
     """The dashboard of one platform as JSON; the same arguments give the same text.
 
     It opens on `namespace` and all queues; `queues` are offered for choice.
     """
+    name = dashboard_name(instance, namespace)
     board = (
-        dashboard.Dashboard(f"ADO: {instance}")
-        .uid(instance[:LONGEST_UID])
+        dashboard.Dashboard(f"ADO: {name}")
+        .uid(_uid(name))
         .tags(["ado"])
         .time("now-6h", "now")
         .timezone("browser")

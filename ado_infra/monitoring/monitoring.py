@@ -9,7 +9,7 @@ import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import ConfigMap
 
-from ado_infra.monitoring.dashboard import render_dashboard
+from ado_infra.monitoring.dashboard import dashboard_name, render_dashboard
 from ado_infra.monitoring.service_monitor import API_VERSION, service_monitor_spec
 from ado_infra.settings import MonitoringSettings
 from ado_infra.site import Site
@@ -63,9 +63,12 @@ class Monitoring(pulumi.ComponentResource):
         self.register_outputs({"dashboard": self.dashboard})
 
 
-def _dashboard_data(args: MonitoringArgs) -> dict[str, pulumi.Input[str]]:
-    """The file is named after the instance: the sidecar puts those of all namespaces together."""
+def _dashboard_data(args: MonitoringArgs) -> pulumi.Output[dict[str, str]]:
+    """The file has the dashboard's name: the sidecar puts those of all namespaces together."""
     instance = args.site.instance
-    namespace = pulumi.Output.from_input(args.site.namespace)
-    rendered = namespace.apply(lambda name: render_dashboard(instance, name, args.queues))
-    return {f"{instance}.json": rendered}
+
+    def file(namespace: str) -> dict[str, str]:
+        rendered = render_dashboard(instance, namespace, args.queues)
+        return {f"{dashboard_name(instance, namespace)}.json": rendered}
+
+    return pulumi.Output.from_input(args.site.namespace).apply(file)

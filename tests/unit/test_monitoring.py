@@ -25,9 +25,12 @@ LABELS = {
 }
 
 
-def _monitoring(settings: MonitoringSettings | None = None, instance: str = "ado") -> Recording:
+def _monitoring(
+    settings: MonitoringSettings | None = None, place: tuple[str, str] = ("ado", "ado-system")
+) -> Recording:
+    instance, namespace = place
     args = MonitoringArgs(
-        site=Site(instance, namespace="ado-system"),
+        site=Site(instance, namespace=namespace),
         settings=settings or MonitoringSettings(),
         queues=("gpu", "default"),
     )
@@ -112,11 +115,11 @@ class TestObjects:
 
     def test_two_platforms_share_neither_file_nor_dashboard(self) -> None:
         files: dict[str, str] = {}
-        for instance in ("blue", "green"):
-            recording = _monitoring(instance=instance)
+        for place in (("blue", "ado-system"), ("green", "ado-system"), ("blue", "elsewhere")):
+            recording = _monitoring(place=place)
             files |= recording.get("ConfigMap", "ado-dashboard-grafana")["data"]
         boards = [json.loads(text) for text in files.values()]
-        assert len({(board["uid"], board["title"]) for board in boards}) == len(files) == 2
+        assert len({(board["uid"], board["title"]) for board in boards}) == len(files) == 3
 
 
 class TestDashboard:
