@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError, begun
-from ado_infra.ops.pods import Model, Namespace, Say, wait_until
+from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
 
 RENEWAL: Final = 5.0
 """Seconds between two signs of life."""

@@ -14,7 +14,7 @@ from kubernetes.config.config_exception import ConfigException
 from urllib3 import Retry
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import ANSWER, Namespace
+from ado_infra.ops.namespace import ANSWER, Namespace
 from ado_infra.ops.rights import Right, require
 
 NAMESPACE: Final = "ado-system"

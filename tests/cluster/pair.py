@@ -14,7 +14,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.postgres.status import examine
 from sandbox import kubectl, rollout
 from tests.cluster.data import database_password

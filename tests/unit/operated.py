@@ -13,7 +13,7 @@ from urllib.parse import quote
 from kubernetes import client
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Kept
+from ado_infra.ops.namespace import Kept
 from ado_infra.ops.postgres import rotation
 from ado_infra.ops.postgres.pair import Member
 from tests.unit.operated_pair import Cluster, Killed

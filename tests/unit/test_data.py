@@ -15,7 +15,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from ado_infra.data.postgres.configuration import files as postgres_files
+from ado_infra.data.postgres.postgres import files as postgres_files
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.data.redis.redis import files as redis_files
 from ado_infra.kit.spec import Resources, Volume

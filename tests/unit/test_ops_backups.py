@@ -160,7 +160,7 @@ def cron() -> dict[str, Any]:
 
 @pytest.fixture
 def cluster(cron: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    monkeypatch.setattr("ado_infra.ops.pods.POLL", 0)
+    monkeypatch.setattr("ado_infra.ops.namespace.POLL", 0)
     return Cluster(cron)
 
 

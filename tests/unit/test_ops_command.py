@@ -86,12 +86,12 @@ def test_ctrl_c_ends_what_only_waits_in_one_line(tmp_path: Path) -> None:
 INSIDE = """
 import os, signal
 from kubernetes import client
-from ado_infra.ops import pods, target
+from ado_infra.ops import namespace, target
 from ado_infra.ops.postgres import fencing
 from tests.unit.test_ops_lease import Client, Leases
 leases = Leases()
 client.CoordinationV1Api = lambda _: leases
-target.Target.reach = lambda *_: pods.Namespace(Client(), "ado-system")
+target.Target.reach = lambda *_: namespace.Namespace(Client(), "ado-system")
 fencing.fence = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)
 """
 

@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import lease
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.namespace import Namespace
 
 NOBODY, BEATEN = client.ApiException(status=404), client.ApiException(status=409)
 
@@ -60,7 +60,7 @@ def leases(monkeypatch: pytest.MonkeyPatch) -> Leases:
     monkeypatch.setattr(client, "CoordinationV1Api", lambda _: made)
     monkeypatch.setattr(lease, "PATIENCE", 0.02)
     monkeypatch.setattr(lease, "RENEWAL", 0.01)
-    monkeypatch.setattr("ado_infra.ops.pods.POLL", 0.001)
+    monkeypatch.setattr("ado_infra.ops.namespace.POLL", 0.001)
     return made
 
 

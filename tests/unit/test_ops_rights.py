@@ -19,7 +19,7 @@ from urllib3 import HTTPResponse
 
 from ado_infra.ops import cli, rights
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.postgres import commands, pair, writers
 from ado_infra.ops.rights import Right
 from ado_infra.ops.target import Target

@@ -54,7 +54,7 @@ COMMANDS = (
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else is at work, and the pods do at once whatever they do."""
     monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
-    monkeypatch.setattr("ado_infra.ops.pods.POLL", 0)
+    monkeypatch.setattr("ado_infra.ops.namespace.POLL", 0)
     for module, names in {
         fencing: ("_RESTART", "_SUCCESSOR"),
         promotion: ("_REPLAY",),

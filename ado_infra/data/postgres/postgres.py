@@ -10,8 +10,7 @@ from urllib.parse import quote
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
-from ado_infra.data.files import CONFIG, SECRETS
-from ado_infra.data.postgres.configuration import files
+from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
 from ado_infra.kit.labels import headless_name, selector
@@ -19,6 +18,7 @@ from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
+from ado_infra.kit.values import size_in_bytes
 from ado_infra.secrets import given_or_generated
 from ado_infra.settings import PostgresSettings
 from ado_infra.site import Site
@@ -43,6 +43,17 @@ _COPIES: Final = f'[ -n "$(find {_SOCKET}/copying -mmin -10 2>/dev/null)" ]'
 _ALIVE: Final = f"{_ASK} || [ $? -eq 1 ] || {_COPIES} || [ -e {_SOCKET}/waiting ]"
 """1 means alive and not accepting yet: it replays what it had written before a crash.
 A copy may take as long as it grows, and who waits says so until it goes on (files/start.sh)."""
+_FILES: Final = (
+    "blank.sh",
+    "common.sh",
+    "start.sh",
+    "rejoin.sh",
+    "look.sh",
+    "roles.sql",
+    "pg_hba.conf",
+    "postgresql.conf",
+)
+_MEBIBYTE: Final = 2**20
 _PROBES: Final = Probes(
     started=("/bin/sh", "-c", _ALIVE),
     # Leaves a mark on the volume once the record of roles is there: whoever finds the mark and no
@@ -145,6 +156,29 @@ def _files(
         digest_key=site.digest_key,
     )
     return config.directory(CONFIG), secret.directory(SECRETS)
+
+
+def files(settings: PostgresSettings) -> dict[str, str]:
+    """File name → content of what PostgreSQL is started with; sizes derive from the settings."""
+    found = packaged(__package__ or "", _FILES)
+    return found | {"postgresql.conf": found["postgresql.conf"] + _sizes(settings)}
+
+
+def _sizes(settings: PostgresSettings) -> str:
+    memory = size_in_bytes(settings.resources.requests.memory)
+    volume = size_in_bytes(settings.volume.size)
+    megabytes = {
+        # A quarter of the memory that is promised: the server's own recommendation.
+        "shared_buffers": memory // 4,
+        "max_wal_size": min(volume // 8, 4 * 2**30),
+        # For a standby whose slot is not there yet, as after a failover.
+        "wal_keep_size": min(volume // 16, 2**30),
+        # A standby that stays away must not fill the primary's disk; it is copied anew instead.
+        "max_slot_wal_keep_size": volume // 4,
+    }
+    lines = [f"max_connections = {settings.max_connections}"]
+    lines += [f"{name} = '{max(size // _MEBIBYTE, 32)}MB'" for name, size in megabytes.items()]
+    return "\n".join(lines) + "\n"
 
 
 def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulArgs:

@@ -20,7 +20,7 @@ from ado_infra.kit.cron import Schedule
 from ado_infra.kit.values import ObjectPrefix
 from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, Say, wait_until
+from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres import writers
 
 CRON: Final = "postgresql-backup"

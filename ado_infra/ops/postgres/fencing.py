@@ -13,7 +13,7 @@ import time
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, Say, have_ended, have_started, wait_until
+from ado_infra.ops.namespace import Model, Namespace, Say, have_ended, have_started, wait_until
 from ado_infra.ops.postgres.pair import RECORD, Member, Record, look, pod_name, read_record
 
 _MARGIN: Final = 30.0

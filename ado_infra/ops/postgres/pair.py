@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace, phase_of
+from ado_infra.ops.namespace import Namespace, phase_of
 
 NAME: Final = "postgresql"
 RECORD: Final = "postgresql-state"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace, Say, wait_until
+from ado_infra.ops.namespace import Namespace, Say, wait_until
 from ado_infra.ops.postgres.fencing import fence, unfence
 from ado_infra.ops.postgres.pair import (
     NAME,

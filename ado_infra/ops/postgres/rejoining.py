@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import POLL, Namespace, Say, wait_until
+from ado_infra.ops.namespace import POLL, Namespace, Say, wait_until
 from ado_infra.ops.postgres.fencing import fence, unfence
 from ado_infra.ops.postgres.pair import (
     RECORD,

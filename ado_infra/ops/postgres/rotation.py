@@ -22,7 +22,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, Say, wait_until
+from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres.pair import NAME, Member, look, pod_name, read_record
 
 URLS: Final = "ado-secrets"

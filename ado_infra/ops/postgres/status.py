@@ -10,7 +10,7 @@ from typing import Final
 from rich.table import Table
 
 from ado_infra.ops import rights
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.postgres import backups, pair, report, rotation
 
 

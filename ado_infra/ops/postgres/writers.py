@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Model, Namespace, Say, wait_until
+from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
 from ado_infra.ops.postgres.rotation import readers
 
 REPLICAS: Final = "ado.ops/replicas"

@@ -11,8 +11,8 @@ import typer
 from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.lease import alone
+from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.options import Context, DryRun, In, Stack, finish, plan, say, show
-from ado_infra.ops.pods import Namespace
 from ado_infra.ops.redis import repair, report
 from ado_infra.ops.redis.cluster import MASTERS, NAME, Cluster, spans
 from ado_infra.ops.redis.nodes import Member, Step, look

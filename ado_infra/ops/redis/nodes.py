@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace, phase_of
+from ado_infra.ops.namespace import Namespace, phase_of
 
 # With the password that the server has, which need not be the Secret's yet; it stays in the pod.
 _SCRIPT: Final = """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import POLL, Namespace, Say
+from ado_infra.ops.namespace import POLL, Namespace, Say
 from ado_infra.ops.redis.cluster import Cluster
 from ado_infra.ops.redis.nodes import Step, tell
 

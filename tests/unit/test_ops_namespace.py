@@ -16,7 +16,7 @@ import pytest
 from kubernetes import client
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.pods import Namespace
+from ado_infra.ops.namespace import Namespace
 
 READ, FORGOTTEN, NOW, LATER = 624, 2158, 3000, 3001
 """Versions: of the pod, of what the server has forgotten, of the first look, of its end."""
