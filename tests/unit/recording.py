@@ -12,10 +12,11 @@ from typing import Any
 
 import pulumi
 import yaml
-from pulumi.runtime import mocks, rpc
+from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.stack import Stack
 
 from ado_infra import Settings, load_stack
+from tests.unit.transforms import Transforms
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -112,14 +113,20 @@ class Recording(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    """Also keeps what the stock monitor forgets: parents, protection, what is read, outputs."""
+    """Also keeps what the stock monitor forgets: parents, protection, what is read, outputs.
 
-    def __init__(self, recording: Recording) -> None:
+    And it applies transforms.
+    """
+
+    def __init__(self, recording: Recording, transforms: Transforms) -> None:
         super().__init__(recording)
         self._recording = recording
+        self._transforms = transforms
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        self._transforms.apply(request)
         response = super().RegisterResource(request)
+        self._transforms.inherit(request, response.urn)
         if request.type != "pulumi:pulumi:Stack":
             self._recording.resources.append(
                 Registered(
@@ -165,6 +172,7 @@ def record(
     With `into` the caller holds the recording, also of a program that fails or registers nothing.
     """
     recording = Recording() if into is None else into
+    transforms = Transforms()
     logger = logging.Logger("program")
     logger.addHandler(_Warnings(recording))
     pulumi.runtime.set_mocks(
@@ -173,8 +181,9 @@ def record(
         stack="test",
         preview=False,
         logger=logger,
-        monitor=_Monitor(recording),
+        monitor=_Monitor(recording, transforms),
     )
+    settings.SETTINGS.callbacks = transforms  # pyright: ignore[reportAttributeAccessIssue]
     pulumi.runtime.test(program)()
     assert recording.resources or into is not None, "the program registered nothing"
     return recording
