@@ -102,7 +102,7 @@ def _readers(cluster: Sandbox, folder: Path) -> dict[str, Reader]:
         "PULUMI_CONFIG_PASSPHRASE": "a-passphrase",
     }
     values = {
-        "https://s3.eu-central-1.amazonaws.com": object_storage.ENDPOINT,
+        "https://s3.example.com": object_storage.ENDPOINT,
         UP: f"{UP} --yes --skip-preview",
     }
     readers: dict[str, Reader] = {}

@@ -13,7 +13,7 @@ import pytest
 from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
 from tests.unit.examples import FOLDER, NAMES, config, project, record_example, run
 from tests.unit.manifests import environment, pod, templates
-from tests.unit.recording import ROOT, Recording, record, unwrapped
+from tests.unit.recording import ROOT, SECRETS, Recording, configure, record, unwrapped
 from tests.unit.test_external_stores import OF_POSTGRESQL, OF_REDIS
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
@@ -77,6 +77,26 @@ def test_a_platform_on_external_stores_has_none_of_its_own() -> None:
     assert templates(recording).keys() == TIERS
     assert recording.only("Namespace")["metadata"]["name"] == "ado-external"
     assert environment(recording, WORKER)["REDIS_URL"] == "Secret ado-secrets/redis-url"
+
+
+@pytest.mark.parametrize(
+    ("project", "prefix"), [("ado", ""), ("external-stores", "ado:")], ids=["ours", "theirs"]
+)
+def test_a_missing_secret_is_demanded_with_what_works_in_the_project(
+    project: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi, "get_project", lambda: project)
+    configure({**config("external-stores"), "ado:slip": "1", "ado:edge.host": "x"}, SECRETS)
+    with pytest.raises(pulumi.RunError) as refused:
+        load_stack()
+    commands = [line.strip() for line in str(refused.value).splitlines() if line.startswith("    ")]
+    assert commands == [
+        f"pulumi config set --secret {prefix}databaseUrl",
+        f"pulumi config set --secret {prefix}redisUrl",
+        f"pulumi config rm {prefix}slip",
+        f"pulumi config rm {prefix}edge.host",
+        f"pulumi config set --path {prefix}edge.host VALUE",
+    ]
 
 
 def test_two_platforms_share_neither_namespace_nor_host_nor_buckets() -> None:
