@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
+from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets, typed
 from ado_infra.settings import Mode, Profile, Settings
 from ado_infra.settings.advice import described, suggest
 from ado_infra.settings.stack import problems_between
@@ -125,7 +125,7 @@ def _repetitions(sections: Mapping[str, str]) -> Iterable[str]:
 
 def _secret_problems(given: _Given, sections: Mapping[str, object]) -> Iterable[str]:
     for secret in ConfigSecret:
-        set_it = f"pulumi config set --secret {secret}"
+        set_it = f"pulumi config set --secret {typed(secret)}"
         if secret not in given.secrets:
             if reason := _demanded(secret, given, sections):
                 yield f"ado:{secret} is missing; {reason}\n    {set_it}"
@@ -134,7 +134,8 @@ def _secret_problems(given: _Given, sections: Mapping[str, object]) -> Iterable[
         elif not _begins_with(secret, ("",)):
             yield f"ado:{secret} is empty\n    {set_it}"
         elif reason := _unread(secret, sections):
-            yield f"ado:{secret} is given and not read; {reason}\n    pulumi config rm {secret}"
+            remove = f"pulumi config rm {typed(secret)}"
+            yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
         elif (schemes := _SCHEMES.get(secret)) and not _begins_with(secret, schemes):
             yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
 
@@ -182,17 +183,18 @@ def _key_problems(given: _Given) -> Iterable[str]:
     known = [*_SECTIONS, *ConfigSecret]
     for key in given.keys:
         section, dot, _ = key.partition(".")
+        remove = f"pulumi config rm {typed(key)}"
         if dot and section in _SECTIONS:
             yield (
                 f"ado:{key} is a key of its own; without --path a dot leads nowhere\n"
-                f"    pulumi config rm {key}\n    pulumi config set --path {key} VALUE"
+                f"    {remove}\n    pulumi config set --path {typed(key)} VALUE"
             )
         elif key not in known:
-            yield f"ado:{key} is unknown; {suggest(key, known)}\n    pulumi config rm {key}"
+            yield f"ado:{key} is unknown; {suggest(key, known)}\n    {remove}"
         elif key in _SECTIONS and key in given.encrypted:
             yield (
                 f"ado:{key} holds an encrypted value; sections hold plain settings, secrets have "
-                f"keys of their own: {', '.join(ConfigSecret)}\n    pulumi config rm {key}"
+                f"keys of their own: {', '.join(ConfigSecret)}\n    {remove}"
             )
 
 

@@ -9,6 +9,7 @@ from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
+    Buckets,
     Mode,
     ObjectStorageSettings,
     PostgresSettings,
@@ -37,6 +38,7 @@ __all__ = [
     "AppendFsync",
     "ApplicationConfig",
     "BackupSettings",
+    "Buckets",
     "Controller",
     "DashboardSettings",
     "EdgeSettings",

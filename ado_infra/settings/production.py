@@ -31,7 +31,7 @@ def production_problems(sections: Mapping[str, Any]) -> Iterator[str]:
     if sections.get("protect_data") is False:
         yield (
             "ado:protectData = false: profile production demands true; to take the stack down on "
-            "purpose, give up the profile first\n    pulumi config rm profile"
+            "purpose, give up the profile first\n    pulumi config rm ado:profile"
         )
     if isinstance(edge := sections.get("edge"), EdgeSettings) and not edge.tls_issuer:
         yield (

@@ -13,11 +13,12 @@ from unittest import mock
 
 import pulumi
 import yaml
-from pulumi.runtime import mocks, rpc
+from pulumi.runtime import mocks, rpc, settings
 from pulumi.runtime.proto.source_pb2 import StackTrace
 from pulumi.runtime.stack import Stack
 
 from ado_infra import Settings, load_stack
+from tests.unit.transforms import Transforms
 
 ROOT = Path(__file__).parents[2]
 SECRETS = {
@@ -114,14 +115,20 @@ class Recording(mocks.Mocks):
 
 
 class _Monitor(mocks.MockMonitor):
-    """Also keeps what the stock monitor forgets: parents, protection, what is read, outputs."""
+    """Also keeps what the stock monitor forgets: parents, protection, what is read, outputs.
 
-    def __init__(self, recording: Recording) -> None:
+    And it applies transforms.
+    """
+
+    def __init__(self, recording: Recording, transforms: Transforms) -> None:
         super().__init__(recording)
         self._recording = recording
+        self._transforms = transforms
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        self._transforms.apply(request)
         response = super().RegisterResource(request)
+        self._transforms.inherit(request, response.urn)
         if request.type != "pulumi:pulumi:Stack":
             self._recording.resources.append(
                 Registered(
@@ -167,6 +174,7 @@ def record(
     With `into` the caller holds the recording, also of a program that fails or registers nothing.
     """
     recording = Recording() if into is None else into
+    transforms = Transforms()
     logger = logging.Logger("program")
     logger.addHandler(_Warnings(recording))
     pulumi.runtime.set_mocks(
@@ -175,8 +183,9 @@ def record(
         stack="test",
         preview=False,
         logger=logger,
-        monitor=_Monitor(recording),
+        monitor=_Monitor(recording, transforms),
     )
+    settings.SETTINGS.callbacks = transforms  # pyright: ignore[reportAttributeAccessIssue]
     # Where each resource is made is for the engine's own messages, and a quarter of the work.
     with mock.patch("pulumi.runtime.resource._get_stack_trace", StackTrace):
         pulumi.runtime.test(program)()

@@ -18,7 +18,7 @@ DEMANDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "protection": (
         {"ado:protectData": False},
         "ado:protectData = false: profile production demands true",
-        "pulumi config rm profile",
+        "pulumi config rm ado:profile",
     ),
     "TLS": (
         {"ado:edge": {"tlsIssuer": None}},
