@@ -16,9 +16,6 @@ def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
     """Each gap: what follows from it, and how to close it."""
     yield from _missing_secrets(settings, secrets)
     yield from _not_expressible(settings.edge)
-    for pool, pool_settings in settings.worker_pools.items():
-        if advice := pool_settings.advice:
-            yield f"ado:workerPools.{pool}.{advice}"
     if settings.profile is Profile.PRODUCTION:
         yield from _of_production(settings)
 

@@ -233,7 +233,7 @@ class AdoPlatform(pulumi.ComponentResource):
                     site=self.site,
                     pool=pool,
                     settings=settings,
-                    queue=pool if len(pools) > 1 else None,
+                    only=len(pools) == 1,
                     controller_url=self.orchestrator.url,
                     config_file=self.configuration.config_file,
                     credentials=self.configuration.credentials,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
 
@@ -10,12 +11,21 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.spec import ImageVersion
+from ado_infra.kit.values import dns_label
 from ado_infra.settings import ImageSettings
 
 APPLICATION: Final = "ado"
 KUBERNETES: Final = ImageVersion(tag="v1.37.2")
 """Version of the Kubernetes project's own images; any of the last few releases would do."""
 RCLONE: Final = ImageVersion(tag="1.76.0")
+
+
+def require(argument: str, value: str, check: Callable[[str], str]) -> None:
+    """Checks an argument of a part; raises pulumi.RunError with its name when it is wrong."""
+    try:
+        check(value)
+    except ValueError as wrong:
+        raise pulumi.RunError(f"{argument} = {value!r} {wrong}") from None
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,11 @@ class Site:
     images: ImageSettings = field(default_factory=ImageSettings)
     protect: bool = False
     digest_key: pulumi.Input[str] | None = None
+
+    def __post_init__(self) -> None:
+        require("Site.instance", self.instance, dns_label)
+        if isinstance(self.namespace, str):
+            require("Site.namespace", self.namespace, dns_label)
 
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""

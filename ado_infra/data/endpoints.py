@@ -29,11 +29,22 @@ class Endpoint(Protocol):
         ...
 
 
+def _require_secret(argument: str, value: object) -> None:
+    if not isinstance(value, SecretKey):
+        raise pulumi.RunError(
+            f"{argument} is no SecretKey: a URL with a password is read from a Secret, as "
+            "SecretKey(secret=…, key=…)"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatabaseEndpoint:
     """Where the database is: a URL with its credentials, held in a Secret."""
 
     url: SecretKey
+
+    def __post_init__(self) -> None:
+        _require_secret("DatabaseEndpoint.url", self.url)
 
     @property
     def variables(self) -> Mapping[str, pulumi.Input[str]]:
@@ -58,6 +69,9 @@ class RedisEndpoint:
 
     url: SecretKey
     nodes: pulumi.Input[str] | None = None
+
+    def __post_init__(self) -> None:
+        _require_secret("RedisEndpoint.url", self.url)
 
     @property
     def variables(self) -> Mapping[str, pulumi.Input[str]]:

@@ -104,9 +104,10 @@ def _dns_name(host: str) -> str:
     return host
 
 
-def _namespace_name(name: str) -> str:
+def dns_label(name: str) -> str:
+    """The name itself; raises ValueError when it is no RFC 1123 label."""
     if not _DNS_LABEL.fullmatch(name):
-        raise ValueError("is no name of a namespace; lower-case letters, digits and hyphens")
+        raise ValueError("is no name; at most 63 lower-case letters, digits and hyphens")
     return name
 
 
@@ -208,7 +209,7 @@ ObjectPrefix = Annotated[
 """Where in a bucket objects lie, without a slash at either end."""
 CronSchedule = Annotated[str, _checked(Schedule.parse)]
 """When something is due, as five fields in UTC: `0 3 * * *`."""
-NamespaceName = Annotated[str, AfterValidator(_namespace_name)]
+NamespaceName = Annotated[str, AfterValidator(dns_label)]
 """Name of a namespace: an RFC 1123 label."""
 HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 """Where a server answers: `redis-0.example.com:6379`."""

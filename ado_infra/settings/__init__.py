@@ -31,6 +31,7 @@ from ado_infra.settings.tiers import (
     TierSettings,
     WorkerPoolSettings,
     WorkerScaling,
+    pool_name,
 )
 
 __all__ = [
@@ -60,4 +61,5 @@ __all__ = [
     "TierSettings",
     "WorkerPoolSettings",
     "WorkerScaling",
+    "pool_name",
 ]

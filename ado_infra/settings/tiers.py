@@ -31,7 +31,8 @@ PoolSize = Annotated[int, Field(ge=1, le=1000)]
 """Database connections that one pod may hold open."""
 
 
-def _pool_name(name: str) -> str:
+def pool_name(name: str) -> str:
+    """The name itself; raises ValueError when no pool can be called so."""
     if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name, re.ASCII):
         raise ValueError("at most 40 lower-case letters, digits and hyphens, a letter first")
     return name
@@ -43,7 +44,7 @@ def _body_size(size: str) -> str:
     return size
 
 
-PoolName = Annotated[str, AfterValidator(_pool_name)]
+PoolName = Annotated[str, AfterValidator(pool_name)]
 """A DNS label, short enough for `ado-worker-<name>-hpa` and a pod's own suffix."""
 
 

@@ -12,8 +12,8 @@ from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, externa
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
 from ado_infra.kit.workload import Termination, WorkloadArgs
-from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings
-from ado_infra.site import Site
+from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings, pool_name
+from ado_infra.site import Site, require
 from ado_infra.tiers.common import METRICS, Inputs, Tier, known, tier_workload
 
 COMPONENT: Final = "worker"
@@ -29,11 +29,12 @@ class WorkerPoolArgs:
     Attributes:
         site: Where it is installed.
         settings: Image, resources, scaling and drain.
-        controller_url: Where the orchestrators are.
+        controller_url: Where the orchestrators are: `Orchestrator.url`, and in one namespace with
+            them `http://ado-orchestrator:3000`.
         redis: The Redis that holds its queue.
-        pool: Its name, which is also that of its queue.
-        queue: Value of the label `queue` by which the queue metric tells this pool's queue from
-            others; None where there is only one.
+        pool: Its name, which is also that of its queue: a DNS label of at most 40 characters.
+        only: Whether it is the only pool that there is: the queue metric then is of its queue, and
+            needs no label `queue` to tell it from others.
         object_storage: Where checkpoints and artifacts go, where there is one.
         config_file: The applications' configuration, where there is one.
         credentials: The agents' credentials, where there are any.
@@ -43,11 +44,14 @@ class WorkerPoolArgs:
     settings: WorkerPoolSettings
     controller_url: pulumi.Input[str]
     redis: RedisEndpoint
-    pool: str = DEFAULT_POOL
-    queue: str | None = None
+    pool: str
+    only: bool = False
     object_storage: ObjectStorageEndpoint | None = None
     config_file: ConfigFile | None = None
     credentials: SecretDirectory | None = None
+
+    def __post_init__(self) -> None:
+        require("WorkerPoolArgs.pool", self.pool, pool_name)
 
 
 class WorkerPool(Tier):
@@ -56,13 +60,16 @@ class WorkerPool(Tier):
     Produces: a Workload `ado-worker`, or `ado-worker-<pool>` for any pool but `default`
     (Deployment, headless Service for `metrics` 9090, HorizontalPodAutoscaler,
     PodDisruptionBudget). A worker that has to go gets the time that its longest task needs.
-    Nothing here serves the queue metric: without an adapter that does, CPU alone scales.
+    Nothing here serves the queue metric: without an adapter that does, CPU alone scales. A pace of
+    scaling that cuts tasks off is a warning.
     """
 
     def __init__(
         self, name: str, args: WorkerPoolArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__(name, _workload(args), opts)
+        if advice := args.settings.advice:
+            pulumi.log.warn(f"Pool {args.pool}: {advice}", self)
         self.register_outputs({"serviceName": self.service_name})
 
 
@@ -97,7 +104,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
 
 def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:
     scaling = args.settings.scaling
-    series = {"queue": args.queue} if args.queue else None
+    series = None if args.only else {"queue": args.pool}
     return Autoscaling(
         bounds=scaling,
         metrics=(

@@ -2,13 +2,14 @@
 
 import ado_infra as ado
 
-settings = ado.WorkerPoolSettings(
+size = ado.WorkerPoolSettings(
     image=ado.ImageVersion(tag="1.4.2"),
     resources=ado.Resources.of(("100m", "256Mi"), ("1", "1Gi")),
     scaling=ado.WorkerScaling(min_replicas=1, max_replicas=3),
 )
 site = ado.Site("shop", namespace="shop")
 redis = ado.RedisEndpoint(url=ado.SecretKey(secret="shop-redis", key="url"))
-url = "http://orchestrator:3000"
-args = ado.WorkerPoolArgs(site=site, settings=settings, controller_url=url, redis=redis)
+args = ado.WorkerPoolArgs(
+    pool="default", site=site, settings=size, redis=redis, controller_url="http://orchestrator:3000"
+)
 ado.WorkerPool("workers", args)

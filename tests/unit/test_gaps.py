@@ -36,12 +36,6 @@ def test_nginx_can_be_told_everything() -> None:
     assert _gaps("dev", {"ado:edge": {"bodySize": "7m", "timeout": 90}}) == []
 
 
-def test_a_pools_advice_names_the_key() -> None:
-    pool = {"image": {"tag": "1.0"}, "longestTask": 400}
-    (warning,) = _gaps("dev", {"ado:workerPools": {"gpu": pool}})
-    assert warning.startswith("ado:workerPools.gpu.scaling.scaleDown.window 300 is shorter")
-
-
 def test_production_without_backup_and_replicas_is_told_so() -> None:
     assert tuple(gap.partition(":")[0] for gap in _gaps("prod", {})) == OF_PRODUCTION
 

@@ -20,7 +20,7 @@ def test_there_are_programs_in_it() -> None:
     [
         (SNIPPETS[0], ("StatefulSet", "redis")),
         (SNIPPETS[1], ("StatefulSet", "postgresql")),
-        (SNIPPETS[2], ("Deployment", "ado-worker")),
+        (SNIPPETS[2], ("Deployment", "ado-worker-gpu")),
     ],
     ids=["whole", "database", "workers"],
 )

@@ -40,7 +40,7 @@ def _pool(pool: str = "default", *, only: bool = True, **given: Any) -> Recordin
         site=Site("ado", namespace="ado-system"),
         pool=pool,
         settings=_settings(**given),
-        queue=None if only else pool,
+        only=only,
         controller_url="http://orchestrator:1",
         config_file=ConfigFile(config_map="c", key="k", path="/etc/ado/config.yaml", digest="d"),
         credentials=SecretDirectory(secret="s", path="/etc/ado/credentials", digest="d"),
@@ -98,12 +98,13 @@ class TestScaling:
         }
 
     def test_a_window_shorter_than_a_task_is_warned_of(self) -> None:
-        assert str(_settings(longestTask=400).advice).startswith(
-            "scaling.scaleDown.window 300 is shorter than longestTask 400"
+        (warning,) = _pool(pool="gpu", longestTask=400).warnings
+        assert warning.startswith(
+            "Pool gpu: scaling.scaleDown.window 300 is shorter than longestTask 400"
         )
 
     def test_a_window_as_long_as_a_task_is_not(self) -> None:
-        assert _settings(longestTask=300).advice is None
+        assert _pool(longestTask=300).warnings == []
 
 
 class TestPods:
