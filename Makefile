@@ -34,7 +34,7 @@ unit: $(READY) ## the fast tests: no cluster, seconds
 
 test: $(READY) ## every test: the fast ones, then those on clusters of their own
 	@$(RUN) -m sandbox prepare
-	@$(RUN) -m pytest tests/unit tests/cluster --numprocesses 2 --dist loadfile \
+	@$(RUN) -m pytest tests/unit tests/package tests/cluster --numprocesses 2 --dist loadfile \
 		--no-loadscope-reorder --durations=40 --maxfail=5
 
 soak: $(READY) ## the long runs, hours: scaling at its own pace, random kills, further variants of faults

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from ado_infra.tiers.orchestrator import Orchestrator, OrchestratorArgs
     from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
 
+    __version__: str
+
 _HOMES = {
     "data.endpoints": ("DatabaseEndpoint", "ObjectStorageEndpoint", "RedisEndpoint"),
     "data.postgres": ("Postgres", "PostgresArgs"),
@@ -124,11 +126,12 @@ __all__ = [
     "load_stack",
 ]
 
+if not TYPE_CHECKING:  # or every name would be there to a type checker
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
-    """Imported when asked for: the operator's commands need none of it, nor Pulumi's SDK."""
-    if name == "__version__":
-        return import_module("importlib.metadata").version("ado-infra")
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+        """Imported when asked for: the operator's commands need none of it, nor Pulumi's SDK."""
+        if name == "__version__":
+            return import_module("importlib.metadata").version("ado-infra")
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -26,8 +26,12 @@ _IMMUTABLE = {
 
 
 def settled(name: str) -> str:
-    """A name or URN without a Job's digest: a Job that does something else is another Job."""
-    return re.sub(r"-[0-9a-f]{10}$", "-DIGEST", name)
+    """A name or URN without a Job's digest: a Job that does something else is another Job.
+
+    Without stack and project too, for which the SDK's mocks say, by version, what they were given.
+    """
+    here = re.sub(r"^urn:pulumi:[^:]*::[^:]*::", "", name)
+    return re.sub(r"-[0-9a-f]{10}$", "-DIGEST", here)
 
 
 def identities(recording: Recording) -> dict[str, dict[str, Any]]:
@@ -37,7 +41,8 @@ def identities(recording: Recording) -> dict[str, dict[str, Any]]:
 
 def former(stack: str) -> dict[str, dict[str, Any]]:
     """The same, of version 0.1.0."""
-    return dict(json.loads((FORMER / f"{stack}.json").read_text()))
+    recorded = json.loads((FORMER / f"{stack}.json").read_text())
+    return {settled(urn): identity for urn, identity in recorded.items()}
 
 
 def _identity(resource: Registered) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Tests of the package as others install it; part of `make test`."""
