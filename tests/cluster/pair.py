@@ -142,14 +142,14 @@ class Pair:
         names = [pod(ordinal) for ordinal in ordinals]
         self.deployment.kubectl("delete", "pod", "-n", NAMESPACE, *names)
 
-    def log(self, ordinal: int) -> str:
-        """What a pod has said since its last start; nothing before that."""
-        command = ("logs", "-n", NAMESPACE, pod(ordinal))
+    def log(self, ordinal: int, *flags: str) -> str:
+        """What a pod has said since its last start; with `--previous`, before that."""
+        command = ("logs", "-n", NAMESPACE, pod(ordinal), *flags)
         return kubectl.attempt(self.deployment.sandbox, *command).stdout
 
-    def says(self, ordinal: int, text: str) -> None:
-        """Waits until a pod has said this."""
-        patiently(lambda: _assert_in(text, self.log(ordinal)))
+    def says(self, ordinal: int, text: str, *flags: str) -> None:
+        """Waits until a pod has said this; `flags` as for `log`."""
+        patiently(lambda: _assert_in(text, self.log(ordinal, *flags)))
 
     def give_up_wal(self) -> None:
         """The primary gives up WAL that its fenced standby has not got."""
