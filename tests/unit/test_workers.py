@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
@@ -105,6 +106,24 @@ class TestScaling:
 
     def test_a_window_as_long_as_a_task_is_not(self) -> None:
         assert _pool(longestTask=300).warnings == []
+
+
+class TestNames:
+    @pytest.mark.parametrize("pool", ["GPU", "gpu_1", "", "g" * 41])
+    def test_a_pool_of_an_impossible_name_is_refused(self, pool: str) -> None:
+        with pytest.raises(pulumi.RunError, match=r"^WorkerPoolArgs\.pool = '.*' at most 40"):
+            _pool(pool=pool)
+
+    @pytest.mark.parametrize(
+        ("instance", "namespace"), [("Gpu Pool", "agents"), ("gpu", "Agents!")]
+    )
+    def test_a_site_of_an_impossible_name_is_refused(self, instance: str, namespace: str) -> None:
+        with pytest.raises(pulumi.RunError, match=r"^Site\.\w+ = '.*' is no name"):
+            Site(instance, namespace=namespace)
+
+    def test_a_url_in_plain_text_is_refused(self) -> None:
+        with pytest.raises(pulumi.RunError, match=r"^RedisEndpoint\.url is no SecretKey"):
+            RedisEndpoint(url="redis://x")  # pyright: ignore[reportArgumentType]
 
 
 class TestPods:
