@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 from rich.console import Console
@@ -156,9 +157,11 @@ def _postgres(brought: Brought) -> None:
 
 
 def _redis(brought: Brought) -> None:
-    url = brought.output("redis-alone", "redisUrl")
+    url = urlsplit(brought.output("redis-alone", "redisUrl"))
     assert len(brought.output("redis-alone", "redisNodes").split(",")) == 3
-    asked = ("redis-cli", "--no-auth-warning", "-u", url, "CLUSTER", "INFO")
+    # Not by `-u`: redis-cli does not take the password of a URL without a user's name.
+    place = ("-h", str(url.hostname), "-a", str(url.password))
+    asked = ("redis-cli", "--no-auth-warning", *place, "CLUSTER", "INFO")
     assert "cluster_state:ok" in brought.kubectl("exec", "redis-0", "--", *asked)
 
 

@@ -90,7 +90,7 @@ ELSEWHERE = {
     "images.rclone": "is read by the backup alone; see tests/unit/test_backup.py",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
-    "postgres.mode": "makes or takes away the whole store; see tests/unit/test_external_stores.py",
+    "postgres.mode": "makes or takes away the whole store; see test_external_stores",
     "redis.mode": "the same",
     "redis.nodes": "is of an external Redis",
     "objectStorage.endpoint": "is the sandbox's own here",

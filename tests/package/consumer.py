@@ -29,6 +29,7 @@ cache = Redis("cache", RedisArgs(site=site, password=pulumi.Config().require_sec
 pool = WorkerPool(
     "workers",
     WorkerPoolArgs(
+        pool="default",
         site=site,
         settings=WorkerPoolSettings(image=ImageVersion(tag="1.4.2"), longest_task=1800),
         controller_url="http://orchestrator:3000",
