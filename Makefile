@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview status picture destroy down unit test soak report lint
+.PHONY: help up preview status picture destroy down unit test soak report settings lint
 STACK ?= dev
 PYTHON ?= python3
 RUN := .venv/bin/python
@@ -42,6 +42,11 @@ soak: $(READY) ## the long runs, hours: scaling at its own pace, random kills, f
 
 report: $(READY) ## what `make test` and `make soak` measured, written to docs/reliability.md
 	@$(RUN) -m tests.report
+
+settings: $(READY) ## what a stack may say, written to docs/settings.md and docs/settings.schema.json
+	@mkdir -p build
+	@$(RUN) -m ado_infra.ops schema > build/settings.json && mv build/settings.json docs/settings.schema.json
+	@$(RUN) -m ado_infra.ops schema --markdown > build/settings.md && mv build/settings.md docs/settings.md
 
 lint: $(READY) ## style and types
 	@.venv/bin/ruff check .

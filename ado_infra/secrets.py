@@ -23,15 +23,25 @@ class ConfigSecret(StrEnum):
     """The secrets that a stack gives, as keys of its config."""
 
     ANTHROPIC_API_KEY = "anthropicApiKey"
+    """API key of Anthropic for the workers; production demands it."""
     GOOGLE_API_KEY = "googleApiKey"
+    """API key of Google for the workers; production demands it."""
     DATABASE_URL = "databaseUrl"
+    """URL of a PostgreSQL of yours; with `postgres.mode: external` alone, which demands it."""
     DATABASE_PASSWORD = "databasePassword"  # noqa: S105 - the key, not the password
+    """Password of PostgreSQL's role `ado`; generated once when not given."""
     REDIS_URL = "redisUrl"
+    """URL of a Redis of yours; with `redis.mode: external` alone, which demands it."""
     REDIS_PASSWORD = "redisPassword"  # noqa: S105 - the key, not the password
+    """Password of Redis; generated once when not given."""
     OBJECT_STORAGE_ACCESS_KEY = "objectStorageAccessKey"
+    """Access key of the object storage; both keys or none, and production demands them."""
     OBJECT_STORAGE_SECRET_KEY = "objectStorageSecretKey"  # noqa: S105 - the key, not the secret
+    """Secret key of the object storage; both keys or none, and production demands them."""
     BACKUP_ACCESS_KEY = "backupAccessKey"
+    """Access key of PostgreSQL's backup alone; both keys or none, then the object storage's."""
     BACKUP_SECRET_KEY = "backupSecretKey"  # noqa: S105 - the key, not the secret
+    """Secret key of PostgreSQL's backup alone; both keys or none, then the object storage's."""
 
 
 STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets, typed
 from ado_infra.settings import Mode, Profile, Settings
-from ado_infra.settings.advice import described, suggest
+from ado_infra.settings.advice import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
 
 _NAMESPACE: Final = "ado:"
@@ -190,7 +190,8 @@ def _key_problems(given: _Given) -> Iterable[str]:
                 f"    {remove}\n    pulumi config set --path {typed(key)} VALUE"
             )
         elif key not in known:
-            yield f"ado:{key} is unknown; {suggest(key, known)}\n    {remove}"
+            said = no_longer(f"ado:{key}") or f"unknown; {suggest(key, known)}"
+            yield f"ado:{key} is {said}\n    {remove}"
         elif key in _SECTIONS and key in given.encrypted:
             yield (
                 f"ado:{key} holds an encrypted value; sections hold plain settings, secrets have "

@@ -19,6 +19,12 @@ _FIELDS: Final[tuple[tuple[str, int, int, tuple[str, ...]], ...]] = (
     ("month", 1, 12, _MONTHS),
     ("weekday", 0, 6, _WEEKDAYS),
 )
+_NAME: Final = "[A-Za-z]{3}"
+_WRITTEN: Final = (
+    *("[0-5]?[0-9]", "1?[0-9]|2[0-3]", "[1-9]|[12][0-9]|3[01]"),
+    *(f"[1-9]|1[0-2]|{_NAME}", f"[0-6]|{_NAME}"),
+)
+"""One value of each field, as a pattern."""
 _EVERY: Final = frozenset({"*", "?"})
 _LEAP_CYCLE: Final = 8 * 366
 """Days within which every possible date comes, also over a year like 1900."""
@@ -90,3 +96,13 @@ def _number(text: str, low: int, names: tuple[str, ...]) -> int:
     if text.lower() in names:
         return low + names.index(text.lower())
     return int(text) if text.isascii() and text.isdecimal() else -1
+
+
+def _pattern(value: str) -> str:
+    """What `_range` reads, but for other names, and a range that ends before it begins."""
+    part = rf"(?:[*?]|0*(?:{value})(?:-0*(?:{value}))?)(?:/0*[1-9][0-9]*)?"
+    return f"{part}(?:,{part})*"
+
+
+PATTERN: Final = r"^\s*" + r"\s+".join(map(_pattern, _WRITTEN)) + r"\s*$"
+"""Of a schedule, for a JSON Schema; that it never comes is left to `Schedule.parse`."""

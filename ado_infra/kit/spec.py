@@ -20,6 +20,7 @@ from ado_infra.kit.values import (
     share_of,
     size_in_bytes,
 )
+from ado_infra.kit.written import exactly_one_of, never
 
 
 class Spec(BaseModel):
@@ -47,10 +48,19 @@ class AntiAffinity(StrEnum):
 class ImageVersion(Spec):
     """Which version of a tier's image runs: exactly one of tag and digest, never `latest`."""
 
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("tag", "digest"))
+
     tag: (
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")] | None
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"),
+            never("latest"),
+        ]
+        | None
     ) = None
+    """Tag of the image, such as `1.4.2`."""
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    """Digest of the image: `sha256:` and 64 hex digits."""
 
     @model_validator(mode="after")
     def _names_one_version(self) -> Self:
@@ -75,14 +85,18 @@ class Amounts(Spec):
     """CPU and memory of one container."""
 
     cpu: Cpu
+    """Cores such as `2`, or thousandths such as `500m`."""
     memory: Memory
+    """Bytes, such as `512Mi` or `2Gi`."""
 
 
 class Resources(Spec):
     """What a container is promised (requests) and the most it may use (limits)."""
 
     requests: Amounts
+    """What every container is promised."""
     limits: Amounts
+    """The most that a container may use; at least what it is promised."""
 
     @model_validator(mode="after")
     def _requests_within_limits(self) -> Self:
@@ -105,14 +119,14 @@ class Resources(Spec):
 
 
 class Scaling(Spec):
-    """Between which numbers of pods an autoscaler moves, and at which CPU load.
-
-    `cpu_utilization` is in percent of the requested CPU.
-    """
+    """Between which numbers of pods an autoscaler moves, and at which CPU load."""
 
     min_replicas: ReplicaCount = 2
+    """Number of pods at the quietest time."""
     max_replicas: ReplicaCount = 5
+    """Number of pods at the busiest time."""
     cpu_utilization: Percentage = 70
+    """CPU load that the autoscaler aims at, in percent of the requested CPU."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -125,22 +139,28 @@ class Scaling(Spec):
 
 
 class ScalingStep(Spec):
-    """How fast an autoscaler moves in one direction; `window` and `period` in seconds.
+    """How fast an autoscaler moves in one direction.
 
-    At most `pods` within any `period`, and only what all of the last `window` asked for. Bounds:
-    those of HorizontalPodAutoscaler v2.
+    Bounds: those of HorizontalPodAutoscaler v2.
     """
 
     window: Annotated[int, Field(ge=0, le=3600)]
+    """Seconds for all of which a change must have been asked for before it is made."""
     pods: Annotated[int, Field(ge=1, le=1000)]
+    """The most pods by which the number changes within a `period`."""
     period: Annotated[int, Field(ge=1, le=1800)] = 60
+    """Length of the period that `pods` counts for, in seconds."""
 
 
 class Disruption(Spec):
     """How many pods a voluntary disruption, such as a node drain, must leave or may take."""
 
-    min_available: IntOrPercent | None = None
-    max_unavailable: IntOrPercent | None = None
+    model_config = ConfigDict(json_schema_extra=exactly_one_of("minAvailable", "maxUnavailable"))
+
+    min_available: Annotated[IntOrPercent, never("100%")] | None = None
+    """Pods that must be left: a number, or a percentage such as `50%`."""
+    max_unavailable: Annotated[IntOrPercent, never(0, "0%", "00%")] | None = None
+    """Pods that may be taken: a number, or a percentage such as `30%`."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -161,12 +181,15 @@ class Health(Spec):
     """Where a tier answers probes, on its first port."""
 
     ready: HttpPath = "/health/ready"
+    """Path that answers 200 when a pod can serve."""
     live: HttpPath = "/health/live"
+    """Path that answers 200 while a pod needs no restart."""
 
 
 class Volume(Spec):
     """The volume of each pod; fixed once the store exists (see `kit/volumes.py`)."""
 
     size: Memory
+    """Size of the volume in bytes, such as `20Gi`."""
     storage_class: DnsName | None = None
-    """The cluster's default when not given."""
+    """Name of the StorageClass; the cluster's default when not given."""

@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
-from ado_infra.kit.cron import Schedule
+from ado_infra.kit import written as patterns
+from ado_infra.kit.cron import PATTERN, Schedule
+from ado_infra.kit.written import Written, written
 
 MAX_MILLICORES: Final = 1_024_000
 MAX_BYTES: Final = 24 * 2**40
@@ -35,9 +37,9 @@ _MEMORY_UNITS: Final = {
     "Gi": 2**30,
     "Ti": 2**40,
 }
-_DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-_PATH_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*")
+_DNS_LABEL = re.compile(patterns.DNS_LABEL)
+_LABEL_NAME = re.compile(patterns.LABEL_NAME)
+_PATH_COMPONENT = re.compile(patterns.PATH_COMPONENT)
 
 
 def millicores(quantity: str) -> int:
@@ -185,34 +187,90 @@ def _quantity_text(value: object) -> object:
     return str(value) if is_number else value
 
 
-Cpu = Annotated[str, BeforeValidator(_quantity_text), _checked(millicores)]
+def _number_or_text(title: str, pattern: str, maximum: int) -> Written:
+    return Written(
+        {
+            "title": title,
+            "type": ["string", "number"],
+            "pattern": pattern,
+            "exclusiveMinimum": 0,
+            "maximum": maximum,
+        }
+    )
+
+
+Cpu = Annotated[
+    str,
+    BeforeValidator(_quantity_text),
+    _checked(millicores),
+    _number_or_text("CPU such as 500m or 2", patterns.CPU, MAX_MILLICORES // 1000),
+]
 """A CPU quantity such as `500m` or `2`."""
-Memory = Annotated[str, BeforeValidator(_quantity_text), _checked(size_in_bytes)]
+Memory = Annotated[
+    str,
+    BeforeValidator(_quantity_text),
+    _checked(size_in_bytes),
+    _number_or_text("bytes such as 512Mi or 2Gi", patterns.MEMORY, MAX_BYTES),
+]
 """A memory quantity such as `512Mi` or `2Gi`."""
-IntOrPercent = Annotated[int | str, PlainValidator(_int_or_percent)]
+IntOrPercent = Annotated[
+    int | str,
+    PlainValidator(_int_or_percent),
+    Written(
+        {
+            "title": "pods such as 1, or a percentage such as 30%",
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "maximum": 1000,
+            "pattern": r"^(?:[0-9]{1,2}|100)%$",
+        }
+    ),
+]
 """A number of pods, or a percentage of them such as `30%`."""
 Percentage = Annotated[int, Field(ge=1, le=100)]
 ReplicaCount = Annotated[int, Field(ge=1, le=1000)]
 """A number of pods; the upper bound only catches slips of the finger."""
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
 """A duration of at most a day."""
-LabelKey = Annotated[str, AfterValidator(_label_key)]
-LabelValue = Annotated[str, AfterValidator(_label_value)]
-BucketName = Annotated[str, AfterValidator(_bucket_name)]
+LabelKey = Annotated[str, AfterValidator(_label_key), written("label key", patterns.LABEL_KEY)]
+LabelValue = Annotated[
+    str,
+    AfterValidator(_label_value),
+    written("label value", rf"^(?:{patterns.LABEL_NAME})?$"),
+]
+BucketName = Annotated[
+    str,
+    AfterValidator(_bucket_name),
+    written("bucket name", patterns.BUCKET, minLength=3, maxLength=63),
+]
 """A bucket's name, by the rules of S3's general purpose buckets."""
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[
+    str, AfterValidator(_http_url), written("URL http(s)://host[:port]/path", patterns.HTTP_URL)
+]
 ObjectPrefix = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*$", max_length=200),
 ]
 """Where in a bucket objects lie, without a slash at either end."""
-CronSchedule = Annotated[str, _checked(Schedule.parse)]
+CronSchedule = Annotated[
+    str, _checked(Schedule.parse), written("schedule such as 0 3 * * *", PATTERN)
+]
 """When something is due, as five fields in UTC: `0 3 * * *`."""
-NamespaceName = Annotated[str, AfterValidator(dns_label)]
+NamespaceName = Annotated[
+    str, AfterValidator(dns_label), written("namespace name", rf"^{patterns.DNS_LABEL}$")
+]
 """Name of a namespace: an RFC 1123 label."""
-HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+HostAndPort = Annotated[
+    str, AfterValidator(_host_and_port), written("host:port", patterns.HOST_AND_PORT)
+]
 """Where a server answers: `redis-0.example.com:6379`."""
-DnsName = Annotated[str, AfterValidator(_dns_name)]
-Registry = Annotated[str, AfterValidator(_registry)]
+DnsName = Annotated[
+    str,
+    AfterValidator(_dns_name),
+    written("DNS name", rf"^{patterns.DNS_NAME}$", maxLength=253),
+]
+Registry = Annotated[
+    str, AfterValidator(_registry), written("registry [host[:port]/]path", patterns.REGISTRY)
+]
 """Where images are pulled from: `ado` (Docker Hub), `registry.example.com:5000/team`."""

@@ -58,6 +58,19 @@ def role(
     say(yaml.safe_dump(rights.role(namespace), sort_keys=False).rstrip())
 
 
+@app.command()
+def schema(
+    *,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As the page docs/settings.md instead.")
+    ] = False,
+) -> None:
+    """Print what a stack may say, as the JSON Schema of Pulumi.<stack>.yaml; asks no cluster."""
+    from ado_infra import schema as settings  # noqa: PLC0415 - no other command needs it
+
+    say((settings.page() if markdown else settings.as_text(settings.stack_schema())).rstrip())
+
+
 def main() -> None:
     """Run the command line; an operator's mistake is a message and exit code 1."""
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # each try again is no news

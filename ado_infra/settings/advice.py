@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
@@ -22,13 +23,38 @@ _SPELLINGS: Final = {
     "bool_type": (": true or false, without quotes", ""),
 }
 """How values of a type are written: kind of error → explanation, flag of `pulumi config set`."""
-_NO_LONGER: Final = {
-    "ado:postgres.primaryOrdinal": (
-        "ConfigMap postgresql-state alone says who is the primary, and `ado-ops postgres promote` "
-        "changes it"
-    ),
-}
-"""Settings that there were → why none is needed any more."""
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A key that has another name now; what is below it goes with it."""
+
+    to: str
+
+
+NO_LONGER: Final = dict[str, Renamed | str](
+    {
+        "ado:postgres.primaryOrdinal": (
+            "ConfigMap postgresql-state alone says who is the primary, and "
+            "`ado-ops postgres promote` changes it"
+        ),
+    }
+)
+"""Key that there was → its new name, or why none is needed. A pool's name is `*`, in both."""
+
+
+def no_longer(path: str) -> str | None:
+    """What is said of a key that there was; None of one that never was."""
+    of_pool = re.fullmatch(r"(ado:workerPools)\.([^.]+)\.(.+)", path)
+    key = f"{of_pool[1]}.*.{of_pool[3]}" if of_pool else path
+    match NO_LONGER.get(key):
+        case Renamed(to=new):
+            new = new.replace("*", of_pool[2]) if of_pool else new
+            return f"now {new}; move the value there in the stack's file"
+        case str(why):
+            return f"no longer a setting: {why}"
+        case None:
+            return None
 
 
 def described(error: ErrorDetails, sections: Mapping[str, Any]) -> str:
@@ -49,8 +75,7 @@ def described(error: ErrorDetails, sections: Mapping[str, Any]) -> str:
         *parents, key = location
         known = _keys_at(parents)
         remove = f"pulumi config rm --path '{path}'"
-        why = _NO_LONGER.get(path)
-        said = f"no longer a setting: {why}" if why else f"unknown; {suggest(str(key), known)}"
+        said = no_longer(path) or f"unknown; {suggest(str(key), known)}"
         return f"{path} is {said}\n    {remove}"
     if error["type"] == "missing":
         leaf = _dotted(_first_leaf(location))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum, unique
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from ado_infra.kit.spec import AntiAffinity, ImageVersion, Resources, Spec, Volume
 from ado_infra.kit.values import (
@@ -27,13 +28,40 @@ class Mode(StrEnum):
     EXTERNAL = "external"
 
 
+_ALWAYS_READ: Final = {"mode", "max_connections"}
+_READ_OF_EXTERNAL: Final = {"nodes"}
+"""Fields of a store that are read in either mode, and those of an external one alone."""
+
+
+def _rules_of_a_store(schema: JsonDict, store: type[StoreSettings]) -> None:
+    """The two rules below, as a JSON Schema says them."""
+    read = _ALWAYS_READ | _READ_OF_EXTERNAL
+    fields = store.model_fields.items()
+    idle: JsonDict = {field.alias or name: False for name, field in fields if name not in read}
+    tag: JsonDict = {"pattern": rf"^{store.MAJOR}([^0-9]|$)", "not": {"pattern": "alpine"}}
+    schema["allOf"] = [
+        {
+            "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.EXTERNAL.value}}},
+            "then": {"properties": idle},
+            "else": {"properties": dict.fromkeys(sorted(_READ_OF_EXTERNAL), False)},
+        },
+        {"properties": {"image": {"properties": {"tag": tag}}}},
+    ]
+
+
 class StoreSettings(Spec):
     """What PostgreSQL and Redis have in common."""
 
+    model_config = ConfigDict(json_schema_extra=_rules_of_a_store)
+
     mode: Mode = Mode.INTERNAL
+    """`internal`: the platform runs it; `external`: its URL is given as a secret."""
     image: ImageVersion
+    """Which version of the official image runs, in a Debian variant."""
     resources: Resources
+    """What each pod is promised, and the most it may use."""
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
+    """`required`: never two pods of the store on a host; `preferred`: where it can be avoided."""
 
     SPREADS: ClassVar[bool] = True
     """Whether production demands that no two pods share a host."""
@@ -42,8 +70,8 @@ class StoreSettings(Spec):
 
     @model_validator(mode="after")
     def _is_read(self) -> Self:
-        given = self.model_fields_set - {"mode", "max_connections"}
-        idle = given - {"nodes"} if self.mode is Mode.EXTERNAL else given & {"nodes"}
+        given, external = self.model_fields_set - _ALWAYS_READ, _READ_OF_EXTERNAL
+        idle = given - external if self.mode is Mode.EXTERNAL else given & external
         if idle:
             fields = type(self).model_fields
             keys = ", ".join(sorted(fields[name].alias or name for name in idle))
@@ -72,13 +100,15 @@ class BackupSettings(Spec):
     """When PostgreSQL is dumped, and where the dumps go."""
 
     bucket: BucketName
-    """Of the stack's object storage; it must exist."""
+    """Bucket of the stack's object storage that dumps go to; it must exist."""
     prefix: ObjectPrefix = "postgresql"
+    """Where in the bucket they lie; another one for each platform."""
     schedule: CronSchedule = "0 3 * * *"
+    """When a dump is made: minute, hour, day, month and weekday, in UTC."""
     retention: Annotated[int, Field(ge=1, le=1000)] = 7
-    """The number of backups that are kept: days would delete the last one when no new one comes."""
+    """Number of backups that are kept, however old they are."""
     volume: Memory = "10Gi"
-    """The most that a dump may take."""
+    """The most bytes that a dump may take on the node's disk, such as `10Gi`."""
 
 
 class PostgresSettings(StoreSettings):
@@ -89,8 +119,11 @@ class PostgresSettings(StoreSettings):
     image: ImageVersion = ImageVersion(tag="17.12-trixie")
     resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
     volume: PostgresVolume = PostgresVolume()
+    """The volume of each pod; fixed once it exists."""
     max_connections: Annotated[int, Field(ge=20, le=10_000)] = 400
+    """Number of connections: at least those of all gateways and orchestrators, and 10 more."""
     backup: BackupSettings | None = None
+    """When it is dumped, and where the dumps go; without it there is no backup."""
 
 
 @unique
@@ -116,10 +149,13 @@ class RedisSettings(StoreSettings):
     image: ImageVersion = ImageVersion(tag="8.0.5-bookworm")
     resources: Resources = Resources.of(("250m", "512Mi"), ("1", "1Gi"))
     volume: RedisVolume = RedisVolume()
+    """The volume of each pod; fixed once it exists."""
     appendfsync: AppendFsync = AppendFsync.ALWAYS
+    """When a write is on disk: `always`, before it is answered; `everysec`, up to 2 s later."""
     replicas_per_master: Annotated[int, Field(ge=0, le=1)] = 0
+    """Number of replicas of each master; `1` gives automatic failover."""
     nodes: tuple[HostAndPort, ...] = ()
-    """Of an external cluster, for clients that know clusters."""
+    """Addresses of an external cluster, each `host:port`, for clients that know clusters."""
 
     @property
     def pods(self) -> int:
@@ -131,14 +167,19 @@ class Buckets(Spec):
     """The buckets that the platform writes to; they must exist."""
 
     checkpoints: BucketName = "ado-checkpoints"
+    """Bucket of the agents' checkpoints."""
     artifacts: BucketName = "ado-artifacts"
+    """Bucket of what agents make."""
 
 
 class ObjectStorageSettings(Spec):
     """An S3-compatible service outside the platform."""
 
     endpoint: HttpUrl
+    """URL of the service."""
     region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = (
         "us-east-1"
     )
+    """Region that requests are signed for."""
     buckets: Buckets = Buckets()
+    """The buckets that the platform writes to; they must exist."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from ado_infra.kit.spec import Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
+from ado_infra.kit.written import Written
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     ObjectStorageSettings,
@@ -34,8 +35,9 @@ class NamespaceSettings(Spec):
     """The namespace that everything is in."""
 
     name: NamespaceName = "ado-system"
+    """Name of the Namespace; fixed from the first `up` on."""
     create: bool = True
-    """False where somebody else keeps it; it must exist then."""
+    """Whether the platform makes it; `false` where somebody else keeps it; it must exist then."""
 
 
 class ImageSettings(Spec):
@@ -59,7 +61,7 @@ class MonitoringSettings(Spec):
     service_monitor: bool = True
     """Whether there is a ServiceMonitor; its CRD must exist then."""
     labels: dict[LabelKey, LabelValue] = {}  # noqa: RUF012 - pydantic copies it
-    """By which the cluster's Prometheus selects ServiceMonitors."""
+    """Labels by which the cluster's Prometheus selects ServiceMonitors."""
 
 
 def _at_least_one(pools: dict[PoolName, WorkerPoolSettings]) -> dict[PoolName, WorkerPoolSettings]:
@@ -72,21 +74,39 @@ class Settings(Spec):
     """Everything a stack says, by room."""
 
     profile: Profile = Profile.DEVELOPMENT
+    """How much the stack must guarantee; `production` refuses what would lose data or pods."""
     protect_data: bool = True
     """Whether Namespace, data stores and generated secrets refuse to be destroyed."""
     namespace: NamespaceSettings = NamespaceSettings()
+    """The namespace that everything is in."""
     images: ImageSettings = ImageSettings()
+    """Where images are pulled from."""
     edge: EdgeSettings
+    """Where the platform is reached from outside."""
     gateway: GatewaySettings
+    """The API gateway: HTTP and WebSocket entry of the platform."""
     dashboard: DashboardSettings
+    """The web dashboard."""
     orchestrator: OrchestratorSettings
-    worker_pools: Annotated[dict[PoolName, WorkerPoolSettings], AfterValidator(_at_least_one)]
+    """The orchestrator core."""
+    worker_pools: Annotated[
+        dict[PoolName, WorkerPoolSettings],
+        AfterValidator(_at_least_one),
+        Written({"minProperties": 1}),
+    ]
+    """The pools of workers by name, at least one; pool `default` is the design's `ado-worker`."""
     postgres: PostgresSettings = PostgresSettings()
+    """PostgreSQL: a primary and a streaming replica."""
     redis: RedisSettings = RedisSettings()
+    """Redis: a cluster of three masters, with or without a replica of each."""
     object_storage: ObjectStorageSettings
+    """An S3-compatible service outside the platform."""
     migrations: MigrationSettings | None = None
+    """A command that brings the database's schema up to date; none when not given."""
     monitoring: MonitoringSettings = MonitoringSettings()
+    """How a Prometheus finds the platform."""
     config: ApplicationConfig = ApplicationConfig()
+    """The applications' own `config.yaml`; keys of their own are kept."""
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

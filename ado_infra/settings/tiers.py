@@ -19,6 +19,7 @@ from ado_infra.kit.spec import (
     Spec,
 )
 from ado_infra.kit.values import DnsName, Memory, ReplicaCount, Seconds
+from ado_infra.kit.written import written
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -30,21 +31,24 @@ KILL_MARGIN: Final = 25
 PoolSize = Annotated[int, Field(ge=1, le=1000)]
 """Database connections that one pod may hold open."""
 
+_POOL_NAME: Final = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
+_BODY_SIZE: Final = r"[1-9][0-9]{0,5}[kmg]"
+
 
 def pool_name(name: str) -> str:
     """The name itself; raises ValueError when no pool can be called so."""
-    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", name, re.ASCII):
+    if not re.fullmatch(_POOL_NAME, name, re.ASCII):
         raise ValueError("at most 40 lower-case letters, digits and hyphens, a letter first")
     return name
 
 
 def _body_size(size: str) -> str:
-    if not re.fullmatch(r"[1-9][0-9]{0,5}[kmg]", size, re.ASCII):
+    if not re.fullmatch(_BODY_SIZE, size, re.ASCII):
         raise ValueError("is no body size; write it as nginx does, for example '50m' or '1g'")
     return size
 
 
-PoolName = Annotated[str, AfterValidator(pool_name)]
+PoolName = Annotated[str, AfterValidator(pool_name), written("pool name", f"^{_POOL_NAME}$")]
 """A DNS label, short enough for `ado-worker-<name>-hpa` and a pod's own suffix."""
 
 
@@ -52,10 +56,15 @@ class TierSettings(Spec):
     """What every application tier has in common."""
 
     image: ImageVersion
+    """Which version of the tier's image runs."""
     resources: Resources
+    """What each pod is promised, and the most it may use."""
     health: Health = Health()
+    """Where the tier answers probes, on its first port."""
     disruption: Disruption = Disruption(max_unavailable=1)
+    """How many pods a node drain must leave or may take: exactly one of the two."""
     anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
+    """`required`: never two pods of the tier on a host; `preferred`: where it can be avoided."""
 
     MINIMUM: ClassVar[str]
     """The key that `minimum_replicas` comes from."""
@@ -83,8 +92,10 @@ class GatewaySettings(TierSettings):
     MINIMUM: ClassVar[str] = "scaling.minReplicas"
     resources: Resources = Resources.of(("500m", "512Mi"), ("2", "2Gi"))
     scaling: Scaling = Scaling()
+    """Between which numbers of pods the autoscaler moves."""
     disruption: Disruption = Disruption(min_available=1)
     pool_size: PoolSize = 10
+    """Number of database connections that one pod may hold open."""
 
     @property
     def minimum_replicas(self) -> int:
@@ -98,6 +109,7 @@ class DashboardSettings(TierSettings):
     MINIMUM: ClassVar[str] = "replicas"
     resources: Resources = Resources.of(("100m", "128Mi"), ("500m", "512Mi"))
     replicas: ReplicaCount = 2
+    """Number of pods."""
 
     @property
     def minimum_replicas(self) -> int:
@@ -112,8 +124,10 @@ class OrchestratorSettings(TierSettings):
     SPREADS: ClassVar[bool] = True
     resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
     replicas: Annotated[int, Field(ge=1, le=3)] = 2
+    """Number of pods."""
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
     pool_size: PoolSize = 20
+    """Number of database connections that one pod may hold open."""
 
     @property
     def minimum_replicas(self) -> int:
@@ -136,25 +150,31 @@ class ScaleDown(ScalingStep):
 
 
 class WorkerScaling(Scaling):
-    """Autoscaling on CPU and on the tasks that wait: `queue_length` of them per pod."""
+    """Autoscaling on CPU and on the tasks that wait."""
 
     min_replicas: ReplicaCount = 3
     max_replicas: ReplicaCount = 50
     queue_length: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    """Number of waiting tasks for each pod that the autoscaler aims at."""
     scale_up: ScaleUp = ScaleUp()
+    """How fast workers are added."""
     scale_down: ScaleDown = ScaleDown()
+    """How fast workers are taken away."""
 
 
 class Drain(Spec):
-    """How a worker ends, in seconds; what is not given derives from the longest task."""
+    """How a worker ends; what is not given derives from the longest task."""
 
     pre_stop: Annotated[int, Field(ge=1, le=3600)] = 5
+    """Seconds that a worker goes on before SIGTERM."""
     shutdown_timeout: Seconds | None = None
+    """Seconds within which a worker ends after SIGTERM; `longestTask` + 30 when not given."""
     grace_period: Seconds | None = None
+    """Seconds until the kubelet kills; `shutdownTimeout` + `preStop` + 25 when not given."""
 
 
 class WorkerPoolSettings(TierSettings):
-    """One pool of workers; `longest_task` in seconds.
+    """One pool of workers.
 
     The drain contract: longest_task ≤ shutdown_timeout < grace_period - pre_stop, so that no
     task is cut off when a pod has to go.
@@ -163,11 +183,14 @@ class WorkerPoolSettings(TierSettings):
     MINIMUM: ClassVar[str] = "scaling.minReplicas"
     resources: Resources = Resources.of(("1", "2Gi"), ("4", "8Gi"))
     scaling: WorkerScaling = WorkerScaling()
+    """Between which numbers of pods the autoscaler moves, and what it goes by."""
     disruption: Disruption = Disruption(max_unavailable="30%")
     workspace: Memory = "10Gi"
-    """The most that `/workspace` may hold."""
+    """The most bytes that `/workspace` may hold, such as `10Gi`."""
     longest_task: Seconds = 240
+    """How long one task may take, in seconds."""
     drain: Drain = Drain()
+    """How a worker ends, so that no task is cut off."""
 
     @property
     def minimum_replicas(self) -> int:
@@ -222,16 +245,22 @@ class Controller(StrEnum):
 
 
 class EdgeSettings(Spec):
-    """Where the platform is reached from outside; `timeout` in seconds."""
+    """Where the platform is reached from outside."""
 
     host: DnsName
+    """Host name of the Ingress."""
     controller: Controller = Controller.NGINX
+    """Who turns the Ingress into traffic."""
     class_name: DnsName | None = None
-    """IngressClass; the controller's usual one, or with `cloud` the cluster's default."""
+    """IngressClass; else the controller's usual one, or with `cloud` the cluster's default."""
     tls_issuer: DnsName | None = None
-    """cert-manager ClusterIssuer; without one the host is served without TLS."""
-    body_size: Annotated[str, AfterValidator(_body_size)] = "50m"
+    """Name of cert-manager's ClusterIssuer; without one the host is served without TLS."""
+    body_size: Annotated[
+        str, AfterValidator(_body_size), written("size such as 50m or 1g", f"^{_BODY_SIZE}$")
+    ] = "50m"
+    """The largest request body in bytes, as nginx writes it (nginx only)."""
     timeout: Seconds = 3600
+    """How long a connection may be silent, in seconds (nginx only)."""
 
 
 class MigrationImage(ImageVersion):
@@ -240,12 +269,15 @@ class MigrationImage(ImageVersion):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")] = (
         "orchestrator"
     )
+    """Name of the image below the registry."""
 
 
 class MigrationSettings(Spec):
-    """A command that brings the database's schema up to date; `timeout` in seconds."""
+    """A command that brings the database's schema up to date."""
 
     command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Program and arguments, as a list."""
     image: MigrationImage | None = None
-    """The orchestrator's when not given."""
+    """The image that it runs in; the orchestrator's when not given."""
     timeout: Seconds = 600
+    """Seconds after which it counts as failed."""

@@ -115,3 +115,14 @@ sys.meta_path.insert(0, Interrupting)
 def test_ctrl_c_while_it_is_still_loaded_is_one_line_too() -> None:
     done = started("--help", before=IMPORTING)
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"), [((), "settings.schema.json"), (("--markdown",), "settings.md")]
+)
+def test_what_a_stack_may_say_is_printed_without_a_cluster(
+    options: tuple[str, ...], name: str
+) -> None:
+    printed = started("schema", *options, before="import os; os.environ['KUBECONFIG'] = '/none'")
+    assert printed.returncode == 0, printed.stderr
+    assert printed.stdout == (ROOT / "docs" / name).read_text()

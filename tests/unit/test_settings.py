@@ -9,6 +9,8 @@ import pulumi
 import pytest
 
 from ado_infra import load_stack
+from ado_infra.settings import advice
+from ado_infra.settings.advice import Renamed
 from tests.unit.recording import (
     SECRETS,
     Recording,
@@ -162,3 +164,46 @@ def test_credentials_in_a_url_are_refused_and_never_shown(room: str, credentials
 
 def test_an_empty_secret_is_refused() -> None:
     assert "ado:googleApiKey is empty" in _refusal({}, {**SECRETS, "ado:googleApiKey": " "})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "given", "said"),
+    [
+        (
+            "ado:edge.hostname",
+            "ado:edge.host",
+            {"ado:edge": {"hostname": "canary"}},
+            (
+                "ado:edge.hostname is now ado:edge.host; move the value there in the stack's file"
+                "\n    pulumi config rm --path 'ado:edge.hostname'"
+            ),
+        ),
+        (
+            "ado:workerPools.*.drain.before",
+            "ado:workerPools.*.drain.preStop",
+            {"ado:workerPools": {"default": {"drain": {"before": 1}}}},
+            "ado:workerPools.default.drain.before is now ado:workerPools.default.drain.preStop;",
+        ),
+        (
+            "ado:s3",
+            "ado:objectStorage",
+            {"ado:s3": {}},
+            "ado:s3 is now ado:objectStorage; move the value there in the stack's file",
+        ),
+        (
+            "ado:claudeApiKey",
+            "ado:anthropicApiKey",
+            {"ado:claudeApiKey": "canary"},
+            "ado:claudeApiKey is now ado:anthropicApiKey;",
+        ),
+    ],
+    ids=["key", "key of a pool", "room", "secret"],
+)
+def test_a_renamed_key_is_refused_with_its_new_name(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, given: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(advice, "NO_LONGER", {old: Renamed(new)})
+    refusal = _refusal(given)
+    assert said in refusal
+    assert "1 problem" in refusal
+    assert "canary" not in refusal

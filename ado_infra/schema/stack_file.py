@@ -1,0 +1,148 @@
+"""The JSON Schema of `Pulumi.<stack>.yaml`.
+
+Of draft 7, which every editor knows. What only a comparison of two numbers can tell, such as a
+request beyond its limit, it lets pass; `pulumi preview` does not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from pydantic.alias_generators import to_camel
+
+from ado_infra.kit.spec import AntiAffinity
+from ado_infra.schema import docstrings
+from ado_infra.schema.models import Described
+from ado_infra.secrets import STORE_SECRETS, ConfigSecret
+from ado_infra.settings import (
+    Mode,
+    Profile,
+    Settings,
+    StoreSettings,
+    TierSettings,
+    WorkerPoolSettings,
+)
+
+Schema = dict[str, Any]
+DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+_WHAT: Final = (
+    "A stack of the ADO platform. Generated from the settings' docstrings: `make settings`."
+)
+_KEYS: Final = (
+    "What the stack says, by key: `ado:<room>` of the platform, other namespaces of its providers."
+)
+_ENCRYPTED: Final = "Encrypted; set it with `pulumi config set --secret {key}`."
+
+
+def as_text(schema: Schema) -> str:
+    """The schema as a file of its own."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def stack_schema() -> Schema:
+    """What a stack file may hold."""
+    rooms = Settings.model_json_schema(schema_generator=Described)
+    for kind in rooms["$defs"].values():
+        del kind["title"]  # the name of a class
+    return {
+        "$schema": DRAFT,
+        "title": "Pulumi.<stack>.yaml",
+        "description": _WHAT,
+        "type": "object",
+        "required": ["config"],
+        "properties": {"config": _config(rooms)},
+        "$defs": {**rooms["$defs"], "Encrypted": _encrypted()},
+    }
+
+
+def _config(rooms: Schema) -> Schema:
+    settings = {f"ado:{key}": _room(room) for key, room in rooms["properties"].items()}
+    said = docstrings.of_fields(ConfigSecret)
+    secrets = {
+        f"ado:{secret}": {
+            "$ref": "#/$defs/Encrypted",
+            "description": f"{said[secret.name]} {_ENCRYPTED.format(key=secret)}",
+        }
+        for secret in ConfigSecret
+    }
+    known = [*settings, *secrets]
+    return {
+        "description": _KEYS,
+        "type": "object",
+        "required": [f"ado:{key}" for key in rooms["required"]],
+        "properties": {**settings, **secrets},
+        "propertyNames": {"anyOf": [{"enum": known}, {"pattern": "^(?!ado:)[^:]+:"}]},
+        "allOf": [_production(), *_store_secrets()],
+    }
+
+
+def _room(room: Schema) -> Schema:
+    """A key's own schema; `pulumi stack init` writes `false` anew as "false"."""
+    if room.get("type") != "boolean":
+        return room
+    return {**room, "type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
+
+
+def _encrypted() -> Schema:
+    return {
+        "description": "An encrypted value, as `pulumi config set --secret` writes it.",
+        "type": "object",
+        "required": ["secure"],
+        "properties": {"secure": {"type": "string", "description": "The ciphertext."}},
+        "additionalProperties": False,
+    }
+
+
+def _at(path: str, rule: Schema) -> Schema:
+    """The rule for what is at a path of keys, where it is there."""
+    for key in reversed(path.split(".")):
+        rule = {"properties": {key: rule}}
+    return rule
+
+
+def _given(key: str, path: str, value: str) -> Schema:
+    """The condition that a stack gives this value; without it a default is not asked."""
+    room: Schema = {"const": value}
+    for step in reversed(path.split(".") if path else []):
+        room = {"required": [step], "properties": {step: room}}
+    return {"required": [key], "properties": {key: room}}
+
+
+def _production() -> Schema:
+    """What profile `production` demands; see `settings/production.py`."""
+    demanded = [
+        _at("ado:protectData", {"enum": [True, "true"]}),
+        _at("ado:edge", {"required": ["tlsIssuer"], **_at("tlsIssuer", {"type": "string"})}),
+        _at("ado:workerPools", {"additionalProperties": _production_of(WorkerPoolSettings)}),
+    ]
+    for name, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, TierSettings | StoreSettings):
+            demanded.append(_at(f"ado:{to_camel(name)}", _production_of(kind)))
+    return {
+        "if": _given("ado:profile", "", Profile.PRODUCTION.value),
+        "then": {"allOf": demanded},
+    }
+
+
+def _production_of(kind: type[TierSettings | StoreSettings]) -> Schema:
+    rules: list[Schema] = []
+    if issubclass(kind, TierSettings):
+        rules.append(_at(kind.MINIMUM, {"minimum": 2}))
+    if kind.SPREADS:
+        rules.append(_at("antiAffinity", {"const": AntiAffinity.REQUIRED.value}))
+    return {"allOf": rules}
+
+
+def _store_secrets() -> list[Schema]:
+    """That a secret of a store is given in the mode in which somebody reads it.
+
+    Not that it must be: a file may be written before its secrets are.
+    """
+    rules: list[Schema] = []
+    for secret, (room, mode) in STORE_SECRETS.items():
+        refused: Schema = {"properties": {f"ado:{secret}": False}}
+        where = "else" if mode is Mode.EXTERNAL else "then"
+        rules.append({"if": _given(f"ado:{room}", "mode", Mode.EXTERNAL.value), where: refused})
+    return rules
