@@ -26,6 +26,7 @@ class Registration:
         type: Its type, such as `kubernetes:apps/v1:Deployment`.
         name: Its name in the program.
         custom: Whether a provider makes it; else it is a component.
+        remote: Whether it is a component that a provider makes the parts of.
         parent: URN of its component.
         dependencies: URNs of what must be there before it.
         protect: Whether it refuses to be destroyed.
@@ -37,6 +38,7 @@ class Registration:
     type: str
     name: str
     custom: bool
+    remote: bool
     parent: str
     dependencies: frozenset[str]
     protect: bool
@@ -81,6 +83,7 @@ class Monitor(mocks.MockMonitor):
                 type=request.type,
                 name=request.name,
                 custom=request.custom,
+                remote=request.remote,
                 parent=request.parent,
                 dependencies=frozenset(request.dependencies),
                 protect=request.protect,

@@ -128,7 +128,8 @@ def _images(value: Any) -> Iterator[str]:  # noqa: ANN401 - any of JSON's
 def _is_object(registration: Registration) -> bool:
     """Whether it is one; raises RenderError for what cannot be told by manifests."""
     kind, inputs = registration.type, registration.inputs
-    if not registration.custom or kind.startswith(_SUPPORTED):
+    of_program = not (registration.custom or registration.remote)
+    if of_program or kind.startswith(_SUPPORTED):
         return False
     if not kind.startswith("kubernetes:") or kind.endswith("Patch") or "kind" not in inputs:
         raise RenderError(f"{registration.name} is a {kind}, which is no object to render.")
