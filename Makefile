@@ -1,21 +1,26 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview status picture destroy down unit test soak report settings lint
+.PHONY: help up preview render status picture destroy down unit test soak report settings lint
 STACK ?= dev
+OUT ?= build/rendered
 PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  STACK=dev|prod            which stack, for up, preview, status, picture and destroy'
+	@echo '  STACK=dev|prod            which stack, for up, preview, render, status, picture and destroy'
 	@echo '  DIFF=1                    every detail, for preview'
+	@echo '  OUT=build/rendered        where to, for render; with IMAGES=1 it lists the images instead'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
 	@$(RUN) -m sandbox up --stack $(STACK)
 
 preview: $(READY) ## what `make up` would change
 	@$(RUN) -m sandbox preview --stack $(STACK) $(if $(DIFF),--diff)
+
+render: $(READY) ## every object of the stack as YAML in OUT, without a cluster: docs/gitops.md
+	@$(RUN) -m ado_infra.ops render --stack $(STACK) $(if $(IMAGES),--images,--out $(OUT))
 
 status: $(READY) ## every tier as it runs
 	@$(RUN) -m sandbox status --stack $(STACK)

@@ -40,7 +40,7 @@ def load_stack() -> tuple[Settings, StackSecrets]:
     an unknown key, which may be a misspelt secret) and what to do.
     """
     given = _read_config()
-    sections = {key: _decoded(raw) for key, raw in given.plain.items() if key in _SECTIONS}
+    sections = _sections_of(given)
     problems = [
         *_secret_problems(given, sections),
         *_key_problems(given),
@@ -60,6 +60,14 @@ def load_stack() -> tuple[Settings, StackSecrets]:
     if problems or settings is None:
         raise pulumi.RunError(_message(problems))
     return settings, StackSecrets.from_config()
+
+
+def missing_secrets() -> list[ConfigSecret]:
+    """The secrets that the selected stack does not give, and has to."""
+    given = _read_config()
+    sections = _sections_of(given)
+    lacking = (secret for secret in ConfigSecret if secret not in given.secrets)
+    return [secret for secret in lacking if _demanded(secret, given, sections)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +102,10 @@ def _read_config() -> _Given:
         encrypted=frozenset(encrypted),
         secrets=frozenset(secrets),
     )
+
+
+def _sections_of(given: _Given) -> dict[str, object]:
+    return {key: _decoded(raw) for key, raw in given.plain.items() if key in _SECTIONS}
 
 
 def _text(key: str) -> str:

@@ -16,7 +16,10 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        from ado_infra.ops import cli  # noqa: PLC0415 - may be missing
+        if sys.argv[1:2] == ["render"]:  # needs no client of Kubernetes, which takes long to load
+            from ado_infra.ops import render as cli  # noqa: PLC0415 - may be missing
+        else:
+            from ado_infra.ops import cli  # noqa: PLC0415 - may be missing
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package in {"", "ado_infra"}:

@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import logging
-import sys
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated
 
 import typer
 import yaml
 from kubernetes import client
-from rich.console import Console
-from typer.core import TyperGroup
 from urllib3.exceptions import HTTPError
 
-from ado_infra.ops import NAME, adoption, rights
+from ado_infra.ops import NAME, adoption, render, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import say
 from ado_infra.ops.postgres import commands as postgres
 from ado_infra.ops.redis import commands as redis
+from ado_infra.ops.running import command_line, refuse
 from ado_infra.ops.target import NAMESPACE
 
-INTERRUPTED: Final = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
-
-class _Commands(TyperGroup):
-    """Ends in one line at Ctrl-C, which typer itself would take without a word."""
-
-    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own has no public type
-        """As typer's own."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as stopped:
-            why = f": {stopped}" if str(stopped) else ""
-            print(f"Interrupted{why}.", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from None
-
-
-app = typer.Typer(
-    cls=_Commands,
-    help="What an operator does with a platform that runs.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = command_line("What an operator does with a platform that runs.")
 app.add_typer(postgres.app, name="postgres")
 app.add_typer(redis.app, name="redis")
 app.command()(adoption.adopt)
+app.command()(render.render)
 
 
 @app.command()
@@ -77,13 +54,8 @@ def main() -> None:
     try:
         app(prog_name=NAME)
     except OpsError as error:
-        _refuse(str(error))
+        refuse(str(error))
     except client.ApiException as refused:
-        _refuse(f"The API server refuses: {refused.status} {refused.reason}")
+        refuse(f"The API server refuses: {refused.status} {refused.reason}")
     except HTTPError as unreachable:
-        _refuse(f"The API server does not answer: {unreachable}")
-
-
-def _refuse(message: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(message, style="red", markup=False, highlight=False)
-    sys.exit(1)
+        refuse(f"The API server does not answer: {unreachable}")

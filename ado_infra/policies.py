@@ -1,0 +1,279 @@
+"""What every object of a platform must be like: each rule a plain function, with the remedy.
+
+They look at rendered objects (`ado_infra/render/`) and at nothing else. A stack can be excused from
+a rule, with a word why, and for no longer than there is something to excuse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:  # a reader of findings needs no SDK
+    from ado_infra.render.objects import RenderedObject
+
+Objects: TypeAlias = "Sequence[RenderedObject]"
+Found: TypeAlias = "Iterator[tuple[RenderedObject, str]]"
+Rule: TypeAlias = Callable[[Objects], Found]
+"""Yields each object that breaks it, and what to do."""
+
+_LONG_RUNNING: Final = frozenset({"DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"})
+_VOLUMES: Final = frozenset(
+    {
+        *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"),
+        *("persistentVolumeClaim", "projected", "secret"),
+    }
+)
+"""Kinds of volumes that Pod Security `restricted` allows."""
+_HOST: Final = ("hostNetwork", "hostPID", "hostIPC")
+_SECRET_NAME: Final = re.compile(
+    r"(PASSWORD|PASSWD|TOKEN|SECRET|(API|ACCESS|SECRET|PRIVATE)_?KEY)$"
+)
+_CREDENTIALS: Final = re.compile(r"[a-z]://[^/\s:@\"'$]*:[^/\s@\"'$]+@")
+"""A URL with a password in it, unless that is a variable."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An object that breaks a rule, or an excuse that excuses nothing.
+
+    Attributes:
+        rule: Name of the rule.
+        subject: `Kind/name` of the object; empty of an excuse.
+        remedy: What is wrong, and what to do.
+    """
+
+    rule: str
+    subject: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.rule, self.subject, self.remedy)))
+
+
+def findings(
+    objects: Objects, *, production: bool, excused: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """What breaks a rule, in the order of the rules.
+
+    `production`: whether the stack is of profile production, of which more is demanded.
+    `excused`: name of a rule → why this stack does without.
+    """
+    rules = {rule.__name__: rule for rule in (*ALWAYS, *(IN_PRODUCTION if production else ()))}
+    excused = excused or {}
+    found = [
+        Finding(name, f"{each.kind}/{each.name}", remedy)
+        for name, rule in rules.items()
+        for each, remedy in rule(objects)
+    ]
+    broken = {finding.rule for finding in found}
+    kept = [finding for finding in found if not excused.get(finding.rule, "").strip()]
+    for name, why in excused.items():
+        if not why.strip():
+            kept.append(Finding(name, "", "is excused without a word why; give one"))
+        elif name not in broken:
+            kept.append(Finding(name, "", "is excused and not broken; remove the excuse"))
+    return kept
+
+
+def no_latest(objects: Objects) -> Found:
+    """An image names its version."""
+    for each, container in _containers(objects):
+        name = str(container.get("image", "")).rpartition("/")[2]
+        if "@" not in name and name.partition(":")[2] in {"", "latest"}:
+            yield each, f"{container['name']} runs {name!r}; give the tag that was tested"
+
+
+def digests(objects: Objects) -> Found:
+    """An image cannot be another one tomorrow."""
+    for each, container in _containers(objects):
+        if "@sha256:" not in (image := str(container.get("image", ""))):
+            yield (
+                each,
+                f"{image} is a tag, which can be moved; set image.digest instead of image.tag",
+            )
+
+
+def probes(objects: Objects) -> Found:
+    """Whatever runs on tells whether it is ready and alive."""
+    for each, pod, _ in _pods(objects):
+        for container in pod["containers"] if each.kind in _LONG_RUNNING else ():
+            for probe in ("readinessProbe", "livenessProbe"):
+                if probe not in container:
+                    yield each, f"{container['name']} has no {probe}; give it one"
+
+
+def resources(objects: Objects) -> Found:
+    """Every container says what it needs, and what it may take."""
+    for each, container in _containers(objects):
+        given = container.get("resources") or {}
+        for side in ("requests", "limits"):
+            if lacking := {"cpu", "memory"} - set(given.get(side) or {}):
+                lacks = " and ".join(sorted(lacking))
+                yield each, f"{container['name']} has no {side} of {lacks}; set resources.{side}"
+
+
+def spread(objects: Objects) -> Found:
+    """Pods of one workload are kept on different hosts, at least where there is room."""
+    for each, pod, labels in _pods(objects):
+        if each.kind not in {"Deployment", "StatefulSet"}:
+            continue
+        rules = ((pod.get("affinity") or {}).get("podAntiAffinity") or {}).values()
+        terms = [term.get("podAffinityTerm", term) for rule in rules for term in rule]
+        terms += pod.get("topologySpreadConstraints") or []
+        hosts = (t for t in terms if t["topologyKey"] == "kubernetes.io/hostname")
+        if not any(_selects(term.get("labelSelector"), labels) for term in hosts):
+            yield each, "its pods may all be on one host; set antiAffinity"
+
+
+def one_disruption_budget(objects: Objects) -> Found:
+    """Each pod that runs on has exactly one budget: with two, no eviction is answered at all."""
+    budgets = [each for each in objects if each.kind == "PodDisruptionBudget"]
+    for each, _, labels in _pods(objects):
+        selectors = ((budget.name, budget.manifest["spec"].get("selector")) for budget in budgets)
+        names = [name for name, selector in selectors if _selects(selector, labels)]
+        if not names and each.kind in {"Deployment", "StatefulSet"}:
+            yield each, "no PodDisruptionBudget selects its pods; make one"
+        if len(names) > 1:
+            yield each, f"{' and '.join(names)} select the same pods; leave one of them"
+
+
+def restricted(objects: Objects) -> Found:
+    """Pods pass Pod Security `restricted`."""
+    for each, pod, _ in _pods(objects):
+        yield from ((each, f"{problem}; see kit/pods.py") for problem in _unrestricted(pod))
+
+
+def no_secret_in_plain_sight(objects: Objects) -> Found:
+    """Secrets are in Secrets, and nowhere else."""
+    for each in objects:
+        if each.kind == "Secret":
+            continue
+        for path in each.secrets:
+            yield each, f"{path} is secret; put it into a Secret"
+        if any(_CREDENTIALS.search(text) for text in _texts(each.manifest)):
+            yield each, "holds a URL with a password; put it into a Secret"
+    for each, container in _containers(objects):
+        for variable in container.get("env") or ():
+            if variable.get("value") and _SECRET_NAME.search(variable["name"]):
+                yield each, f"{variable['name']} has its value here; read it from a Secret"
+
+
+def no_public_service(objects: Objects) -> Found:
+    """Nothing is reached from outside but through the Ingress."""
+    for each in objects:
+        if each.kind == "Service":
+            spec = each.manifest["spec"]
+            kind = spec.get("type", "ClusterIP")
+            if kind != "ClusterIP" or spec.get("externalIPs"):
+                yield each, f"is of type {kind}, open to the outside; make it ClusterIP"
+
+
+def claims_are_kept(objects: Objects) -> Found:
+    """Volumes outlive the StatefulSet that made them."""
+    for each in _stateful(objects):
+        policy = each.manifest["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+        if "Delete" in policy.values():
+            yield each, "its volumes go when it does; set its retention policy to Retain"
+
+
+def protected_data(objects: Objects) -> Found:
+    """What holds data refuses to be destroyed."""
+    for each in (*_stateful(objects), *(o for o in objects if o.kind == "Namespace")):
+        if not each.protect:
+            yield each, "can be destroyed; pulumi config set ado:protectData true"
+
+
+def backup(objects: Objects) -> Found:
+    """PostgreSQL is backed up on a schedule."""
+    names = {(each.kind, each.name) for each in objects}
+    for each in _stateful(objects):
+        if each.name == "postgresql" and ("CronJob", "postgresql-backup") not in names:
+            yield (
+                each,
+                "has no backup; pulumi config set --path 'ado:postgres.backup.bucket' NAME",
+            )
+
+
+def redis_replicas(objects: Objects) -> Found:
+    """Redis does without any one node."""
+    for each in _stateful(objects):
+        if each.name == "redis" and each.manifest["spec"]["replicas"] < 6:
+            yield each, "has no replicas; pulumi config set --path 'ado:redis.replicasPerMaster' 1"
+
+
+ALWAYS: Final[tuple[Rule, ...]] = (
+    *(no_latest, probes, resources, spread, one_disruption_budget, restricted),
+    *(no_secret_in_plain_sight, no_public_service, claims_are_kept),
+)
+IN_PRODUCTION: Final[tuple[Rule, ...]] = (digests, protected_data, backup, redis_replicas)
+
+
+def _stateful(objects: Objects) -> Iterator[RenderedObject]:
+    for each in objects:
+        if each.kind == "StatefulSet" and each.manifest["spec"].get("volumeClaimTemplates"):
+            yield each
+
+
+def _pods(
+    objects: Objects,
+) -> Iterator[tuple[RenderedObject, Mapping[str, Any], Mapping[str, str]]]:
+    """Whatever makes pods, the spec of one, and its labels."""
+    for each in objects:
+        spec = each.manifest.get("spec") or {}
+        template = each.manifest if each.kind == "Pod" else spec.get("template")
+        if each.kind == "CronJob":
+            template = spec["jobTemplate"]["spec"]["template"]
+        if isinstance(template, Mapping) and "containers" in (template.get("spec") or {}):
+            yield each, template["spec"], (template.get("metadata") or {}).get("labels") or {}
+
+
+def _of_pod(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [*(pod.get("initContainers") or ()), *pod["containers"]]
+
+
+def _containers(objects: Objects) -> Iterator[tuple[RenderedObject, Mapping[str, Any]]]:
+    for each, pod, _ in _pods(objects):
+        yield from ((each, container) for container in _of_pod(pod))
+
+
+def _unrestricted(pod: Mapping[str, Any]) -> Iterator[str]:
+    context = pod.get("securityContext") or {}
+    yield from (f"it shares {key} with its host" for key in _HOST if pod.get(key))
+    for volume in pod.get("volumes") or ():
+        if kinds := set(volume) - {"name"} - _VOLUMES:
+            yield f"volume {volume['name']} is a {min(kinds)}"
+    for container in _of_pod(pod):
+        # What a container says goes before what its pod says.
+        own = {**context, **(container.get("securityContext") or {})}
+        capabilities = own.get("capabilities") or {}
+        wrong = {
+            "may run as root": own.get("runAsNonRoot") is not True or own.get("runAsUser") == 0,
+            "is privileged": bool(own.get("privileged")),
+            "may gain privileges": own.get("allowPrivilegeEscalation") is not False,
+            "keeps capabilities": "ALL" not in (capabilities.get("drop") or ()),
+            "adds capabilities": bool(set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}),
+            "has no seccomp profile": (own.get("seccompProfile") or {}).get("type")
+            not in {"RuntimeDefault", "Localhost"},
+            "takes a port of its host": any("hostPort" in p for p in container.get("ports") or ()),
+        }
+        yield from (f"{container['name']} {what}" for what, is_so in wrong.items() if is_so)
+
+
+def _selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a selector by equality matches labels."""
+    wanted: Mapping[str, str] = (selector or {}).get("matchLabels") or {}
+    return bool(wanted) and wanted.items() <= labels.items()
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401 - any of JSON's
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
