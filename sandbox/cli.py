@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sandbox.errors import NotReadyError, SandboxError
-from sandbox.network import MAXIMUM_NODES
+from sandbox.host.network import MAXIMUM_NODES
 from sandbox.paths import CHECKOUT, Called, Sandbox
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sandbox.stack import Stack
+    from sandbox.deploy.stack import Stack
 
 WIDTH = 120
 """Columns of tables where no terminal says how many it has."""
@@ -69,8 +69,8 @@ def status(
 ) -> None:
     """Show every tier, and what of the cluster is missing; exit code 3 if not all is Ready."""
     if cluster:
-        from sandbox import health
-        from sandbox import status as shown
+        from sandbox.cluster import health
+        from sandbox.deploy import status as shown
 
         seen = health.look(Sandbox(name))
         if as_json:
@@ -117,7 +117,7 @@ def secret(
     forget: Annotated[bool, typer.Option("--forget", help="Keep it no longer.")] = False,
 ) -> None:
     """Keep a secret for the stack in this sandbox; its value comes from standard input."""
-    from sandbox import stack_files
+    from sandbox.deploy import stack_files
 
     called = Called(Sandbox(name), stack, project)
     _with_kubeconfig(called)
@@ -130,7 +130,8 @@ def secret(
 @app.command()
 def prepare() -> None:
     """Install and compile the programs that the other commands run; they would do it too."""
-    from sandbox import cluster, machine
+    from sandbox.cluster import cluster
+    from sandbox.host import machine
 
     machine.require_root()
     cluster.prepare(_console())
@@ -150,7 +151,7 @@ def start(
     ] = None,
 ) -> None:
     """Start or repair the sandbox's cluster alone; nothing deployed to it is lost."""
-    from sandbox import cluster
+    from sandbox.cluster import cluster
 
     sandbox, console, started = Sandbox(name), _console(), time.monotonic()
     cluster.up(sandbox, nodes, console)
@@ -163,7 +164,7 @@ def start(
 @app.command()
 def down(name: Name = "default") -> None:
     """Remove the sandbox with its cluster, its data and every trace of it."""
-    from sandbox import cluster
+    from sandbox.cluster import cluster
 
     if not cluster.down(Sandbox(name), _console()):
         typer.echo(f"There is no sandbox {name}.")
@@ -182,7 +183,7 @@ def kubeconfig(name: Name = "default") -> None:
 )
 def run_kubectl(arguments: list[str], name: Name = "default") -> None:
     """Run kubectl on the sandbox, as its administrator: `kubectl get pods -A`."""
-    from sandbox import kubectl
+    from sandbox.cluster import kubectl
 
     kubectl.become(_with_kubeconfig(Called(Sandbox(name), "dev")), arguments)
 
@@ -198,7 +199,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing.")] = False,
 ) -> None:
     """Print what one of the sandbox's programs said."""
-    from sandbox import machine, programs
+    from sandbox.host import machine, programs
 
     machine.require_root()
     sandbox = Sandbox(name)
@@ -224,13 +225,13 @@ def _console(*, stderr: bool = False) -> Console:
 
 def _stack(stack: str, name: str, project: Path, *, quiet: bool = False) -> Stack:
     """`quiet`: standard output is left to the answer."""
-    from sandbox.stack import Stack
+    from sandbox.deploy.stack import Stack
 
     return Stack(stack, Sandbox(name), project, _console(stderr=quiet))
 
 
 def _with_kubeconfig(called: Called) -> Sandbox:
-    from sandbox import machine
+    from sandbox.host import machine
 
     machine.require_root()
     sandbox = called.sandbox

@@ -5,13 +5,15 @@ from __future__ import annotations
 import resource
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
+if TYPE_CHECKING:
+    from rich.console import Console
 
-from sandbox.gobuild import Report
+Report = Callable[[str], None]
+"""Receives a short line about what a long step is doing right now."""
 
 PLAIN_INTERVAL = 20.0
 """Seconds between the plain lines of one step: alive, and still a short log of a long build."""
@@ -36,6 +38,7 @@ def step(console: Console, title: str) -> Generator[Report]:
 @contextmanager
 def _live(console: Console, title: str) -> Generator[Report]:
     # Imported here: not needed where nobody watches.
+    from rich.markup import escape  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415
         Progress,
         SpinnerColumn,

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from rich.console import Console
 
-from sandbox import cluster as clusters
+from sandbox.cluster import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster import sandboxes
 from tests.cluster.deployment import Deployment

@@ -7,7 +7,7 @@ import json
 
 from kubernetes import client
 
-from sandbox import rollout
+from sandbox.deploy import rollout
 from tests.cluster.deployment import NAMESPACE, Deployment
 
 AWKWARD = "@:/%+'\" "

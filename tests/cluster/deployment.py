@@ -21,10 +21,11 @@ import yaml
 from kubernetes import client
 from rich.console import Console
 
-from sandbox import deployed, kubectl, rollout, stack
-from sandbox.deployed import Deployed
-from sandbox.engine import Engine
-from sandbox.outcome import Outcome
+from sandbox.cluster import kubectl
+from sandbox.deploy import deployed, rollout, stack
+from sandbox.deploy.deployed import Deployed
+from sandbox.deploy.engine import Engine
+from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
 from tests.unit.recording import ROOT, Recording, merged, record_stack
 

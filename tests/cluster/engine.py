@@ -15,9 +15,10 @@ from typing import Any
 
 import pulumi.automation as auto
 
-from sandbox import kubectl, providers
+from sandbox.build import providers
+from sandbox.cluster import kubectl
 from sandbox.paths import Sandbox
-from sandbox.tools import PULUMI, ensure
+from sandbox.build.tools import PULUMI, ensure
 
 Program = Callable[[], None]
 

@@ -23,8 +23,9 @@ from threading import Condition, Thread
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox import addons, control_plane, kubectl, network
-from sandbox.network import FABRIC_ADDRESS
+from sandbox.cluster import addons, control_plane, kubectl
+from sandbox.host import network
+from sandbox.host.network import FABRIC_ADDRESS
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE
 

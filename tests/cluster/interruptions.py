@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox import kubectl, programs, rollout
-from sandbox.mishaps import GOES_ON
-from sandbox.planned import containers
+from sandbox.cluster import kubectl
+from sandbox.deploy import rollout
+from sandbox.host import programs
+from sandbox.deploy.mishaps import GOES_ON
+from sandbox.deploy.planned import containers
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.life import until
 from tests.unit.recording import ROOT

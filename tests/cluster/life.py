@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from sandbox import cgroups, cluster, images, kubectl, programs
+from sandbox.build import images
+from sandbox.cluster import cluster, kubectl
+from sandbox.host import cgroups, programs
 from sandbox.errors import SandboxError
-from sandbox.mounts import mounts
+from sandbox.host.mounts import mounts
 from sandbox.paths import CHECKOUT, Sandbox
-from sandbox.programs import State
+from sandbox.host.programs import State
 from tests.cluster.sandboxes import LIFE
 
 IMAGE = "sandbox-test/dashboard:1"

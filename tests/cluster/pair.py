@@ -16,7 +16,8 @@ from urllib3.exceptions import HTTPError
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.postgres.status import examine
-from sandbox import kubectl, rollout
+from sandbox.cluster import kubectl
+from sandbox.deploy import rollout
 from tests.cluster.data import database_password
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.writing import Acknowledged, patiently, writing

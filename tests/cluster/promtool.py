@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from sandbox import packages
+from sandbox.build import packages
 from sandbox.errors import SandboxError
 from sandbox.files import made_once
 from sandbox.paths import cache_dir

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox import providers
+from sandbox.build import providers
 from sandbox.paths import Sandbox
-from sandbox.tools import KUBERNETES, PULUMI, ensure
+from sandbox.build.tools import KUBERNETES, PULUMI, ensure
 from tests.support import python_host
 
 _LANGUAGE = "pulumi-language-python"

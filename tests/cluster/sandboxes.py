@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from sandbox import cluster as clusters
+from sandbox.cluster import cluster as clusters
 from sandbox.paths import Sandbox
 
 _NAME = os.environ.get("ADO_TEST_SANDBOX", "test")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ado_infra.kit.pods import NAMESPACE_LABELS
-from sandbox import kubectl
+from sandbox.cluster import kubectl
 from sandbox.paths import Sandbox
 
 NAMESPACE: Final = "shop"

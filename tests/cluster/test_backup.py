@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import object_storage
+from sandbox.cluster import object_storage
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import Pair, pod

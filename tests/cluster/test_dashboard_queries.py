@@ -18,7 +18,7 @@ import yaml
 
 from ado_infra.monitoring.dashboard import render_dashboard
 from ado_infra.monitoring.service_monitor import service_monitor_spec
-from sandbox.addons import monitoring_crds
+from sandbox.cluster.addons import monitoring_crds
 from sandbox.errors import SandboxError
 from tests.cluster.promtool import promtool
 

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 from rich.console import Console
 
-from sandbox import kubectl, object_storage, rollout, stack
-from sandbox.outcome import Outcome
+from sandbox.cluster import kubectl, object_storage
+from sandbox.deploy import rollout, stack
+from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
 from tests.cluster import shop
 from tests.cluster.reader import Reader, environment

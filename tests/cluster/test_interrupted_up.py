@@ -12,8 +12,8 @@ from unittest import mock
 
 import pytest
 
-from sandbox import kubectl
-from sandbox.mishaps import GOES_ON
+from sandbox.cluster import kubectl
+from sandbox.deploy.mishaps import GOES_ON
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.interruptions import (

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox import cluster as clusters
-from sandbox import deployed, programs
+from sandbox.cluster import cluster as clusters
+from sandbox.deploy import deployed
+from sandbox.host import programs
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.interruptions import (
     LOG,

@@ -16,8 +16,9 @@ from unittest import mock
 import pytest
 from rich.console import Console
 
-from sandbox import object_storage, stack
-from sandbox.engine import Engine
+from sandbox.cluster import object_storage
+from sandbox.deploy import stack
+from sandbox.deploy.engine import Engine
 from sandbox.paths import Sandbox
 from tests.cluster import sandboxes
 from tests.cluster.deployment import Deployment

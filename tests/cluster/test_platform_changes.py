@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.outcome import Outcome
+from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Called, Sandbox
 from tests.cluster.deployment import Deployment
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from rich.console import Console
 
-from sandbox import cluster as clusters
-from sandbox import programs
+from sandbox.cluster import cluster as clusters
+from sandbox.host import programs
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import SERVER, Pair, pod
 

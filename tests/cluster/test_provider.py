@@ -24,7 +24,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 from pulumi_random import RandomPassword
 
-from sandbox.images import PAUSE
+from sandbox.build.images import PAUSE
 from sandbox.paths import Sandbox
 from tests.cluster.engine import Engine, kubectl_in
 

@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroups, cluster, files, health, images, kubectl, network, programs
+from sandbox import files
+from sandbox.build import images
+from sandbox.cluster import cluster, health, kubectl
+from sandbox.host import cgroups, network, programs
 from sandbox.errors import SandboxError
-from sandbox.mounts import unmount_below
+from sandbox.host.mounts import unmount_below
 from sandbox.paths import Sandbox
 from tests.cluster.life import (
     IMAGE,

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from ado_infra.settings import Mode
-from sandbox import cluster as clusters
+from sandbox.cluster import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.data import AWKWARD, database_password, query, redis, redis_password
 from tests.cluster.deployment import Deployment

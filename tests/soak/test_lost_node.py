@@ -10,8 +10,9 @@ from contextlib import suppress
 import pytest
 from rich.console import Console
 
-from sandbox import cgroups, node, programs
-from sandbox import cluster as clusters
+from sandbox.cluster import node
+from sandbox.host import cgroups, programs
+from sandbox.cluster import cluster as clusters
 from sandbox.errors import SandboxError
 from tests.cluster.deployment import NAMESPACE
 from tests.cluster.pair import Pair, pod

@@ -15,7 +15,8 @@ import pytest
 from kubernetes import client
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from sandbox import files, rollout
+from sandbox import files
+from sandbox.deploy import rollout
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.external_metrics import ExternalMetrics, external_metrics
 from tests.cluster.reliability import circumstances

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import cgroups, paths
+from sandbox import paths
+from sandbox.host import cgroups
 from sandbox.paths import Sandbox
 
 

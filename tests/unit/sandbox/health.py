@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sandbox.health import Status
+from sandbox.cluster.health import Status
 
 
 def running(*missing: str, **changes: Any) -> Status:

@@ -16,25 +16,14 @@ import pytest
 from cryptography import x509
 from typer.testing import CliRunner
 
-from sandbox import (
-    cli,
-    cluster,
-    control_plane,
-    errors,
-    kubectl,
-    machine,
-    mounts,
-    network,
-    paths,
-    record,
-    relay,
-    removal,
-)
+from sandbox import cli, errors, paths
+from sandbox.cluster import cluster, control_plane, kubectl, record, removal
+from sandbox.host import machine, mounts, network, relay
 from sandbox.__main__ import main
 from sandbox.errors import SandboxError
 from sandbox.files import locked, write
 from sandbox.paths import Sandbox
-from sandbox.record import Link, Record
+from sandbox.cluster.record import Link, Record
 from tests.unit.recording import ROOT
 
 OF_STACKS = ("up", "preview", "status", "picture", "destroy")

@@ -1,0 +1,1 @@
+"""Programs and images: found, downloaded or built once, and kept in the cache."""

@@ -1,0 +1,1 @@
+"""Kubernetes on this machine: control plane, nodes, and what a platform expects there."""

@@ -1,0 +1,1 @@
+"""Stacks in a sandbox: planned, deployed, waited for and shown."""

@@ -1,0 +1,1 @@
+"""This machine: control groups, mounts, networks, limits, and the programs kept running."""
