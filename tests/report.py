@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import reliability
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
 SCALING = ROOT / "build" / "scaling.json"

@@ -33,9 +33,9 @@ from pathlib import Path
 from threading import Lock, Thread
 from urllib.error import HTTPError
 
+from sandbox.build.oci import ARCHITECTURES
 from sandbox.errors import SandboxError
 from sandbox.progress import Report
-from sandbox.build.oci import ARCHITECTURES
 
 HOSTS: Mapping[str, str] = {
     "kubernetes": "https://dl.k8s.io/release",

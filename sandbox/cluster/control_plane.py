@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cluster import pki
+from sandbox.cluster.pki import Identity
 from sandbox.files import write
 from sandbox.host.network import FABRIC_ADDRESS, SERVICE_NETWORK
-from sandbox.paths import Sandbox
-from sandbox.cluster.pki import Identity
 from sandbox.host.programs import Program
+from sandbox.paths import Sandbox
 
 API_PORT = 6443
 API_URL = f"https://{FABRIC_ADDRESS}:{API_PORT}"

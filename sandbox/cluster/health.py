@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.cluster import kubectl, record
-from sandbox.host import machine, programs
 from sandbox.cluster import node as members
-from sandbox.errors import NotReadyError, SandboxError
-from sandbox.paths import Sandbox
-from sandbox.host.programs import ProgramStatus, State
 from sandbox.cluster.record import link_url
+from sandbox.errors import NotReadyError, SandboxError
+from sandbox.host import machine, programs
+from sandbox.host.programs import ProgramStatus, State
+from sandbox.paths import Sandbox
 
 PATIENCE = 10.0
 """Seconds that the API server has for an answer; it needs some milliseconds."""

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.build import images
-from sandbox.host import cgroups
+from sandbox.build.packages import CNI_PLUGINS
 from sandbox.cluster.control_plane import Keys
 from sandbox.files import write
+from sandbox.host import cgroups
 from sandbox.host.network import POD_NETWORK, node_address, pod_subnet
-from sandbox.build.packages import CNI_PLUGINS
-from sandbox.paths import Sandbox
 from sandbox.host.programs import Program, digest
+from sandbox.paths import Sandbox
 
 DNS_ADDRESS = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"

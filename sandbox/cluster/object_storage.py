@@ -13,14 +13,14 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sandbox.cluster import control_plane
 from sandbox.errors import SandboxError
 from sandbox.files import write
 from sandbox.host.network import FABRIC_ADDRESS
-from sandbox.paths import Sandbox
 from sandbox.host.programs import Program
+from sandbox.paths import Sandbox
 
 SERVICE: Final = "object-storage"
 PORT: Final = 9000
@@ -83,8 +83,6 @@ def make_buckets(sandbox: Sandbox, names: Iterable[str]) -> None:
 def bucket(sandbox: Sandbox, name: str) -> Path:
     """The directory that is a bucket, with a file for each object."""
     return _buckets(sandbox) / name
-
-
 
 
 def _quoted(keys: Credentials) -> str:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from sandbox.cluster import control_plane
 from sandbox.files import write
 from sandbox.host.network import FABRIC_ADDRESS
-from sandbox.paths import Sandbox
 from sandbox.host.programs import Program
+from sandbox.paths import Sandbox
 
 API = "api"
 """The link to the API server; Services cannot be published under this name."""

@@ -25,15 +25,15 @@ from pulumi.automation import events
 
 from sandbox import files
 from sandbox.build import providers, tools
+from sandbox.build.providers import Plugin
 from sandbox.cluster import object_storage
 from sandbox.deploy import deployed, stack_files
-from sandbox.errors import SandboxError
 from sandbox.deploy.fingerprint import fingerprint
-from sandbox.progress import Report
 from sandbox.deploy.outcome import Outcome, plain
-from sandbox.paths import Sandbox
-from sandbox.build.providers import Plugin
 from sandbox.deploy.stack_files import ACCESS_KEY, SECRET_KEY
+from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
+from sandbox.progress import Report
 
 OnEvent = Callable[[events.EngineEvent], None]
 Result = (

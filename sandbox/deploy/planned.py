@@ -7,13 +7,12 @@ the cores themselves are shared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from collections.abc import Mapping
-from kubernetes.utils.quantity import parse_quantity
-from typing import Any
-from typing import Any, Final
 import math
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kubernetes.utils.quantity import parse_quantity
 
 MINIMUM_NODES: Final = 3
 """The design's anti-affinity needs three hosts."""
@@ -29,8 +28,6 @@ def containers(inputs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     spec = (spec.get("jobTemplate") or {}).get("spec") or spec  # of a CronJob
     pod = (spec.get("template") or {}).get("spec") or {}
     return [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
-
-
 
 
 def nodes_needed(objects: Iterable[Mapping[str, Any]], cores: int | None = None) -> int:
@@ -53,22 +50,15 @@ def nodes_needed(objects: Iterable[Mapping[str, Any]], cores: int | None = None)
     return max(MINIMUM_NODES, math.ceil(total / ((cores or os.cpu_count() or 1) * CPU_SHARE)))
 
 
-
-
 def buckets_needed(objects: Iterable[Mapping[str, Any]]) -> list[str]:
     """The buckets that the pods of the planned objects are told of."""
     return sorted({name for inputs in objects for name in _bucket_names(inputs)})
-
-
 
 
 def _cpu(pod: Mapping[str, Any]) -> float:
     """The CPU that a pod requests, in cores."""
     requests = [c.get("resources", {}).get("requests", {}) for c in pod["containers"]]
     return sum(float(parse_quantity(r.get("cpu", "0"))) for r in requests)
-
-
-
 
 
 def _bucket_names(inputs: Mapping[str, Any]) -> list[str]:

@@ -22,15 +22,15 @@ from ado_infra.ops.platform.tiers import Platform
 from sandbox import files
 from sandbox.build import images
 from sandbox.cluster import cluster, health, object_storage
+from sandbox.cluster.record import link_url
 from sandbox.deploy import deployed, mishaps, rollout, stack_files
 from sandbox.deploy import status as shown
 from sandbox.deploy.deployed import Deployed
+from sandbox.deploy.planned import buckets_needed, containers, nodes_needed
+from sandbox.deploy.refusals import failure, protected, refuse_beside
 from sandbox.errors import NotReadyError, SandboxError
 from sandbox.paths import Called, Sandbox
-from sandbox.deploy.planned import buckets_needed, containers, nodes_needed
 from sandbox.progress import step
-from sandbox.cluster.record import link_url
-from sandbox.deploy.refusals import failure, protected, refuse_beside
 
 if TYPE_CHECKING:
     from sandbox.deploy.display import Display

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sandbox.cluster.health import Status
-from sandbox.paths import Sandbox
 from sandbox.host.programs import State
+from sandbox.paths import Sandbox
 
 if TYPE_CHECKING:
     from ado_infra.ops.platform.tiers import Platform, Tier  # which loads kubernetes' client

@@ -6,8 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from sandbox.host import cgroups
 from sandbox.errors import SandboxError
+from sandbox.host import cgroups
 
 
 def require_root() -> None:

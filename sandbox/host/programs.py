@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from sandbox.host import cgroups
 from sandbox.errors import SandboxError
 from sandbox.files import write
+from sandbox.host import cgroups
 from sandbox.paths import Sandbox
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO
 
 from sandbox.host import cgroups, probes, programs
-from sandbox.paths import Sandbox, netns_path
 from sandbox.host.programs import Program, ProgramStatus, State
+from sandbox.paths import Sandbox, netns_path
 
 PROBE_INTERVAL = 0.1
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 10.0

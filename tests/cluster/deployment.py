@@ -27,7 +27,7 @@ from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.engine import Engine
 from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
-from tests.unit.recording import ROOT, Recording, merged, record_stack
+from tests.support.recording import ROOT, Recording, merged, record_stack
 
 NAMESPACE = "ado-system"
 _RESET: dict[tuple[Sandbox, str], str] = {}

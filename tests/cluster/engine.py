@@ -16,9 +16,9 @@ from typing import Any
 import pulumi.automation as auto
 
 from sandbox.build import providers
+from sandbox.build.tools import PULUMI, ensure
 from sandbox.cluster import kubectl
 from sandbox.paths import Sandbox
-from sandbox.build.tools import PULUMI, ensure
 
 Program = Callable[[], None]
 

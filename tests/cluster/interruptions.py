@@ -17,12 +17,12 @@ from typing import Any
 
 from sandbox.cluster import kubectl
 from sandbox.deploy import rollout
-from sandbox.host import programs
 from sandbox.deploy.mishaps import GOES_ON
 from sandbox.deploy.planned import containers
+from sandbox.host import programs
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.life import until
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 SEED = "ADO_INTERRUPTIONS_SEED"
 WHOLE, CHANGE = 30.0, 5.0

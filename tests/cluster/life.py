@@ -17,11 +17,11 @@ import pytest
 
 from sandbox.build import images
 from sandbox.cluster import cluster, kubectl
-from sandbox.host import cgroups, programs
 from sandbox.errors import SandboxError
+from sandbox.host import cgroups, programs
 from sandbox.host.mounts import mounts
-from sandbox.paths import CHECKOUT, Sandbox
 from sandbox.host.programs import State
+from sandbox.paths import CHECKOUT, Sandbox
 from tests.cluster.sandboxes import LIFE
 
 IMAGE = "sandbox-test/dashboard:1"

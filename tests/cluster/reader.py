@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.build import providers
-from sandbox.paths import Sandbox
 from sandbox.build.tools import KUBERNETES, PULUMI, ensure
+from sandbox.paths import Sandbox
 from tests.support import python_host
 
 _LANGUAGE = "pulumi-language-python"

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from sandbox import files
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 RESULT = ROOT / "build" / "reliability.json"
 TEST, SOAK = "make test", "make soak"

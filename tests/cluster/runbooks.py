@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 PAGES = tuple(ROOT / "docs" / name for name in ("data.md", "data-runbooks.md", "data-design.md"))
 _PROGRAMS = ("ado-ops", "kubectl", "pulumi", "redis-check-aof", "redis-cli")

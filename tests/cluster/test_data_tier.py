@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from sandbox.cluster import cluster as clusters
 from sandbox.cluster import node
 from sandbox.host import cgroups, programs
-from sandbox.cluster import cluster as clusters
 from sandbox.paths import Sandbox
 from tests.cluster.data import database_password, query, redis, redis_password
 from tests.cluster.deployment import NAMESPACE, Deployment

@@ -25,7 +25,7 @@ from tests.cluster import shop
 from tests.cluster.reader import Reader, environment
 from tests.cluster.test_platform_changes import WORKLOADS
 from tests.cluster.wheel import environment_of_wheel
-from tests.unit.examples import FOLDER, NAMES, record_example
+from tests.support.examples import FOLDER, NAMES, record_example
 
 AT_ONCE: Final = 4
 """Engines that run at the same time; much of it is spent waiting."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from ado_infra.settings import Settings
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import Deployment
-from tests.unit.recording import merged, record_stack
+from tests.support.recording import merged, record_stack
 
 KEPT = (
     "core/v1:Namespace",
@@ -87,7 +87,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 ELSEWHERE = {
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
-    "images.rclone": "is read by the backup alone; see tests/unit/test_backup.py",
+    "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",

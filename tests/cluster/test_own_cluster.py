@@ -24,7 +24,7 @@ from tests.cluster import sandboxes
 from tests.cluster.deployment import Deployment
 from tests.cluster.reader import Reader, environment
 from tests.cluster.test_platform_changes import WORKLOADS
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 SECTION = re.split(r"^## ", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
 (OWN_CLUSTER,) = [text for text in SECTION if text.startswith("On a cluster of your own\n")]

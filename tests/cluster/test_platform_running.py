@@ -9,7 +9,7 @@ import aiohttp
 
 from tests.cluster.autoscaling import assert_scales_up_under_load
 from tests.cluster.deployment import NAMESPACE, Deployment
-from tests.unit.recording import record_stack
+from tests.support.recording import record_stack
 
 ECHO = """
 import asyncio, aiohttp

@@ -8,7 +8,7 @@ from unittest import mock
 
 from tests.cluster.deployment import NAMESPACE
 from tests.cluster.pair import STATE, Pair, pod
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 SERVICES = ("postgresql", "postgresql-ro")
 POD_LABEL = "statefulset.kubernetes.io/pod-name"

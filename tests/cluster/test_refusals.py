@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.deployment import Deployment
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 SEVERAL: dict[str, Any] = {
     "ado:gatway": {},

@@ -16,8 +16,8 @@ import pytest
 from sandbox import files
 from sandbox.build import images
 from sandbox.cluster import cluster, health, kubectl
-from sandbox.host import cgroups, network, programs
 from sandbox.errors import SandboxError
+from sandbox.host import cgroups, network, programs
 from sandbox.host.mounts import unmount_below
 from sandbox.paths import Sandbox
 from tests.cluster.life import (

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 _PACKAGED = ("pyproject.toml", "README.md", "LICENSE", "requirements*.txt")
 

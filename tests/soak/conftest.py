@@ -15,7 +15,7 @@ import yaml
 from tests.cluster.conftest import cluster, deployment, pair, pair_deployment, undeployed
 from tests.cluster.deployment import Deployment
 from tests.cluster.reader import Reader, environment
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 __all__ = ["cluster", "deployment", "pair", "pair_deployment", "undeployed"]
 

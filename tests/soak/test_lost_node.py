@@ -10,10 +10,10 @@ from contextlib import suppress
 import pytest
 from rich.console import Console
 
-from sandbox.cluster import node
-from sandbox.host import cgroups, programs
 from sandbox.cluster import cluster as clusters
+from sandbox.cluster import node
 from sandbox.errors import SandboxError
+from sandbox.host import cgroups, programs
 from tests.cluster.deployment import NAMESPACE
 from tests.cluster.pair import Pair, pod
 from tests.cluster.runbooks import commands, section

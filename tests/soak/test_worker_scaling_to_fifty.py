@@ -20,7 +20,7 @@ from sandbox.deploy import rollout
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.external_metrics import ExternalMetrics, external_metrics
 from tests.cluster.reliability import circumstances
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 WORKER = "ado-worker"
 LEAST, MOST = 3, 50

@@ -9,7 +9,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 import typer.main
 
-from tests.unit.recording import Recording, record_stack
+from tests.support.recording import Recording, record_stack
 
 
 def pytest_collection_finish() -> None:

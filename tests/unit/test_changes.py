@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.manifests import changes
-from tests.unit.recording import SECRETS, Recording, record_stack
+from tests.support.manifests import changes
+from tests.support.recording import SECRETS, Recording, record_stack
 
 GATEWAY, DASHBOARD = ("Deployment", "ado-api-gateway"), ("Deployment", "ado-dashboard")
 ORCHESTRATOR, WORKER = ("Deployment", "ado-orchestrator"), ("Deployment", "ado-worker")

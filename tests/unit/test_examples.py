@@ -11,10 +11,10 @@ import pulumi
 import pytest
 
 from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
-from tests.unit.examples import FOLDER, NAMES, config, project, record_example, run
-from tests.unit.manifests import environment, pod, templates
-from tests.unit.recording import ROOT, SECRETS, Recording, configure, record, unwrapped
-from tests.unit.test_external_stores import OF_POSTGRESQL, OF_REDIS
+from tests.support.examples import FOLDER, NAMES, config, project, record_example, run
+from tests.support.manifests import environment, pod, templates
+from tests.support.recording import ROOT, SECRETS, Recording, configure, record, unwrapped
+from tests.unit.data.test_external_stores import OF_POSTGRESQL, OF_REDIS
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
 DIGEST_KEY = "random:index/randomBytes:RandomBytes"

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import ado_infra
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 
 def test_what_type_checkers_read_is_what_is_imported() -> None:

@@ -10,7 +10,7 @@ import pytest
 from ado_infra import StackSecrets
 from ado_infra.gaps import gaps
 from ado_infra.secrets import AgentCredentials, ObjectStorageCredentials
-from tests.unit.recording import record_stack, settings_of
+from tests.support.recording import record_stack, settings_of
 
 OF_PRODUCTION = ("PostgreSQL has no backup", "Redis has no replicas")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.identities import former, identities, settled
-from tests.unit.recording import Recording
+from tests.support.identities import former, identities, settled
+from tests.support.recording import Recording
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])

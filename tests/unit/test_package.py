@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 import ado_infra
 from tests.support.distribution import Distribution, build, run
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPS = ROOT / "ado_infra" / "ops"

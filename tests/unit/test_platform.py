@@ -9,8 +9,8 @@ import kubernetes_validate
 
 from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets
 from ado_infra.settings import NamespaceSettings
-from tests.unit.manifests import VERSION_LABEL, pod, selects, templates
-from tests.unit.recording import Recording, record, record_stack, settings_of
+from tests.support.manifests import VERSION_LABEL, pod, selects, templates
+from tests.support.recording import Recording, record, record_stack, settings_of
 
 EXACTLY = {
     "Namespace": {"ado-system"},

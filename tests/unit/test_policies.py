@@ -13,7 +13,7 @@ import pytest
 from ado_infra.policies import ALWAYS, IN_PRODUCTION, Finding, findings
 from ado_infra.render.objects import RenderedObject
 from ado_infra.render.rendering import render
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 Objects = list[RenderedObject]
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.unit.recording import ROOT, SECRETS, configure, record, stack_config
+from tests.support.recording import ROOT, SECRETS, configure, record, stack_config
 
 SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 

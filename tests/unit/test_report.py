@@ -9,7 +9,7 @@ import pytest
 
 from tests import report
 from tests.cluster import reliability
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 ABOUT = {"date": "2026-11-25", "machine": "2 cores, 8 GiB", "version": "6a426a5"}
 NUMBERS = {"rto_seconds": 3.84, "rows_lost": 0, "wal_held_bytes": 331350016}

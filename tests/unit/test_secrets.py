@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from tests.unit.manifests import checksums
-from tests.unit.recording import (
+from tests.support.manifests import checksums
+from tests.support.recording import (
     SECRETS,
     Recording,
     is_secret,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 LINE = "Interrupted; the same command goes on from here.\n"
 PROGRAM = """

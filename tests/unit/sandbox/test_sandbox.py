@@ -17,14 +17,14 @@ from cryptography import x509
 from typer.testing import CliRunner
 
 from sandbox import cli, errors, paths
-from sandbox.cluster import cluster, control_plane, kubectl, record, removal
-from sandbox.host import machine, mounts, network, relay
 from sandbox.__main__ import main
+from sandbox.cluster import cluster, control_plane, kubectl, record, removal
+from sandbox.cluster.record import Link, Record
 from sandbox.errors import SandboxError
 from sandbox.files import locked, write
+from sandbox.host import machine, mounts, network, relay
 from sandbox.paths import Sandbox
-from sandbox.cluster.record import Link, Record
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 OF_STACKS = ("up", "preview", "status", "picture", "destroy")
 COMMANDS = (*OF_STACKS, "prepare", "start", "down", "kubeconfig")

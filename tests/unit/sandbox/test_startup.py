@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.unit.recording import ROOT
+from tests.support.recording import ROOT
 
 PROGRAM = """
 import sys

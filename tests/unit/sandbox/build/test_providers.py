@@ -11,8 +11,8 @@ import pytest
 
 from sandbox.build import downloads, kubernetes_provider, providers, tools
 from sandbox.build.gobuild import GoModule
-from sandbox.progress import Report
 from sandbox.build.providers import Plugin, sdk_version
+from sandbox.progress import Report
 
 PROGRAM = "pulumi-resource-kubernetes"
 

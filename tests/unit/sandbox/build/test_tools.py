@@ -9,9 +9,9 @@ import pytest
 
 from sandbox import files
 from sandbox.build import gobuild, kubernetes_provider, tools
+from sandbox.build.gobuild import GoModule
 from sandbox.cluster import kubectl
 from sandbox.errors import SandboxError
-from sandbox.build.gobuild import GoModule
 
 
 @pytest.fixture

@@ -19,12 +19,12 @@ from ado_infra.ops.platform.tiers import Platform
 from sandbox import cli, files
 from sandbox.build import downloads, gobuild, tools
 from sandbox.cluster import cluster, health, kubectl, record
-from sandbox.deploy import deployed, stack
-from sandbox.host import machine, programs
-from sandbox.errors import NotReadyError, SandboxError
-from sandbox.paths import Sandbox
-from sandbox.host.programs import Program, ProgramStatus, State
 from sandbox.cluster.record import Link, Record
+from sandbox.deploy import deployed, stack
+from sandbox.errors import NotReadyError, SandboxError
+from sandbox.host import machine, programs
+from sandbox.host.programs import Program, ProgramStatus, State
+from sandbox.paths import Sandbox
 from tests.unit.sandbox.health import running
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from sandbox.cluster import addons, object_storage
-from sandbox.host import programs
-from sandbox.errors import SandboxError
 from sandbox.cluster.object_storage import Credentials, credentials, make_buckets
-from sandbox.paths import Sandbox
 from sandbox.deploy.planned import buckets_needed
+from sandbox.errors import SandboxError
+from sandbox.host import programs
 from sandbox.host.programs import Program
+from sandbox.paths import Sandbox
 
 TOOLS = {"rclone": Path("/cache/rclone")}
 
@@ -81,12 +81,16 @@ def test_any_secret_key_is_one_field_of_the_variable(secret_key: str) -> None:
 def test_buckets_that_planned_pods_are_told_of_are_made(sandbox: Sandbox) -> None:
     orchestrator = workload(S3_BUCKET_CHECKPOINTS="checkpoints", S3_BUCKET_ARTIFACTS="artifacts")
     service = {"spec": {"ports": []}}
-    make_buckets(sandbox, buckets_needed([orchestrator, workload(S3_REGION="eu"), service, {"data": {}}]))
+    make_buckets(
+        sandbox, buckets_needed([orchestrator, workload(S3_REGION="eu"), service, {"data": {}}])
+    )
     assert buckets(sandbox) == ["artifacts", "checkpoints"]
 
 
 def test_the_bucket_of_a_cron_jobs_pods_is_made_too(sandbox: Sandbox) -> None:
-    make_buckets(sandbox, buckets_needed([{"spec": {"jobTemplate": workload(S3_BUCKET_BACKUPS="backups")}}]))
+    make_buckets(
+        sandbox, buckets_needed([{"spec": {"jobTemplate": workload(S3_BUCKET_BACKUPS="backups")}}])
+    )
     assert buckets(sandbox) == ["backups"]
 
 
@@ -99,7 +103,9 @@ def test_a_bucket_that_is_there_keeps_its_objects(sandbox: Sandbox) -> None:
 
 
 def test_a_bucket_that_only_the_cluster_knows_by_name_is_nobodys_here(sandbox: Sandbox) -> None:
-    make_buckets(sandbox, buckets_needed([workload(S3_BUCKET_ARTIFACTS={"valueFrom": "a ConfigMap"})]))
+    make_buckets(
+        sandbox, buckets_needed([workload(S3_BUCKET_ARTIFACTS={"valueFrom": "a ConfigMap"})])
+    )
     assert buckets(sandbox) == []
 
 

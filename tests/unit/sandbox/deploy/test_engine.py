@@ -15,8 +15,8 @@ from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from sandbox.cluster import object_storage
 from sandbox.deploy import deployed, stack_files
 from sandbox.deploy.engine import Engine, OnEvent
-from sandbox.errors import SandboxError
 from sandbox.deploy.outcome import Outcome
+from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 
 

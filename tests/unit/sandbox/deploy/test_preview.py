@@ -16,10 +16,10 @@ from sandbox import cli
 from sandbox.cluster import health
 from sandbox.deploy import stack
 from sandbox.deploy.engine import OnEvent
-from sandbox.errors import SandboxError
 from sandbox.deploy.outcome import Outcome, details
-from sandbox.paths import Called, Sandbox
 from sandbox.deploy.refusals import ROTATED, protected, refuse_beside
+from sandbox.errors import SandboxError
+from sandbox.paths import Called, Sandbox
 from tests.unit.sandbox.health import running
 
 SECRET: dict[str, Any] = {

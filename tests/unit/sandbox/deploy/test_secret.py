@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 from ado_infra.secrets import ConfigSecret
 from sandbox import cli, paths
 from sandbox.deploy import stack, stack_files
-from sandbox.host import machine
 from sandbox.errors import SandboxError
+from sandbox.host import machine
 
 
 class Keeping:

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.host import programs, supervisor
 from sandbox.errors import SandboxError
 from sandbox.files import write
-from sandbox.paths import Sandbox
+from sandbox.host import programs, supervisor
 from sandbox.host.programs import Program, ProgramStatus, State
 from sandbox.host.supervisor import Supervisor
-from tests.unit.recording import ROOT
+from sandbox.paths import Sandbox
+from tests.support.recording import ROOT
 
 SLEEPER = ("sleep", "1d")
 

@@ -1,0 +1,1 @@
+"""Rendering without a cluster."""

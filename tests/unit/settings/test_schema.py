@@ -1,0 +1,243 @@
+"""What people see of the settings: the JSON Schema, the page, and that neither is stale."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
+
+from ado_infra.kit import values
+from ado_infra.schema import as_text, page, stack_schema
+from ado_infra.schema.models import Described
+from ado_infra.secrets import ConfigSecret
+from ado_infra.settings.advice import NO_LONGER, Renamed
+from tests.support.recording import ROOT, merged, stack_config
+from tests.support.wrong_settings import WRONG
+from tests.unit.settings.test_production import DEMANDS, POOLS
+
+SCHEMA = stack_schema()
+VALIDATOR = Draft7Validator(SCHEMA)
+BETWEEN_KEYS = {
+    "minimum over maximum",
+    "minimum of a pool over maximum",
+    "cpu request over limit",
+    "memory request over limit",
+    "budget that blocks",
+    "shutdown shorter than a task",
+    "killed before its deadline",
+    "more connections than there are",
+    "one connection too many",
+    "backup on a day that there is not",
+}
+"""Wrong settings that only a comparison of numbers shows, which no JSON Schema can make."""
+TWICE = {"pool twice", "key twice inside a pool"}
+"""YAML itself forbids it, and so does every editor; what it reads has the last one alone."""
+
+
+def _read(value: object) -> object:
+    """A value that a test writes as JSON text, as a stack file has it."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _file(stack: str, changes: dict[str, Any]) -> dict[str, Any]:
+    return {"config": merged(stack_config(stack), {k: _read(v) for k, v in changes.items()})}
+
+
+def _stale(name: str, made: str) -> bool:
+    return (ROOT / "docs" / name).read_text() != made
+
+
+def test_the_page_and_the_schema_are_those_of_the_settings() -> None:
+    stale = [
+        name
+        for name, made in (("settings.schema.json", as_text(SCHEMA)), ("settings.md", page()))
+        if _stale(name, made)
+    ]
+    assert not stale, f"{' and '.join(stale)} in docs/ are stale; run: make settings"
+
+
+def test_it_is_a_schema() -> None:
+    Draft7Validator.check_schema(SCHEMA)
+
+
+def _described(schema: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of a mapping that has a type, and its description."""
+    if isinstance(schema, dict):
+        if "type" in schema:
+            for key, given in schema.get("properties", {}).items():
+                yield f"{path}.{key}", given.get("description", "")
+        for key, inner in schema.items():
+            yield from _described(inner, f"{path}.{key}")
+
+
+def test_every_key_has_one_short_sentence() -> None:
+    found = dict(_described(SCHEMA))
+    assert len(found) > 100
+    for path, text in found.items():
+        if path != ".config":
+            assert re.fullmatch(r"[A-Z`/].{4,190}\.", text), f"{path}: {text!r}"
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_it_accepts_the_stack_files_which_name_it(stack: str) -> None:
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text()
+    named = text.splitlines()[0].partition("# yaml-language-server: $schema=")[2]
+    assert json.loads((ROOT / named).read_text()) == SCHEMA
+    assert [error.message for error in VALIDATOR.iter_errors(yaml.safe_load(text))] == []
+
+
+def test_it_accepts_the_stack_files_of_the_examples() -> None:
+    for path in ROOT.glob("examples/*/Pulumi.*.yaml"):
+        file = yaml.safe_load(path.read_text())
+        assert [error.message for error in VALIDATOR.iter_errors(file)] == [], path
+
+
+def test_it_accepts_what_pulumi_writes_into_a_file() -> None:
+    written = _file("dev", {"ado:protectData": "true"})  # as text; see `pulumi stack init`
+    written["config"]["ado:protectData"] = "true"
+    written["config"]["kubernetes:context"] = "here"
+    written["config"]["ado:databasePassword"] = {"secure": "v1:x"}
+    assert VALIDATOR.is_valid({"encryptionsalt": "v1:x", **written})
+
+
+@pytest.mark.parametrize("wrong", sorted(WRONG.keys() - BETWEEN_KEYS - TWICE))
+def test_it_refuses_every_wrong_setting(wrong: str) -> None:
+    assert not VALIDATOR.is_valid(_file("dev", WRONG[wrong][0]))
+
+
+@pytest.mark.parametrize("wrong", sorted(BETWEEN_KEYS | TWICE))
+def test_what_it_lets_pass_is_known(wrong: str) -> None:
+    assert VALIDATOR.is_valid(_file("dev", WRONG[wrong][0]))
+
+
+@pytest.mark.parametrize("demand", DEMANDS)
+def test_it_refuses_what_production_does(demand: str) -> None:
+    assert not VALIDATOR.is_valid(_file("prod", DEMANDS[demand][0]))
+
+
+@pytest.mark.parametrize("room", ["edge", "gateway", "orchestrator", "workerPools"])
+def test_it_refuses_a_stack_without_a_room_that_must_be(room: str) -> None:
+    file = _file("dev", {})
+    del file["config"][f"ado:{room}"]
+    assert not VALIDATOR.is_valid(file)
+    assert not VALIDATOR.is_valid({**file, "config": {**file["config"], POOLS: {}}})
+
+
+@pytest.mark.parametrize("secret", ConfigSecret)
+def test_it_refuses_a_secret_in_plain_text(secret: ConfigSecret) -> None:
+    assert not VALIDATOR.is_valid(_file("dev", {f"ado:{secret}": "canary"}))
+
+
+def test_it_knows_which_keys_an_external_store_has() -> None:
+    url = {"secure": "v1:x"}
+    file = _file("dev", {})
+    del file["config"]["ado:redis"]
+    external = file["config"] | {"ado:redis": {"mode": "external", "nodes": ["r.example.com:1"]}}
+    for right in (external, external | {"ado:redisUrl": url}):
+        assert VALIDATOR.is_valid({"config": right})
+    for wrong in (
+        external | {"ado:redisUrl": url, "ado:redisPassword": url},
+        external | {"ado:redisUrl": url, "ado:redis": {"mode": "external", "volume": {}}},
+        file["config"] | {"ado:redisUrl": url},
+    ):
+        assert not VALIDATOR.is_valid({"config": wrong})
+
+
+NUMBERS = (
+    *("0", "0.0", "00", "1", "007", "0.5", "1.5", "1.5555", "24", "24.0", "26", "999999", "-1"),
+    *("1024", "1024000", "26388279066624", "9" * 15, "", "\u0663"),
+)
+HOSTS = ("localhost", "a", "a.b", "A.b", "a_b.c", "-a", "a-", "a..b", "", "10.0.0.1", "a" * 64)
+PORTS = ("", ":", ":0", ":1", ":65535", ":65536", ":080", ":x", ":1:2")
+FIELDS = ("*", "?", "5", "07", "31", "59", "60", "1-5", "*/2", "1,2", "jan", "SUN", "", "1-", "*/0")
+SAMPLES: dict[str, list[str]] = {
+    "Cpu": [n + unit for n, unit in product(NUMBERS, ("", "m", "M", " m"))],
+    "Memory": [
+        n + unit for n, unit in product(NUMBERS, ("", *"kMGTK", "Ki", "Mi", "Gi", "Ti", "Pi", "m"))
+    ],
+    "DnsName": [*HOSTS, *map(".".join, product(HOSTS, HOSTS)), "a." * 127 + "a"],
+    "NamespaceName": list(HOSTS),
+    "HostAndPort": [host + port for host, port in product(HOSTS, PORTS)],
+    "HttpUrl": [
+        f"{scheme}{host}{port}{path}"
+        for scheme, host, port, path in product(
+            ("http://", "HTTPS://", "s3://", "//", ""),
+            HOSTS,
+            PORTS,
+            ("", "/", "/a/b", "/a b", "/?q", "/#f", "/@"),
+        )
+    ],
+    "Registry": [
+        f"{host}{port}{path}"
+        for host, port, path in product(HOSTS, PORTS, ("", "/", "/a", "/a/b-c__d", "/A", "//a"))
+    ],
+    "BucketName": [*HOSTS, "abc", "a.b.c", "1.2.3.4", "1.2.3", "a" * 63, "x_y"],
+    "LabelKey": [
+        prefix + name
+        for prefix, name in product(
+            ("", "/", "a.b/", "A.b/", "app.kubernetes.io/", "a/b/"),
+            ("a", "A_b.c", "-a", "a-", "", "a" * 63, "a" * 64),
+        )
+    ],
+    "LabelValue": ["", "a", "A_b.c", "-a", "a-", "a" * 63, "a" * 64, "a b"],
+    "CronSchedule": [
+        *(f"{field} 1 * * *" for field in FIELDS),
+        *(f"0 {field} * * *" for field in FIELDS),
+        *(f" 0  1 {field} * * " for field in FIELDS),
+        *(f"0 1 * {field} *" for field in FIELDS),
+        *(f"0 1 * * {field}" for field in FIELDS),
+    ],
+}
+LET_PASS = {
+    "Cpu": {"0.5m"},  # less than the least that there is
+    "Memory": {"0.5"},
+    "CronSchedule": {"SUN", "jan"},  # where the other names belong
+}
+"""What a schema lets pass and the settings refuse, or a part of it."""
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_the_schema_of_a_value_refuses_what_the_settings_refuse_and_nothing_else(kind: str) -> None:
+    adapter = TypeAdapter[Any](getattr(values, kind))
+    validator = Draft7Validator(adapter.json_schema())
+    accepted = 0
+    for sample in SAMPLES[kind]:
+        try:
+            adapter.validate_python(sample, strict=True)
+        except ValidationError:
+            if not any(part in sample.split() for part in LET_PASS.get(kind, ())):
+                assert not validator.is_valid(sample), f"{sample!r} passes"
+        else:
+            accepted += 1
+            assert validator.is_valid(sample), f"{sample!r} is refused"
+    assert 0 < accepted < len(SAMPLES[kind])
+
+
+def _exists(path: str) -> bool:
+    """Whether the page has a row for a key."""
+    room, _, key = path.replace("workerPools.*", "workerPools").partition(".")
+    table = re.search(rf"^## `{room}(?:\.<name>)?`\n.*?(?=^## )", page(), re.DOTALL | re.MULTILINE)
+    return bool(table) and (not key or f"| `{key}` |" in table[0])
+
+
+def test_a_key_that_there_was_is_gone_and_its_new_name_is_there() -> None:
+    assert _exists("ado:workerPools.*.drain.preStop")
+    for key, now in NO_LONGER.items():
+        assert not _exists(key)
+        assert not isinstance(now, Renamed) or _exists(now.to)
+
+
+def test_a_field_without_a_docstring_is_named() -> None:
+    bare: type[BaseModel] = create_model("Bare", key=(int, 1))
+    with pytest.raises(KeyError, match=r"Bare\.key has no docstring"):
+        bare.model_json_schema(schema_generator=Described)
