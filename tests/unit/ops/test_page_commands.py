@@ -17,6 +17,7 @@ from tests.cluster.runbooks import PAGES, commands, of_tables
 from tests.support.recording import ROOT, settings_of
 
 CLUSTER, SOAK, UNIT = "tests/cluster/test_", "tests/soak/test_", "tests/unit/"
+OPS = UNIT + "ops/test_"
 TAKEOVER, RELIABILITY = CLUSTER + "postgres_takeover.py::", CLUSTER + "postgres_reliability.py::"
 BACKUP, REPAIR = CLUSTER + "backup.py::", SOAK + "redis_repair.py::"
 RUNBOOKS, INCIDENTS = SOAK + "runbooks.py::", SOAK + "postgres_incidents.py::"
@@ -51,7 +52,7 @@ DRAINED = CLUSTER + (
     "data_tier.py::test_a_drained_node_ends_its_pods_and_gets_them_back_the_primarys_and_its_replicas"
 )
 KEPT = BACKUP + "test_only_the_last_ones_are_kept_and_what_cannot_be_uploaded_is_none"
-OF_EACH_KIND = UNIT + "ops/test_page_commands.py::test_the_settings_of_the_pages_are_the_programs"
+OF_EACH_KIND = OPS + "page_commands.py::test_the_settings_of_the_pages_are_the_programs"
 
 POSTGRES = {
     "ado-ops role": UNIT
@@ -112,7 +113,7 @@ KUBECTL = {
 }
 """What follows `kubectl` and the namespace, as a pattern."""
 OTHERS = {
-    "ado-ops --help": UNIT + "ops/test_command.py::test_it_lists_its_commands_under_its_name",
+    "ado-ops --help": OPS + "command.py::test_it_lists_its_commands_under_its_name",
     "ado-ops adopt": ADOPTED,
     "ado-ops adopt --secrets": UNIT
     + "ops/test_adoption.py::test_secrets_are_set_by_standard_input",
