@@ -75,7 +75,7 @@ POSTGRES = {
     "ado-ops postgres restore --list --from shop/postgresql": ANOTHERS,
     "ado-ops postgres restore NAME --from shop/postgresql": ANOTHERS,
     "ado-ops postgres start-writers": UNIT
-    + "ops_backups.py::test_cut_off_it_is_named_and_the_same_command_or_start_writers_goes_on",
+    + "ops/test_backups.py::test_cut_off_it_is_named_and_the_same_command_or_start_writers_goes_on",
 }
 REDIS = {
     "ado-ops redis status": CLUSTER
@@ -132,9 +132,9 @@ OTHERS = {
     "pulumi config set --path redis.replicasPerMaster 0": OF_EACH_KIND,
     "pulumi config set --path postgres.backup.bucket NAME": OF_EACH_KIND,
     "pulumi config set --secret backupAccessKey": UNIT
-    + "backup.py::test_those_of_its_own_are_read_by_the_upload_alone",
+    + "data/test_backup.py::test_those_of_its_own_are_read_by_the_upload_alone",
     "pulumi config set --secret backupSecretKey": UNIT
-    + "backup.py::test_those_of_its_own_are_read_by_the_upload_alone",
+    + "data/test_backup.py::test_those_of_its_own_are_read_by_the_upload_alone",
     "pulumi config rm redis": EXTERNAL + "test_what_a_store_would_be_made_of_is_not_there",
     "pulumi config set --path redis.mode external": EXTERNAL
     + "test_what_a_store_would_be_made_of_is_not_there",
