@@ -23,8 +23,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPS = ROOT / "ado_infra" / "ops"
 PINS = {None: "requirements.txt", "ops": "requirements-ops.txt"}
 """Extra → where its packages are pinned."""
-COMES_ALONG = {"pydantic-core"}
-"""Each release of pydantic names the one version of it that it works with."""
+COMES_ALONG = {"pydantic-core", "protobuf", "googleapis-common-protos"}
+"""Whose version pydantic and pulumi choose; the last one shares a namespace with protobuf."""
 
 
 @pytest.fixture(scope="module")
