@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         Scaling,
     )
     from ado_infra.platform import AdoPlatform, AdoPlatformArgs
-    from ado_infra.secrets import StackSecrets
+    from ado_infra.secrets import AgentCredentials, ObjectStorageCredentials, StackSecrets
     from ado_infra.settings import (
+        AppendFsync,
         Buckets,
+        Controller,
         DashboardSettings,
         EdgeSettings,
         GatewaySettings,
@@ -55,8 +57,9 @@ _HOMES = {
         *("AntiAffinity", "Disruption", "Health", "ImageVersion", "Resources", "Scaling"),
     ),
     "platform": ("AdoPlatform", "AdoPlatformArgs"),
-    "secrets": ("StackSecrets",),
+    "secrets": ("AgentCredentials", "ObjectStorageCredentials", "StackSecrets"),
     "settings": (
+        *("AppendFsync", "Controller"),
         *(
             "Buckets",
             "DashboardSettings",
@@ -81,11 +84,14 @@ _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AdoPlatform",
     "AdoPlatformArgs",
+    "AgentCredentials",
     "AntiAffinity",
     "ApiGateway",
     "ApiGatewayArgs",
+    "AppendFsync",
     "Buckets",
     "ConfigFile",
+    "Controller",
     "Dashboard",
     "DashboardArgs",
     "DashboardSettings",
@@ -99,6 +105,7 @@ __all__ = [
     "ImageSettings",
     "ImageVersion",
     "NamespaceSettings",
+    "ObjectStorageCredentials",
     "ObjectStorageEndpoint",
     "Orchestrator",
     "OrchestratorArgs",

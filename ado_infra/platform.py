@@ -17,11 +17,13 @@ from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
 from ado_infra.secrets import StackSecrets
 from ado_infra.settings import Settings
 from ado_infra.site import APPLICATION, Site
+from ado_infra.tiers.common import HTTP_PORT
 from ado_infra.tiers.configuration import Configuration, ConfigurationArgs
 from ado_infra.tiers.dashboard import Dashboard, DashboardArgs
 from ado_infra.tiers.edge import Edge, EdgeArgs
 from ado_infra.tiers.gateway import ApiGateway, ApiGatewayArgs
 from ado_infra.tiers.migrations import Migrations, MigrationsArgs
+from ado_infra.tiers.orchestrator import NAME as ORCHESTRATOR
 from ado_infra.tiers.orchestrator import Orchestrator, OrchestratorArgs
 from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
 
@@ -209,7 +211,8 @@ class AdoPlatform(pulumi.ComponentResource):
             ApiGatewayArgs(
                 site=self.site,
                 settings=self._settings.gateway,
-                orchestrator_url=self.orchestrator.url,
+                # By its name: no rollout of the gateway waits for an orchestrator that is Ready.
+                orchestrator_url=f"http://{ORCHESTRATOR}:{HTTP_PORT}",
                 config_file=self.configuration.config_file,
                 database=self.stores.database,
                 redis=self.stores.redis,

@@ -128,7 +128,11 @@ def typed(key: str) -> str:
 def given_or_generated(
     name: str, given: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
 ) -> Secret:
-    """A password as given, always secret; else one as of `password`."""
+    """A password as given, always secret; else one as of `password`.
+
+    Unlike there, one that is given later takes the place of the generated one, which is destroyed;
+    where that is protected, the engine refuses.
+    """
     return password(name, None, opts) if given is None else pulumi.Output.secret(given)
 
 

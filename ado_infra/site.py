@@ -11,7 +11,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.spec import ImageVersion
-from ado_infra.kit.values import dns_label
+from ado_infra.kit.values import dns_label, label_value
 from ado_infra.settings import ImageSettings
 
 APPLICATION: Final = "ado"
@@ -33,7 +33,7 @@ class Site:
     """Where a part is installed, and what all parts there share.
 
     Attributes:
-        instance: Name of this installation, unique in a cluster; a label of every object.
+        instance: Name of this installation, unique in its namespace; a label of every object.
         namespace: Where everything is created; it must exist.
         images: Where images come from.
         protect: Whether what holds data refuses to be destroyed.
@@ -49,7 +49,7 @@ class Site:
     digest_key: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
-        require("Site.instance", self.instance, dns_label)
+        require("Site.instance", self.instance, label_value)
         if isinstance(self.namespace, str):
             require("Site.namespace", self.namespace, dns_label)
 

@@ -56,6 +56,7 @@ def load_stack() -> tuple[Settings, StackSecrets]:
             # What is encrypted is named above and not missing; the rules between sections follow.
             if error["loc"] and error["loc"][0] not in given.encrypted
         ]
+        problems += [e["msg"] for e in invalid.errors() if e["type"] == "json_invalid"]
         problems += problems_between(dict(_valid(sections)))
     if problems or settings is None:
         raise pulumi.RunError(_message(problems))

@@ -30,8 +30,8 @@ class StoresArgs:
 
     Attributes:
         site: Where it is installed.
-        postgres: Of PostgreSQL.
-        redis: Of Redis.
+        postgres: Settings of PostgreSQL.
+        redis: Settings of Redis.
         object_storage: Endpoint, region and buckets.
         secrets: Passwords and keys, as far as the stack gives them.
     """
@@ -116,6 +116,7 @@ class Stores(pulumi.ComponentResource):
                     f"{name}-database-password", args.secrets.database_password, kept
                 ),
                 replication_password=password(f"{name}-replication-password", None, kept),
+                volume_setting="ado:postgres.volume",
                 refuse_volume=refuse,
             ),
             pulumi.ResourceOptions(parent=self),
@@ -149,6 +150,7 @@ class Stores(pulumi.ComponentResource):
                 site=args.site,
                 settings=args.redis,
                 password=password(f"{name}-redis-password", args.secrets.redis_password, kept),
+                volume_setting="ado:redis.volume",
                 refuse_volume=refuse,
             ),
             pulumi.ResourceOptions(parent=self),

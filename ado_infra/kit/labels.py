@@ -18,7 +18,7 @@ class Identity:
 
     Attributes:
         application: The application as a whole (`app.kubernetes.io/name` and `/part-of`).
-        instance: This installation of it, unique in a program.
+        instance: This installation of it, unique in its namespace.
         component: The part of the application that the object serves.
     """
 

@@ -93,7 +93,9 @@ def publish_secret(
     return PublishedSecret(
         name=secret.metadata.name,
         data=data,
-        digest_key=digest_key or generated_digest_key(f"{name}-digest-key", opts),
+        digest_key=generated_digest_key(f"{name}-digest-key", opts)
+        if digest_key is None
+        else digest_key,
     )
 
 

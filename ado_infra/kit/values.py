@@ -123,7 +123,8 @@ def _label_key(key: str) -> str:
     return key
 
 
-def _label_value(value: str) -> str:
+def label_value(value: str) -> str:
+    """The value itself; raises ValueError when it is no label value."""
     if value and not _LABEL_NAME.fullmatch(value):
         raise ValueError("is no label value; at most 63 letters, digits, '-', '_' and '.'")
     return value
@@ -235,7 +236,7 @@ Seconds = Annotated[int, Field(ge=1, le=86_400)]
 LabelKey = Annotated[str, AfterValidator(_label_key), written("label key", patterns.LABEL_KEY)]
 LabelValue = Annotated[
     str,
-    AfterValidator(_label_value),
+    AfterValidator(label_value),
     written("label value", rf"^(?:{patterns.LABEL_NAME})?$"),
 ]
 BucketName = Annotated[

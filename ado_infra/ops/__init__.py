@@ -1,7 +1,8 @@
 """The operator's commands: `ado-ops --help`.
 
-An extra (`requirements-ops.txt`), not needed to deploy. They talk to the cluster alone, through its
-API; what a stack has to say afterwards is printed. `adopt` alone runs `pulumi` itself.
+An extra (`requirements-ops.txt`), not needed to deploy. Those of a store
+talk to the cluster alone, through its API; what a stack has to say afterwards is printed. `adopt`
+runs `pulumi`; `render`, `schema` and `role` ask no cluster.
 """
 
 from typing import Final

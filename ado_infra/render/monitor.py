@@ -69,6 +69,7 @@ class Monitor(mocks.MockMonitor):
     def __init__(self) -> None:
         super().__init__(_Provider())
         self._requests: list[tuple[str, Any]] = []
+        self.transformed: str | None = None  # the name of a resource that has transforms
 
     @property
     def provider(self) -> mocks.Mocks:
@@ -76,7 +77,15 @@ class Monitor(mocks.MockMonitor):
         return self.mocks
 
     def registrations(self) -> list[Registration]:
-        """All that was registered so far, in no certain order."""
+        """All that was registered so far, in no certain order.
+
+        Raises RenderError where the engine would transform any of it.
+        """
+        if self.transformed:
+            raise RenderError(
+                f"{self.transformed} has transforms, which only an engine runs: it cannot be "
+                "rendered. Preview it with `pulumi preview`."
+            )
         return [
             Registration(
                 urn=urn,
@@ -96,6 +105,8 @@ class Monitor(mocks.MockMonitor):
     def RegisterResource(self, request: Any) -> RegisterResourceResponse:  # noqa: ANN401, N802 - the protocol's
         """Keeps it."""
         urn = self.make_urn(request.parent, request.type, request.name)
+        if request.transforms:
+            self.transformed = request.name
         if request.type == _STACK:
             return RegisterResourceResponse(urn=urn)
         self._requests.append((urn, request))

@@ -32,7 +32,7 @@ _WHAT: Final = (
 _KEYS: Final = (
     "What the stack says, by key: `ado:<room>` of the platform, other namespaces of its providers."
 )
-_ENCRYPTED: Final = "Encrypted; set it with `pulumi config set --secret {key}`."
+_ENCRYPTED: Final = "Encrypted; set it with `pulumi config set --secret ado:{key}`."
 
 
 def as_text(schema: Schema) -> str:
@@ -62,7 +62,7 @@ def _config(rooms: Schema) -> Schema:
     secrets = {
         f"ado:{secret}": {
             "$ref": "#/$defs/Encrypted",
-            "description": f"{said[secret.name]} {_ENCRYPTED.format(key=secret)}",
+            "description": f"{said[secret.name]} {_ENCRYPTED.format(key=f'ado:{secret}')}",
         }
         for secret in ConfigSecret
     }

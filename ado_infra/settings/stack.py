@@ -37,7 +37,10 @@ class NamespaceSettings(Spec):
     name: NamespaceName = "ado-system"
     """Name of the Namespace; fixed from the first `up` on."""
     create: bool = True
-    """Whether the platform makes it; `false` where somebody else keeps it; it must exist then."""
+    """Whether the platform makes it; `false` where somebody else keeps it; it must exist then.
+
+    Fixed from the first `up` on: turned to `false` it deletes the Namespace with all in it.
+    """
 
 
 class ImageSettings(Spec):

@@ -15,6 +15,7 @@ from ado_infra.site import Site
 from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, known, tier_workload
 
 COMPONENT: Final = "orchestrator"
+NAME: Final = f"ado-{COMPONENT}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""Two platforms in one cluster: the same settings, but a namespace, host and buckets each."""
+"""Two platforms in one cluster: the same settings, but a namespace, host and buckets each.
+
+With `ado:postgres.backup` each needs a prefix of its own too, or one deletes the other's dumps.
+"""
 
 import pulumi
 

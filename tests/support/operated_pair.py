@@ -43,6 +43,7 @@ STANDBY = Member(
     system="7",
     timeline=1,
     end=1000,
+    asked=True,
     streaming=True,
 )
 AHEAD = replace(STANDBY, streaming=False, end=(PRIMARY.end or 0) + 2**20)
@@ -377,7 +378,7 @@ class Cluster:
         for key in ("end", "oldest"):
             if (at := getattr(member, key)) is not None:
                 told[key] = f"{at >> 32:X}/{at & 0xFFFFFFFF:X}"
-        for key in ("fenced", "copying", "rejoining", "streaming", "blocked"):
+        for key in ("fenced", "copying", "rejoining", "asked", "streaming", "blocked"):
             told[key] = "yes" if getattr(member, key) else None
         return "\n".join(f"{key}={value}" for key, value in told.items() if value is not None)
 

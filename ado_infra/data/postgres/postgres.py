@@ -72,6 +72,7 @@ class PostgresArgs:
         settings: Image, resources, volume and limits.
         password: Of the applications' role `ado`; made once where none is given.
         replication_password: Of the role `replicator`, which the standby uses; likewise.
+        volume_setting: What its user sets the volume by, for messages.
         refuse_volume: See `StatefulArgs`.
     """
 
@@ -79,6 +80,7 @@ class PostgresArgs:
     settings: PostgresSettings = field(default_factory=PostgresSettings)
     password: pulumi.Input[str] | None = None
     replication_password: pulumi.Input[str] | None = None
+    volume_setting: str = "PostgresSettings.volume"
     refuse_volume: volumes.Refuse = volumes.refuse
 
 
@@ -201,7 +203,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         user=USER,
         volume=settings.volume,
         volume_path=_VOLUME,
-        volume_setting="ado:postgres.volume",
+        volume_setting=args.volume_setting,
         refuse_volume=args.refuse_volume,
         pull_secret=args.site.images.pull_secret,
         protect=args.site.protect,

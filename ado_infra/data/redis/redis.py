@@ -54,12 +54,14 @@ class RedisArgs:
         site: Where it is installed.
         settings: Image, resources, volume, replicas.
         password: Of every client and node; made once where none is given.
+        volume_setting: What its user sets the volume by, for messages.
         refuse_volume: See `StatefulArgs`.
     """
 
     site: Site
     settings: RedisSettings = field(default_factory=RedisSettings)
     password: pulumi.Input[str] | None = None
+    volume_setting: str = "RedisSettings.volume"
     refuse_volume: volumes.Refuse = volumes.refuse
 
 
@@ -155,7 +157,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         user=USER,
         volume=settings.volume,
         volume_path="/data",
-        volume_setting="ado:redis.volume",
+        volume_setting=args.volume_setting,
         refuse_volume=args.refuse_volume,
         pull_secret=args.site.images.pull_secret,
         protect=args.site.protect,

@@ -60,6 +60,7 @@ class Member:
         timeline: The newest timeline that it has WAL of.
         end: Where its WAL ends, in bytes.
         oldest: Where the WAL begins that a server still has, in bytes.
+        asked: Whether a standby has asked its primary for WAL since it started.
         streaming: Whether a standby receives WAL.
         blocked: Whether a standby replays nothing more, and cannot be promoted, because it allows
             fewer connections than its primary.
@@ -85,6 +86,7 @@ class Member:
     timeline: int | None = None
     end: int | None = None
     oldest: int | None = None
+    asked: bool = False
     streaming: bool = False
     blocked: bool = False
     slot: str | None = None
@@ -142,16 +144,21 @@ def overtaken(primary: Member, standby: Member) -> bool:
 
 
 def lacks_wal(standby: Member, primary: Member) -> bool:
-    """Whether nothing but a new copy lets a pod follow: the primary has given up WAL that it lacks.
+    """Whether only `--reclone` lets a pod follow: its volume is older than its slot.
 
-    As when it was away for long and its slot was lost, or when its volume is older than its slot.
+    Where the slot is lost, or not there, a standby that starts anew sees that by itself, and copies
+    while what it has stays; a former primary cannot be rewound. A server that has not asked for WAL
+    yet still replays its own.
     """
     if standby.streaming or standby.disk not in {"standby", "primary"}:
         return False
     if standby.system != primary.system:
         return False
-    gone = None not in {standby.end, primary.oldest} and (standby.end or 0) < (primary.oldest or 0)
-    return gone or primary.slot == "lost"
+    if primary.slot in {None, "lost"}:
+        return primary.slot == "lost" and standby.disk == "primary"
+    if standby.server == "standby" and not standby.asked:
+        return False
+    return None not in {standby.end, primary.oldest} and (standby.end or 0) < (primary.oldest or 0)
 
 
 def why_lacking(standby: Member, primary: Member) -> str:
@@ -237,6 +244,7 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
         timeline=int(told["timeline"]) if told.get("timeline") else None,
         end=position(told.get("end")),
         oldest=position(told.get("oldest")),
+        asked="asked" in told,
         streaming="streaming" in told,
         blocked="blocked" in told,
         slot=told.get("slot"),

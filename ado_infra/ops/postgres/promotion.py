@@ -102,7 +102,9 @@ def candidate(namespace: Namespace, target: int) -> Member:
     Raises OpsError when it cannot.
     """
     recorded, here = read_record(namespace).initialised, look(namespace, target)
-    if not recorded and look(namespace, 1 - target).server == "primary":
+    other = look(namespace, 1 - target)
+    serves = "primary" in {here.server, other.server}
+    if not recorded and serves and "empty" not in {here.disk, other.disk}:
         raise OpsError(
             f"{RECORD} does not say that there is a database: run `pulumi up` once more, or see "
             "docs/data-runbooks.md, Lost record."
@@ -113,7 +115,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
         raise OpsError(f"{here.name} cannot become the primary: {reason}.")
     if here.blocked:
         raise OpsError(why_blocked(here, namespace.name))
-    if here.server is None and look(namespace, 1 - target).server == "primary":
+    if here.server is None and other.server == "primary":
         raise OpsError(
             f"{here.name} has older data than {pod_name(1 - target)}, which is the primary and "
             f"serves: `rejoin {here.name}`, and promote it then."
@@ -135,6 +137,7 @@ def steps(target: int) -> list[str]:
 
 def _move_services(namespace: Namespace, primary: int, say: Say) -> None:
     """Leads the Services to the pods of their roles, where they do not lead there yet."""
+    _require_chosen(namespace, primary)
     for service, ordinal in ((NAME, primary), (f"{NAME}-ro", 1 - primary)):
         found = namespace.service(service)
         if found is None:
@@ -179,12 +182,24 @@ def _incomparable(old: Member, new: Member) -> str | None:
     return None
 
 
+def _require_chosen(namespace: Namespace, target: int) -> None:
+    """Raises OpsError when somebody else has chosen another primary, while this one waited."""
+    primary = read_record(namespace).primary
+    if primary != target:
+        raise OpsError(
+            f"By {RECORD} {pod_name(primary)} is the primary now: somebody else has promoted it "
+            "meanwhile. Nothing more was done; see `status`."
+        )
+
+
 def _promote(namespace: Namespace, target: int, say: Say) -> None:
     name = pod_name(target)
+    _require_chosen(namespace, target)
     unfence(namespace, target, say)
     # One that the record was lost of starts only now.
     stands_by = wait_until(lambda: look(namespace, target).server, _REPLAY) == "standby"
     if stands_by:
+        _require_chosen(namespace, target)
         _ask(namespace, target, f"SELECT pg_promote(wait => true, wait_seconds => {_REPLAY})")
     if not wait_until(lambda: look(namespace, target).server == "primary", _REPLAY):
         raise OpsError(f"{name} is not promoted after {_REPLAY} s; the same command goes on.")

@@ -100,6 +100,12 @@ def _of_lost_record(record: Record, members: Sequence[Member]) -> Iterator[str]:
     empty = [member for member in members if member.disk == "empty"]
     kept = [member for member in members if member.disk in {"primary", "standby"}]
     silent = [member for member in members if member.disk is None]
+    for member in empty:
+        if member.ordinal in record.fenced:
+            yield (
+                f"{member.name} has no data and is fenced: no database is made until `unfence "
+                f"{member.name}` (docs/data-runbooks.md, Both volumes are lost)."
+            )
     if empty and kept and (kept[0].server != "primary" or kept[0].ordinal != record.primary):
         yield (
             f"{RECORD} says nothing, {kept[0].name} has data and {empty[0].name} has none: "

@@ -63,7 +63,10 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
     began = time.monotonic()
     namespace.run(pod_name(primary), ("/bin/sh", "-c", _ALTER), given=scram(password))
     say("role ado has a new password")
-    namespace.patch_secret(NAME, {PASSWORD: password}, version=former.version)
+    try:
+        namespace.patch_secret(NAME, {PASSWORD: password}, version=former.version)
+    except OpsError as refused:
+        raise OpsError(f"{refused} Until then role ado refuses new connections.") from None
     namespace.poke(pod_name(primary))  # its next start sets what its file says
     changed = with_password(url.value, password)
     namespace.patch_secret(URLS, {URL: changed}, version=url.version)

@@ -418,7 +418,7 @@ class TestVolumes:
         place = Site("shop", namespace="shop", protect=True)
         settings = RedisSettings(volume=RedisVolume(size="1Gi"))
         args = RedisArgs(site=place, settings=settings, password="p")
-        with pytest.raises(pulumi.RunError, match=r"ado:redis\.volume\.size = 1Gi"):
+        with pytest.raises(pulumi.RunError, match=r"RedisSettings\.volume\.size = 1Gi"):
             record(lambda: Redis("redis", args), into=Smaller({"redis"}))
 
     def test_a_storage_class_is_a_setting(self) -> None:

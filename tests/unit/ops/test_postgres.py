@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.postgres import commands, fencing, pair, promotion, rejoining, report, rotation
-from ado_infra.ops.postgres.pair import Member, Record
+from ado_infra.ops.postgres.pair import Member, Record, lacks_wal
 from ado_infra.ops.target import Target
 from tests.support.operated import Platform, Rotated
 from tests.support.operated_pair import AHEAD, PRIMARY, SERVICES, STANDBY, Cluster, Killed
@@ -308,11 +308,12 @@ class TestRejoin:
         ("leader", "here"),
         [
             (replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
-            (replace(PRIMARY, slot=None, oldest=900), replace(STANDBY, streaming=False, end=800)),
-            (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
-            (replace(PRIMARY, slot="lost"), replace(STANDBY, server=None, disk="primary")),
+            (
+                replace(PRIMARY, oldest=900),
+                replace(STANDBY, server=None, disk="primary", streaming=False, end=800),
+            ),
         ],
-        ids=["older than its slot", "slot removed", "slot lost", "former primary"],
+        ids=["standby", "former primary"],
     )
     def test_a_volume_whose_wal_is_gone_is_refused_at_once_with_what_helps(
         self, leader: Member, here: Member
@@ -323,6 +324,24 @@ class TestRejoin:
         assert cluster.changes == []
         assert _rejoin(cluster, 1, reclone=True)
         assert cluster.members[1].streaming
+
+    @pytest.mark.parametrize(
+        "here",
+        [
+            replace(STANDBY, streaming=False, asked=False, end=800),
+            replace(STANDBY, streaming=False, end=900),
+        ],
+        ids=["replays its own still", "has all of it"],
+    )
+    def test_a_standby_that_may_still_follow_is_not_given_up(self, here: Member) -> None:
+        assert not lacks_wal(here, replace(PRIMARY, oldest=900))
+
+    @pytest.mark.parametrize("slot", [None, "lost"])
+    def test_where_the_slot_is_lost_the_pod_copies_while_what_it_has_stays(
+        self, slot: str | None
+    ) -> None:
+        here = replace(STANDBY, streaming=False, end=800)
+        assert not lacks_wal(here, replace(PRIMARY, slot=slot, oldest=900))
 
     def test_a_volume_whose_wal_is_all_there_is_not_copied(self) -> None:
         cluster = Cluster(replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=900))
@@ -381,7 +400,7 @@ class TestStatus:
             (
                 BEGUN,
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
-                "rejoin postgresql-1 --reclone",
+                "`rejoin postgresql-1`",
             ),
             (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "delete pod postgresql-1"),
             (BEGUN, (PRIMARY, AHEAD), "`promote postgresql-1 --accept-loss` keeps them"),

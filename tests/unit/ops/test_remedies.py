@@ -208,6 +208,13 @@ TABLE = (
         made=lambda p: p.data.clear(),
     ),
     Row(
+        says="postgresql-0 has no data and is fenced",
+        state=(replace(STOPPED, **EMPTY), replace(STANDBY, server=None, streaming=False, **EMPTY)),
+        made=lambda p: p.data.update({"initialised": "", "fenced": "0"}),
+        page="Both volumes are lost",
+        walked="tests/cluster/test_backup.py::test_both_volumes_lost_a_backup_brings_everything_back",
+    ),
+    Row(
         says="nobody can tell what postgresql-1 has",
         state=(_said(PRIMARY, "no data either", **EMPTY), replace(STANDBY, **AWAY)),
         made=lambda p: p.data.clear(),
@@ -318,21 +325,17 @@ TABLE = (
         state=(PRIMARY, _said(FORMER, "this was the primary")),
     ),
     Row(says="receives nothing", state=(PRIMARY, replace(STANDBY, streaming=False))),
-    Row(
-        says="lacks WAL that postgresql-0 has given up: `rejoin postgresql-1 --reclone`",
+    Row(  # a copy is made while what it has stays
+        says="receives nothing",
         state=(replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
-    ),
-    Row(  # its volume is older than its slot
-        says="lacks WAL that postgresql-0 has given up",
-        state=(replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
-    ),
-    Row(  # its slot was removed
-        says="lacks WAL that postgresql-0 has given up",
-        state=(replace(PRIMARY, slot=None, oldest=900), replace(STANDBY, streaming=False, end=800)),
     ),
     Row(
         says="lacks WAL that postgresql-0 has given up",
         state=(replace(PRIMARY, slot="lost"), _said(FORMER, "this was the primary")),
+    ),
+    Row(  # its volume is older than its slot
+        says="lacks WAL that postgresql-0 has given up: `rejoin postgresql-1 --reclone`",
+        state=(replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
     ),
     Row(says="bytes behind", state=(replace(PRIMARY, end=2**30), STANDBY), waits=True),
     Row(says="There is no Service postgresql-ro", made=lambda p: p.services.pop("postgresql-ro")),

@@ -3,16 +3,16 @@
 # a record that was lost nobody knows what it said. What kubectl has to apply then: the record as it was seen
 # here, and Services that lead by it.
 set -eu
-PGPASSWORD=$(cat "$SECRETS/password")
-export PGPASSWORD PGCONNECT_TIMEOUT=10
+export PGCONNECT_TIMEOUT=10
 
 # A new database begins in pod 0.
 recorded_primary() {
 	cat "$STATE/primary" 2>/dev/null || echo 0
 }
 
+# With the password of now: it may be rotated while this waits.
 in_recovery() {
-	psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$1.$HEADLESS_SERVICE" \
+	PGPASSWORD=$(cat "$SECRETS/password") psql --no-psqlrc --quiet --no-align --tuples-only --host "$POD-$1.$HEADLESS_SERVICE" \
 		--username "$DATABASE" --dbname "$DATABASE" --command 'SELECT pg_is_in_recovery()'
 }
 

@@ -42,6 +42,7 @@ if server_runs; then
 		UNION ALL SELECT 'oldest=' || ('0/0'::pg_lsn + min((pg_split_walfile_name(name)).segment_number)
 			* pg_size_bytes(current_setting('wal_segment_size')))
 			FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$' AND NOT pg_is_in_recovery()
+		UNION ALL SELECT 'asked=yes' WHERE pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS NOT NULL
 		UNION ALL SELECT 'streaming=yes' FROM pg_stat_wal_receiver WHERE status = 'streaming'
 		UNION ALL SELECT 'blocked=yes' WHERE pg_is_in_recovery()
 			AND current_setting('max_connections')::int < $(control 'max_connections setting')

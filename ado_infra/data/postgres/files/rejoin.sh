@@ -24,7 +24,7 @@ write_passfile
 if [ "$1" = reclone ]; then
 	[ "$(peer_role)" = primary ] || refuse "$peer_host does not answer as a primary, and this may be the last copy"
 	mark_half
-	rm -rf "$PGDATA"
+	rm -rf "$PGDATA" "$mark" # and with the data the memory of it: nobody has to keep an empty volume
 	rm "$half" # start.sh sees an empty volume, and copies
 	exit 0
 fi

@@ -316,6 +316,8 @@ until flock -n 9; do
 done
 server_runs || rm -f "$PGDATA/postmaster.pid"
 rm -rf "$blank" # of a container that was killed
+# Killed between the two renames of a copy: the new one is whole.
+[ -e "$PGDATA" ] || [ ! -e "$PGDATA.old" ] || mv "$PGDATA.new" "$PGDATA"
 write_passfile
 while :; do
 	decision=$(decide)
