@@ -85,6 +85,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
 }
 """Another value for every setting, by room and key."""
 ELSEWHERE = {
+    "namespace.create": "hands the Namespace over or deletes it; fixed from the first `up` on",
+    "namespace.name": "is another platform; fixed from the first `up` on",
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
