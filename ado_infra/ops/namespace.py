@@ -11,9 +11,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias, TypeVar
 
-import websocket
 from kubernetes import client, stream, watch
-from websocket import WebSocketException
+from kubernetes.stream import ws_client
+from websocket import WebSocket, WebSocketException
 
 from ado_infra.ops import NAME, rights
 from ado_infra.ops.errors import OpsError
@@ -32,6 +32,19 @@ _ATTEMPTS: Final = 10
 _BEGINNING: Final = 2**16
 """Bytes of a log that are read from its beginning."""
 _POKED: Final = "ado.ops/record-changed"
+
+
+class _AnsweredInTime(WebSocket):
+    """Gives the API server ANSWER seconds, also to let a command in; the command takes its own."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the library's own
+        super().__init__(**options)
+        self.sock_opt.timeout = ANSWER
+
+
+# The client has no option for it: the API server waits for ever for a kubelet that was frozen
+# after it had connected, and whoever asked would, too.
+ws_client.WebSocket = _AnsweredInTime  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass(frozen=True)
@@ -290,7 +303,6 @@ class Namespace:
         Raises OpsError with what it said when it fails, when it takes longer than `seconds` (it
         goes on in the pod then), or when the pod cannot be reached.
         """
-        websocket.setdefaulttimeout(ANSWER)  # of an API server that hangs; not of the command
         socket: Model = None
         try:
             socket = stream.stream(
