@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_kubernetes.core.v1 import Namespace, Secret
+from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.data.stores import Stores, StoresArgs
 from ado_infra.gaps import gaps
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.published import base64_data, generated_digest_key
+from ado_infra.kit.published import generated_digest_key, publish_secret
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
 from ado_infra.secrets import StackSecrets
 from ado_infra.settings import Settings
@@ -144,12 +144,12 @@ class AdoPlatform(pulumi.ComponentResource):
 
         Whoever may read it there may read what it protects.
         """
-        Secret(
+        publish_secret(
             f"{self._prefix}-kept-digest-key",
-            metadata=self.site.metadata("digest-key", "ado-digest-key"),
-            type="Opaque",
-            data=base64_data({"hex": digest_key}),
-            opts=self._child,
+            self.site.metadata("digest-key", "ado-digest-key"),
+            {"hex": digest_key},
+            self._child,
+            digest_key=digest_key,
         )
 
     def _configuration(self) -> Configuration:

@@ -89,7 +89,7 @@ def publish_secret(
     digest_key: pulumi.Input[str] | None = None,
 ) -> PublishedSecret:
     """Makes a Secret, and without a key for its digests a key of its own, `<name>-digest-key`."""
-    secret = Secret(name, metadata=metadata, type="Opaque", data=base64_data(data), opts=opts)
+    secret = Secret(name, metadata=metadata, type="Opaque", data=_base64_data(data), opts=opts)
     return PublishedSecret(
         name=secret.metadata.name,
         data=data,
@@ -120,7 +120,7 @@ def secret_digest(
     return pulumi.Output.unsecret(digest)
 
 
-def base64_data(data: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:
+def _base64_data(data: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Output[str]]:
     """The `data` of a Secret, always secret.
 
     As `data`, not `stringData`: the server would turn the latter into the former, and every
