@@ -107,7 +107,9 @@ class Pair:
             self._check()
         except AssertionError:
             self.record(fenced=None, initialised="true")
-            self.did("rejoin", pod(1 - self.primary))
+            other = pod(1 - self.primary)
+            if self.ops("rejoin", other).returncode != 0:
+                self.did("rejoin", other, "--reclone", "--accept-loss")
             self.healthy()
 
     def fail_over(self) -> None:

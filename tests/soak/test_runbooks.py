@@ -10,6 +10,7 @@ import shutil
 
 import pytest
 
+from tests.cluster.data import ready_container
 from tests.cluster.pair import Pair, pod
 from tests.cluster.runbooks import commands, section
 from tests.cluster.test_postgres_services import led
@@ -168,4 +169,5 @@ def _has_row(pair: Pair) -> None:
 
 
 def _serves(pair: Pair, ordinal: int) -> None:
+    assert ready_container(pair.deployment, pod(ordinal))
     assert pair.ask(ordinal, "SELECT pg_is_in_recovery()") == "f"
