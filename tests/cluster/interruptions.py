@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from sandbox.cluster import kubectl
 from sandbox.deploy import rollout
@@ -39,6 +40,7 @@ CHANGED: Mapping[str, Any] = {
 """Rolls a tier, and makes another pool of workers, which goes again."""
 
 LOG = "up.log"
+FORCE = "PULUMI_K8S_ENABLE_PATCH_FORCE"
 API = "kube-apiserver"
 Key = tuple[str, str]
 """Kind and name of an object."""
@@ -149,6 +151,20 @@ def assert_nothing_is_left_to_do(deployment: Deployment) -> None:
     assert (plan.errors, plan.touched) == ([], {})
 
 
+def assert_a_change_follows(deployment: Deployment) -> None:
+    """What is changed next is changed, if need be by what the user is told to type.
+
+    An `up` that was killed before it could note an object that it had made is another owner of its
+    fields to the API server, which refuses the first one that changes.
+    """
+    expected = written(deployment)
+    changed = deployment.command("up")
+    if changed.returncode != 0:
+        assert f"{FORCE}=true" in changed.stderr, changed.stderr
+        with mock.patch.dict(os.environ, {FORCE: "true"}):
+            assert_next_up_converges(deployment, expected)
+
+
 def _images(manifest: Mapping[str, Any]) -> list[str]:
     return [container["image"] for container in containers(manifest)]
 
@@ -208,6 +224,8 @@ def survive(deployment: Deployment, kills: int, *, anew: int = 0) -> None:
         moment = chance.uniform(0, WHOLE if whole else CHANGE)
         killed += killed_up(deployment, expected, moment)
         assert_next_up_converges(deployment, expected)
+        if whole:
+            assert_a_change_follows(deployment)
     assert_nothing_is_left_to_do(deployment)
 
 
