@@ -120,11 +120,6 @@ class StackSecrets:
         )
 
 
-def typed(key: str) -> str:
-    """A key of the config as one types it: a project that is not called `ado` says `ado:` too."""
-    return key if pulumi.get_project() == "ado" else f"ado:{key}"
-
-
 def given_or_generated(
     name: str, given: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
 ) -> Secret:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets, typed
+from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
 from ado_infra.settings import Mode, Profile, Settings
 from ado_infra.settings.advice import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
@@ -138,7 +138,7 @@ def _repetitions(sections: Mapping[str, str]) -> Iterable[str]:
 
 def _secret_problems(given: _Given, sections: Mapping[str, object]) -> Iterable[str]:
     for secret in ConfigSecret:
-        set_it = f"pulumi config set --secret {typed(secret)}"
+        set_it = f"pulumi config set --secret ado:{secret}"
         if secret not in given.secrets:
             if reason := _demanded(secret, given, sections):
                 yield f"ado:{secret} is missing; {reason}\n    {set_it}"
@@ -147,7 +147,7 @@ def _secret_problems(given: _Given, sections: Mapping[str, object]) -> Iterable[
         elif not _begins_with(secret, ("",)):
             yield f"ado:{secret} is empty\n    {set_it}"
         elif reason := _unread(secret, sections):
-            remove = f"pulumi config rm {typed(secret)}"
+            remove = f"pulumi config rm ado:{secret}"
             yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
         elif (schemes := _SCHEMES.get(secret)) and not _begins_with(secret, schemes):
             yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
@@ -196,11 +196,11 @@ def _key_problems(given: _Given) -> Iterable[str]:
     known = [*_SECTIONS, *ConfigSecret]
     for key in given.keys:
         section, dot, _ = key.partition(".")
-        remove = f"pulumi config rm {typed(key)}"
+        remove = f"pulumi config rm ado:{key}"
         if dot and section in _SECTIONS:
             yield (
                 f"ado:{key} is a key of its own; without --path a dot leads nowhere\n"
-                f"    {remove}\n    pulumi config set --path {typed(key)} VALUE"
+                f"    {remove}\n    pulumi config set --path ado:{key} VALUE"
             )
         elif key not in known:
             said = no_longer(f"ado:{key}") or f"unknown; {suggest(key, known)}"

@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a path without --path": (
         {"ado:gateway.image.tag": "0.2.0"},
-        "pulumi config set --path gateway.image.tag VALUE",
+        "pulumi config set --path ado:gateway.image.tag VALUE",
     ),
     "tag and digest": (
         {GATEWAY: {"image": {"digest": "sha256:" + "a" * 64}}},

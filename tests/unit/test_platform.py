@@ -216,7 +216,7 @@ class TestObjects:
         given[storage] = ("objectStorageAccessKey", "objectStorageSecretKey")
         for warning, keys in given.items():
             commands = [line.strip() for line in warning.splitlines()[1:]]
-            assert commands == [f"pulumi config set --secret {key}" for key in keys]
+            assert commands == [f"pulumi config set --secret ado:{key}" for key in keys]
 
 
 class TestSelectors:

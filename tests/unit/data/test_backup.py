@@ -50,8 +50,8 @@ class TestKeys:
     ) -> None:
         (warning,) = (w for w in backed_up.warnings if "can delete every backup" in w)
         assert warning.splitlines()[1:] == [
-            "    pulumi config set --secret backupAccessKey",
-            "    pulumi config set --secret backupSecretKey",
+            "    pulumi config set --secret ado:backupAccessKey",
+            "    pulumi config set --secret ado:backupSecretKey",
         ]
 
     def test_those_of_its_own_are_read_by_the_upload_alone(self) -> None:

@@ -144,7 +144,7 @@ class TestRefusals:
         assert _refusal({f"ado:{room}": '{"mode": "external"}'}, {}) == [
             "The settings of this stack have 1 problem:",
             f"  ado:{key} is missing; ado:{room}.mode = external demands it",
-            f"    pulumi config set --secret {key}",
+            f"    pulumi config set --secret ado:{key}",
         ]
 
     @pytest.mark.parametrize(("room", "secret"), [("postgres", DATABASE_URL), ("redis", REDIS_URL)])
@@ -153,7 +153,7 @@ class TestRefusals:
         assert _refusal({}, secret) == [
             "The settings of this stack have 1 problem:",
             f"  {key} is given and not read; ado:{room}.mode = internal",
-            f"    pulumi config rm {key.removeprefix('ado:')}",
+            f"    pulumi config rm {key}",
         ]
 
     def test_a_password_that_nobody_reads_is_refused(self) -> None:

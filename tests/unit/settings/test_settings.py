@@ -126,7 +126,7 @@ def test_a_stack_file_that_stack_init_has_rewritten_means_the_same() -> None:
 def test_a_secret_in_plain_text_is_refused_without_showing_it() -> None:
     refusal = _refusal({"ado:anthropicApiKey": "sk-ant-canary"}, secrets={})
     assert "ado:anthropicApiKey is in plain text" in refusal
-    assert "pulumi config set --secret anthropicApiKey" in refusal
+    assert "pulumi config set --secret ado:anthropicApiKey" in refusal
     assert "canary" not in refusal
 
 
