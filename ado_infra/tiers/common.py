@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
@@ -49,12 +49,15 @@ class Inputs:
 class Tier(pulumi.ComponentResource):
     """An application tier: one Workload, whose parts it exposes."""
 
+    TYPE: ClassVar[str]
+    """The type token, part of every URN: a class that is renamed keeps it, or all is replaced."""
+
     workload: Workload
 
     def __init__(
         self, name: str, workload: WorkloadArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(f"ado:index:{type(self).__name__}", name, {}, opts)
+        super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.workload = Workload(f"{name}-workload", workload, child)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import pulumi
 
@@ -48,6 +48,8 @@ class Orchestrator(Tier):
 
     url: pulumi.Output[str]
     """How workers reach the orchestrators; the name resolves to every one that is ready."""
+
+    TYPE: ClassVar[str] = "ado:index:Orchestrator"
 
     def __init__(
         self, name: str, args: OrchestratorArgs, opts: pulumi.ResourceOptions | None = None

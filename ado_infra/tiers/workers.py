@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import pulumi
 
@@ -63,6 +63,8 @@ class WorkerPool(Tier):
     Nothing here serves the queue metric: without an adapter that does, CPU alone scales. A pace of
     scaling that cuts tasks off is a warning.
     """
+
+    TYPE: ClassVar[str] = "ado:index:WorkerPool"
 
     def __init__(
         self, name: str, args: WorkerPoolArgs, opts: pulumi.ResourceOptions | None = None
