@@ -15,9 +15,6 @@ from ado_infra.kit.values import dns_label, label_value
 from ado_infra.settings import ImageSettings
 
 APPLICATION: Final = "ado"
-KUBERNETES: Final = ImageVersion(tag="v1.37.2")
-"""Version of the Kubernetes project's own images; any of the last few releases would do."""
-RCLONE: Final = ImageVersion(tag="1.76.0")
 
 
 def require(argument: str, value: str, check: Callable[[str], str]) -> None:
@@ -80,10 +77,10 @@ class Site:
         """Reference of an official image."""
         return version.reference(f"{self.images.mirror}/{name}")
 
-    def kubernetes_image(self, name: str) -> str:
-        """Reference of one of the Kubernetes project's images."""
-        return KUBERNETES.reference(f"{self.images.kubernetes}/{name}")
+    def kubectl_image(self) -> str:
+        """Reference of kubectl's image."""
+        return self.images.kubectl_image.reference(f"{self.images.kubernetes}/kubectl")
 
     def rclone_image(self) -> str:
         """Reference of rclone's image."""
-        return RCLONE.reference(f"{self.images.rclone}/rclone")
+        return self.images.rclone_image.reference(f"{self.images.rclone}/rclone")

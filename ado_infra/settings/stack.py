@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
-from ado_infra.kit.spec import Spec
+from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
 from ado_infra.kit.written import Written
 from ado_infra.settings.application import ApplicationConfig
@@ -52,8 +52,12 @@ class ImageSettings(Spec):
     """Prefix of the official images `postgres` and `redis`."""
     kubernetes: Registry = "registry.k8s.io"
     """Prefix of the Kubernetes project's image `kubectl`."""
+    kubectl_image: ImageVersion = ImageVersion(tag="v1.37.2")
+    """Which version of `kubectl` runs; any of the last few releases would do."""
     rclone: Registry = "docker.io/rclone"
     """Prefix of rclone's image `rclone`."""
+    rclone_image: ImageVersion = ImageVersion(tag="1.76.0")
+    """Which version of `rclone` runs."""
     pull_secret: DnsName | None = None
     """Name of an existing image pull Secret in the platform's namespace."""
 

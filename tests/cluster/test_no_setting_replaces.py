@@ -38,6 +38,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "registry": "registry.example.com/ado",
         "mirror": "mirror.example.com/official",
         "kubernetes": "mirror.example.com/kubernetes",
+        "kubectlImage": {"tag": "v1.36.1"},
         "pullSecret": "pull",
     },
     "edge": {
@@ -90,6 +91,7 @@ ELSEWHERE = {
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
+    "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",
