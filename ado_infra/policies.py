@@ -42,7 +42,7 @@ _IMAGE_SETTINGS: Final = {
     "rclone": "ado:images.rcloneImage",
     "redis": "ado:redis.image",
 }
-"""Name of an image → the setting of its version; worker pools and migrations each have their own."""
+"""Name of an image → the setting of its version; worker pools and migrations have their own."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,8 @@ def digests(objects: Objects) -> Found:
     """An image cannot be another one tomorrow."""
     for each, container in _containers(objects):
         if "@sha256:" not in (image := str(container.get("image", ""))):
-            yield (
-                each,
-                f"{image} is a tag, which can be moved; set {_digest_setting(each.name, image)} "
-                "instead of the tag",
-            )
+            setting = _digest_setting(each.name, image)
+            yield each, f"{image} is a tag, which can be moved; set {setting} instead of the tag"
 
 
 def probes(objects: Objects) -> Found:
