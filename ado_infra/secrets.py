@@ -73,10 +73,23 @@ class AgentCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStorageCredentials:
-    """Who the platform is to its object storage; None where a stack gives none."""
+    """Who the platform is to its object storage; None where a stack gives none.
+
+    Raises pulumi.RunError where one of the two keys is given without the other.
+    """
 
     access_key: Secret | None = None
     secret_key: Secret | None = None
+
+    def __post_init__(self) -> None:
+        if (self.access_key is None) == (self.secret_key is None):
+            return
+        given, missing = "access_key", "secret_key"
+        if self.access_key is None:
+            given, missing = missing, given
+        raise pulumi.RunError(
+            f"ObjectStorageCredentials has {given} and no {missing}; give both keys, or none"
+        )
 
     @property
     def data(self) -> dict[str, Secret]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
@@ -15,6 +16,12 @@ from ado_infra.kit.values import dns_label, label_value
 from ado_infra.settings import ImageSettings
 
 APPLICATION: Final = "ado"
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
+
+
+def require_instance(argument: str, name: str) -> None:
+    """Checks the name of an installation; raises pulumi.RunError as `require` does."""
+    require(argument, name, label_value)
 
 
 def require(argument: str, value: str, check: Callable[[str], str]) -> None:
@@ -28,6 +35,8 @@ def require(argument: str, value: str, check: Callable[[str], str]) -> None:
 @dataclass(frozen=True)
 class Site:
     """Where a part is installed, and what all parts there share.
+
+    Raises pulumi.RunError with the name of an attribute that is wrong.
 
     Attributes:
         instance: Name of this installation, unique in its namespace; a label of every object.
@@ -46,9 +55,14 @@ class Site:
     digest_key: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
-        require("Site.instance", self.instance, label_value)
+        require_instance("Site.instance", self.instance)
         if isinstance(self.namespace, str):
             require("Site.namespace", self.namespace, dns_label)
+        if isinstance(self.digest_key, str) and not _HEX.fullmatch(self.digest_key):
+            raise pulumi.RunError(  # without the value, which is secret
+                "Site.digest_key is no text of hex digits, two for each byte; leave it out, or "
+                "give the `hex` of a RandomBytes"
+            )
 
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""

@@ -8,9 +8,17 @@ import kubernetes_validate
 import pulumi
 import pytest
 
+from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import BackupSettings
 from tests.support.manifests import changes, selects, told
-from tests.support.recording import SECRETS, Recording, record_stack, secret_paths, unwrapped
+from tests.support.recording import (
+    SECRETS,
+    Recording,
+    record,
+    record_stack,
+    secret_paths,
+    unwrapped,
+)
 
 BACKUP = {"bucket": "ado-backups"}
 ROOM = {"ado:postgres": {"backup": BACKUP}}
@@ -76,6 +84,16 @@ class TestKeys:
             pulumi.RunError, match=r"backupAccessKey is given and not read; there is"
         ):
             record_stack("prod", secrets=SECRETS | KEYS)
+
+    @pytest.mark.parametrize("half", ["access_key", "secret_key"])
+    def test_half_of_them_in_a_program_is_refused(self, half: str) -> None:
+        (other,) = {"access_key", "secret_key"} - {half}
+
+        def program() -> None:
+            ObjectStorageCredentials(**{half: pulumi.Output.secret("canary")})
+
+        with pytest.raises(pulumi.RunError, match=f"has {half} and no {other}; give both"):
+            record(program, into=Recording())
 
 
 class TestObjects:

@@ -208,5 +208,7 @@ class TestRefusals:
             secrets = {"database": one, "redis": other}[given]
             AdoPlatform("ado", AdoPlatformArgs(settings=settings, secrets=secrets))
 
+        made = Recording()
         with pytest.raises(pulumi.RunError, match="is missing; an external store"):
-            record(program)
+            record(program, into=made)
+        assert made.objects == []
