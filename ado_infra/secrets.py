@@ -50,7 +50,7 @@ STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
     ConfigSecret.REDIS_URL: ("redis", Mode.EXTERNAL),
     ConfigSecret.REDIS_PASSWORD: ("redis", Mode.INTERNAL),
 }
-"""Secret of a store → its room, and the mode in which it is read."""
+"""Secret of a store → its section, and the mode in which it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)

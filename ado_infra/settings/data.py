@@ -1,4 +1,4 @@
-"""The rooms of the data tier."""
+"""The sections of the data tier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a stack says, by room, and the rules between rooms."""
+"""Everything a stack says, by section, and the rules between sections."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _at_least_one(pools: dict[PoolName, WorkerPoolSettings]) -> dict[PoolName, W
 
 
 class Settings(Spec):
-    """Everything a stack says, by room."""
+    """Everything a stack says, by section."""
 
     profile: Profile = Profile.DEVELOPMENT
     """How much the stack must guarantee; `production` refuses what would lose data or pods."""

@@ -1,4 +1,4 @@
-"""The rooms of the application tiers and of the edge before them."""
+"""The sections of the application tiers and of the edge before them."""
 
 from __future__ import annotations
 

@@ -219,7 +219,7 @@ class TestBackup:
     def test_a_platform_without_one_is_told_how_to_have_it(self, cluster: Cluster) -> None:
         cluster.cron = None
         for command in (_back_up, _restore, _names):
-            with pytest.raises(OpsError, match=r"pulumi config set --path ado:postgres.backup.bucket"):
+            with pytest.raises(OpsError, match=r"config set --path ado:postgres\.backup"):
                 command(cluster)
 
 
