@@ -155,7 +155,7 @@ class Workload(pulumi.ComponentResource):
             self.autoscaler = HorizontalPodAutoscaler(
                 f"{name}-hpa",
                 metadata=_metadata(args, labels.autoscaler_name(args.name)),
-                spec=args.replicas.of(args.name),
+                spec=args.replicas.spec(args.name),
                 opts=child,
             )
         self.service_name = self.service.metadata.name

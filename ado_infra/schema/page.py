@@ -168,6 +168,6 @@ def _table(rows: list[_Row]) -> str:
 
 
 def _secrets() -> str:
-    said = docstrings.of_fields(ConfigSecret)
-    rows = (f"| `ado:{secret}` | {said[secret.name]} |\n" for secret in ConfigSecret)
+    descriptions = docstrings.of_fields(ConfigSecret)
+    rows = (f"| `ado:{secret}` | {descriptions[secret.name]} |\n" for secret in ConfigSecret)
     return f"{_SECRETS}\n| key | meaning |\n|---|---|\n{''.join(rows)}"

@@ -59,11 +59,11 @@ def stack_schema() -> Schema:
 
 def _config(sections: Schema) -> Schema:
     settings = {f"ado:{key}": _section(section) for key, section in sections["properties"].items()}
-    said = docstrings.of_fields(ConfigSecret)
+    descriptions = docstrings.of_fields(ConfigSecret)
     secrets = {
         f"ado:{secret}": {
             "$ref": "#/$defs/Encrypted",
-            "description": f"{said[secret.name]} {_ENCRYPTED.format(key=f'ado:{secret}')}",
+            "description": f"{descriptions[secret.name]} {_ENCRYPTED.format(key=f'ado:{secret}')}",
         }
         for secret in ConfigSecret
     }
@@ -131,7 +131,7 @@ def _production_of(kind: type[TierSettings | StoreSettings]) -> Schema:
     rules: list[Schema] = []
     if issubclass(kind, TierSettings):
         rules.append(_at(kind.MINIMUM, {"minimum": 2}))
-    if kind.SPREADS:
+    if kind.REQUIRES_ANTI_AFFINITY:
         rules.append(_at("antiAffinity", {"const": AntiAffinity.REQUIRED.value}))
     return {"allOf": rules}
 

@@ -68,7 +68,7 @@ class TierSettings(Spec):
 
     MINIMUM: ClassVar[str]
     """The key that `minimum_replicas` comes from."""
-    SPREADS: ClassVar[bool] = False
+    REQUIRES_ANTI_AFFINITY: ClassVar[bool] = False
     """Whether production demands that no two pods share a host."""
 
     @property
@@ -121,7 +121,7 @@ class OrchestratorSettings(TierSettings):
     """The orchestrator core; the design runs two, or three at most."""
 
     MINIMUM: ClassVar[str] = "replicas"
-    SPREADS: ClassVar[bool] = True
+    REQUIRES_ANTI_AFFINITY: ClassVar[bool] = True
     resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
     replicas: Annotated[int, Field(ge=1, le=3)] = 2
     """Number of pods."""

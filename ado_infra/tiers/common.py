@@ -119,18 +119,18 @@ def tier_workload(
     )
 
 
-def known(*endpoints: Endpoint | None) -> tuple[Endpoint, ...]:
+def given_endpoints(*endpoints: Endpoint | None) -> tuple[Endpoint, ...]:
     """Those that there are."""
     return tuple(endpoint for endpoint in endpoints if endpoint)
 
 
 def _variables(inputs: Inputs) -> dict[str, Variable]:
-    given: dict[str, Variable] = {}
+    variables: dict[str, Variable] = {}
     if inputs.config_file:
-        given["ADO_CONFIG_FILE"] = inputs.config_file.path
+        variables["ADO_CONFIG_FILE"] = inputs.config_file.path
     for endpoint in inputs.endpoints:
-        given.update(endpoint.variables)
-    return {**given, **inputs.variables}
+        variables.update(endpoint.variables)
+    return {**variables, **inputs.variables}
 
 
 def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretKey]:

@@ -12,7 +12,7 @@ from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import OrchestratorSettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, known, tier_workload
+from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, given_endpoints, tier_workload
 
 COMPONENT: Final = "orchestrator"
 NAME: Final = f"ado-{COMPONENT}"
@@ -70,7 +70,7 @@ def _workload(args: OrchestratorArgs) -> WorkloadArgs:
         replicas=args.settings.replicas,
         inputs=Inputs(
             variables={"DATABASE_POOL_SIZE": str(args.settings.pool_size)},
-            endpoints=known(args.database, args.redis, args.object_storage),
+            endpoints=given_endpoints(args.database, args.redis, args.object_storage),
             config_file=args.config_file,
         ),
     )
