@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
 from ado_infra.settings import Mode, Profile, Settings
-from ado_infra.settings.advice import described, no_longer, suggest
+from ado_infra.settings.errors import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
 
 _NAMESPACE: Final = "ado:"

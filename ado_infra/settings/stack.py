@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
+from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
-from ado_infra.kit.written import Written
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     ObjectStorageSettings,
@@ -99,7 +99,7 @@ class Settings(Spec):
     worker_pools: Annotated[
         dict[PoolName, WorkerPoolSettings],
         AfterValidator(_at_least_one),
-        Written({"minProperties": 1}),
+        SchemaRules({"minProperties": 1}),
     ]
     """The pools of workers by name, at least one; pool `default` is the design's `ado-worker`."""
     postgres: PostgresSettings = PostgresSettings()

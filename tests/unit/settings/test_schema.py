@@ -17,7 +17,7 @@ from ado_infra.kit import values
 from ado_infra.schema import as_text, page, stack_schema
 from ado_infra.schema.models import Described
 from ado_infra.secrets import ConfigSecret
-from ado_infra.settings.advice import NO_LONGER, Renamed
+from ado_infra.settings.errors import NO_LONGER, Renamed
 from tests.support.recording import ROOT, merged, stack_config
 from tests.support.wrong_settings import WRONG
 from tests.unit.settings.test_production import DEMANDS, POOLS

@@ -9,8 +9,8 @@ import pulumi
 import pytest
 
 from ado_infra import load_stack
-from ado_infra.settings import advice
-from ado_infra.settings.advice import Renamed
+from ado_infra.settings import errors
+from ado_infra.settings.errors import Renamed
 from tests.support.recording import (
     SECRETS,
     Recording,
@@ -202,7 +202,7 @@ def test_an_empty_secret_is_refused() -> None:
 def test_a_renamed_key_is_refused_with_its_new_name(
     monkeypatch: pytest.MonkeyPatch, old: str, new: str, given: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr(advice, "NO_LONGER", {old: Renamed(new)})
+    monkeypatch.setattr(errors, "NO_LONGER", {old: Renamed(new)})
     refusal = _refusal(given)
     assert said in refusal
     assert "1 problem" in refusal
