@@ -126,8 +126,8 @@ class AdoPlatform(pulumi.ComponentResource):
     def _after_migrations(self) -> pulumi.ResourceOptions:
         """How tiers that use the stores are made: after these, and migrations if there are any.
 
-        Their pods are Ready when they are connected. Begun before, they would take the engine's
-        few places for what is under way, and wait there for stores that find none.
+        Their pods are Ready when they are connected. Begun before, they would take every slot of
+        `pulumi up --parallel`, and wait there for stores that find none free.
         """
         return self._after(self.migrations or self.stores)
 
