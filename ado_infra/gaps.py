@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ado_infra.secrets import ConfigSecret, StackSecrets, typed
+from ado_infra.secrets import ConfigSecret, StackSecrets
 from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, Settings
 
 
@@ -46,7 +46,7 @@ def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]
 
 
 def _give(consequence: str, *secrets: ConfigSecret) -> str:
-    commands = (f"pulumi config set --secret {typed(key)}" for key in secrets)
+    commands = (f"pulumi config set --secret ado:{key}" for key in secrets)
     return "\n    ".join([consequence, *commands])
 
 

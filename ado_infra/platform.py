@@ -8,7 +8,7 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from ado_infra.data.stores import Stores, StoresArgs
+from ado_infra.data.stores import Stores, StoresArgs, require_urls
 from ado_infra.gaps import gaps
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
@@ -16,7 +16,7 @@ from ado_infra.kit.published import generated_digest_key, publish_secret
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
 from ado_infra.secrets import StackSecrets
 from ado_infra.settings import Settings
-from ado_infra.site import APPLICATION, Site
+from ado_infra.site import APPLICATION, Site, require_instance
 from ado_infra.tiers.common import HTTP_PORT
 from ado_infra.tiers.configuration import Configuration, ConfigurationArgs
 from ado_infra.tiers.dashboard import Dashboard, DashboardArgs
@@ -32,6 +32,8 @@ from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
 class AdoPlatformArgs:
     """What a platform is made from.
 
+    Raises pulumi.RunError when a store is external and its URL is not given.
+
     Attributes:
         settings: The validated settings.
         secrets: What the stack gives of keys and passwords.
@@ -39,6 +41,10 @@ class AdoPlatformArgs:
 
     settings: Settings
     secrets: StackSecrets
+
+    def __post_init__(self) -> None:
+        # Before anything is registered, so that a program that is refused has made nothing.
+        require_urls(self.settings.postgres, self.settings.redis, self.secrets)
 
 
 class AdoPlatform(pulumi.ComponentResource):
@@ -48,7 +54,8 @@ class AdoPlatform(pulumi.ComponentResource):
     RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Stores,
     Configuration, Migrations where the settings ask for them, ApiGateway, Dashboard, Orchestrator,
     a WorkerPool for each pool, Edge, Monitoring. With `settings.protect_data` the Namespace, the
-    data stores and what was generated refuse to be destroyed.
+    data stores and what was generated refuse to be destroyed. Its name is the `instance` label of
+    every object; raises pulumi.RunError when it cannot be.
     """
 
     site: Site
@@ -71,6 +78,7 @@ class AdoPlatform(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: AdoPlatformArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        require_instance("The name of AdoPlatform", name)
         super().__init__("ado:index:AdoPlatform", name, {}, opts)
         self._prefix, self._settings, self._secrets = name, args.settings, args.secrets
         for gap in gaps(args.settings, args.secrets):
@@ -118,8 +126,8 @@ class AdoPlatform(pulumi.ComponentResource):
     def _after_migrations(self) -> pulumi.ResourceOptions:
         """How tiers that use the stores are made: after these, and migrations if there are any.
 
-        Their pods are Ready when they are connected. Begun before, they would take the engine's
-        few places for what is under way, and wait there for stores that find none.
+        Their pods are Ready when they are connected. Begun before, they would take every slot of
+        `pulumi up --parallel`, and wait there for stores that find none free.
         """
         return self._after(self.migrations or self.stores)
 

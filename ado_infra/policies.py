@@ -33,6 +33,16 @@ _SECRET_NAME: Final = re.compile(
 )
 _CREDENTIALS: Final = re.compile(r"[a-z]://[^/\s:@\"'$]*:[^/\s@\"'$]+@")
 """A URL with a password in it, unless that is a variable."""
+_IMAGE_SETTINGS: Final = {
+    "api-gateway": "ado:gateway.image",
+    "dashboard": "ado:dashboard.image",
+    "kubectl": "ado:images.kubectlImage",
+    "orchestrator": "ado:orchestrator.image",
+    "postgres": "ado:postgres.image",
+    "rclone": "ado:images.rcloneImage",
+    "redis": "ado:redis.image",
+}
+"""Name of an image → the setting of its version; worker pools and migrations have their own."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +100,8 @@ def digests(objects: Objects) -> Found:
     """An image cannot be another one tomorrow."""
     for each, container in _containers(objects):
         if "@sha256:" not in (image := str(container.get("image", ""))):
-            yield (
-                each,
-                f"{image} is a tag, which can be moved; set image.digest instead of image.tag",
-            )
+            setting = _digest_setting(each.name, image)
+            yield each, f"{image} is a tag, which can be moved; set {setting} instead of the tag"
 
 
 def probes(objects: Objects) -> Found:
@@ -209,6 +217,19 @@ ALWAYS: Final[tuple[Rule, ...]] = (
     *(no_secret_in_plain_sight, no_public_service, claims_are_kept),
 )
 IN_PRODUCTION: Final[tuple[Rule, ...]] = (digests, protected_data, backup, redis_replicas)
+
+
+def _digest_setting(name: str, image: str) -> str:
+    """The setting that an object's image takes its digest from, by the object's name."""
+    repository = image.rpartition("/")[2].partition(":")[0]
+    if name == "ado-worker" or name.startswith("ado-worker-"):
+        pool = name.removeprefix("ado-worker").removeprefix("-") or "default"
+        setting = f"ado:workerPools.{pool}.image"
+    elif name.startswith("ado-migrations-"):
+        setting = "ado:migrations.image"
+    else:
+        setting = _IMAGE_SETTINGS.get(repository, "image")
+    return f"{setting}.digest"
 
 
 def _stateful(objects: Objects) -> Iterator[RenderedObject]:

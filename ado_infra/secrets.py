@@ -50,7 +50,7 @@ STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
     ConfigSecret.REDIS_URL: ("redis", Mode.EXTERNAL),
     ConfigSecret.REDIS_PASSWORD: ("redis", Mode.INTERNAL),
 }
-"""Secret of a store → its room, and the mode in which it is read."""
+"""Secret of a store → its section, and the mode in which it is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +73,23 @@ class AgentCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectStorageCredentials:
-    """Who the platform is to its object storage; None where a stack gives none."""
+    """Who the platform is to its object storage; None where a stack gives none.
+
+    Raises pulumi.RunError where one of the two keys is given without the other.
+    """
 
     access_key: Secret | None = None
     secret_key: Secret | None = None
+
+    def __post_init__(self) -> None:
+        if (self.access_key is None) == (self.secret_key is None):
+            return
+        given, missing = "access_key", "secret_key"
+        if self.access_key is None:
+            given, missing = missing, given
+        raise pulumi.RunError(
+            f"ObjectStorageCredentials has {given} and no {missing}; give both keys, or none"
+        )
 
     @property
     def data(self) -> dict[str, Secret]:
@@ -118,11 +131,6 @@ class StackSecrets:
             redis_url=get(ConfigSecret.REDIS_URL),
             redis_password=get(ConfigSecret.REDIS_PASSWORD),
         )
-
-
-def typed(key: str) -> str:
-    """A key of the config as one types it: a project that is not called `ado` says `ado:` too."""
-    return key if pulumi.get_project() == "ado" else f"ado:{key}"
 
 
 def given_or_generated(

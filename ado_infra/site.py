@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Final
@@ -15,9 +16,12 @@ from ado_infra.kit.values import dns_label, label_value
 from ado_infra.settings import ImageSettings
 
 APPLICATION: Final = "ado"
-KUBERNETES: Final = ImageVersion(tag="v1.37.2")
-"""Version of the Kubernetes project's own images; any of the last few releases would do."""
-RCLONE: Final = ImageVersion(tag="1.76.0")
+_HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
+
+
+def require_instance(argument: str, name: str) -> None:
+    """Checks the name of an installation; raises pulumi.RunError as `require` does."""
+    require(argument, name, label_value)
 
 
 def require(argument: str, value: str, check: Callable[[str], str]) -> None:
@@ -31,6 +35,8 @@ def require(argument: str, value: str, check: Callable[[str], str]) -> None:
 @dataclass(frozen=True)
 class Site:
     """Where a part is installed, and what all parts there share.
+
+    Raises pulumi.RunError with the name of an attribute that is wrong.
 
     Attributes:
         instance: Name of this installation, unique in its namespace; a label of every object.
@@ -49,9 +55,14 @@ class Site:
     digest_key: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
-        require("Site.instance", self.instance, label_value)
+        require_instance("Site.instance", self.instance)
         if isinstance(self.namespace, str):
             require("Site.namespace", self.namespace, dns_label)
+        if isinstance(self.digest_key, str) and not _HEX.fullmatch(self.digest_key):
+            raise pulumi.RunError(  # without the value, which is secret
+                "Site.digest_key is no text of hex digits, two for each byte; leave it out, or "
+                "give the `hex` of a RandomBytes"
+            )
 
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""
@@ -80,10 +91,10 @@ class Site:
         """Reference of an official image."""
         return version.reference(f"{self.images.mirror}/{name}")
 
-    def kubernetes_image(self, name: str) -> str:
-        """Reference of one of the Kubernetes project's images."""
-        return KUBERNETES.reference(f"{self.images.kubernetes}/{name}")
+    def kubectl_image(self) -> str:
+        """Reference of kubectl's image."""
+        return self.images.kubectl_image.reference(f"{self.images.kubernetes}/kubectl")
 
     def rclone_image(self) -> str:
         """Reference of rclone's image."""
-        return RCLONE.reference(f"{self.images.rclone}/rclone")
+        return self.images.rclone_image.reference(f"{self.images.rclone}/rclone")

@@ -14,9 +14,9 @@ from typing import Any, Final, cast
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets, typed
+from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
 from ado_infra.settings import Mode, Profile, Settings
-from ado_infra.settings.advice import described, no_longer, suggest
+from ado_infra.settings.errors import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
 
 _NAMESPACE: Final = "ado:"
@@ -25,7 +25,7 @@ _PAIRS: Final = (
     {ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY},
 )
 """Secrets of which one is of no use without the other."""
-_OF_BACKUP: Final = _PAIRS[1]
+_BACKUP_KEYS: Final = _PAIRS[1]
 _SCHEMES: Final = {
     ConfigSecret.DATABASE_URL: ("postgresql://", "postgres://"),
     ConfigSecret.REDIS_URL: ("rediss://", "redis://"),
@@ -39,12 +39,12 @@ def load_stack() -> tuple[Settings, StackSecrets]:
     Raises pulumi.RunError naming every problem at once: key, value (never that of a secret or of
     an unknown key, which may be a misspelt secret) and what to do.
     """
-    given = _read_config()
-    sections = _sections_of(given)
+    config = _read_config()
+    sections = _sections_of(config)
     problems = [
-        *_secret_problems(given, sections),
-        *_key_problems(given),
-        *_repetitions({key: given.plain[key] for key in sections}),
+        *_secret_problems(config, sections),
+        *_key_problems(config),
+        *_repetitions({key: config.plain[key] for key in sections}),
     ]
     try:
         settings = Settings.model_validate_json(json.dumps(sections), by_name=False)
@@ -54,7 +54,7 @@ def load_stack() -> tuple[Settings, StackSecrets]:
             described(error, sections)
             for error in invalid.errors(include_url=False)
             # What is encrypted is named above and not missing; the rules between sections follow.
-            if error["loc"] and error["loc"][0] not in given.encrypted
+            if error["loc"] and error["loc"][0] not in config.encrypted
         ]
         problems += [e["msg"] for e in invalid.errors() if e["type"] == "json_invalid"]
         problems += problems_between(dict(_valid(sections)))
@@ -65,14 +65,14 @@ def load_stack() -> tuple[Settings, StackSecrets]:
 
 def missing_secrets() -> list[ConfigSecret]:
     """The secrets that the selected stack does not give, and has to."""
-    given = _read_config()
-    sections = _sections_of(given)
-    lacking = (secret for secret in ConfigSecret if secret not in given.secrets)
-    return [secret for secret in lacking if _demanded(secret, given, sections)]
+    config = _read_config()
+    sections = _sections_of(config)
+    lacking = (secret for secret in ConfigSecret if secret not in config.secrets)
+    return [secret for secret in lacking if _demanded(secret, config, sections)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Given:
+class _Config:
     """What a stack gives, by key without its namespace.
 
     Attributes:
@@ -88,7 +88,7 @@ class _Given:
     secrets: frozenset[ConfigSecret]
 
 
-def _read_config() -> _Given:
+def _read_config() -> _Config:
     """Every `ado:*` key.
 
     The SDK has no public way to list keys; this is the only place that reaches for its own.
@@ -97,7 +97,7 @@ def _read_config() -> _Given:
     keys = [key.removeprefix(_NAMESPACE) for key in names]
     encrypted = {key for key in keys if pulumi.runtime.is_config_secret(_NAMESPACE + key)}
     secrets = {secret for secret in ConfigSecret if secret in keys}
-    return _Given(
+    return _Config(
         keys=keys,
         plain={key: _text(key) for key in keys if key not in encrypted | secrets},
         encrypted=frozenset(encrypted),
@@ -105,8 +105,8 @@ def _read_config() -> _Given:
     )
 
 
-def _sections_of(given: _Given) -> dict[str, object]:
-    return {key: _decoded(raw) for key, raw in given.plain.items() if key in _SECTIONS}
+def _sections_of(config: _Config) -> dict[str, object]:
+    return {key: _decoded(raw) for key, raw in config.plain.items() if key in _SECTIONS}
 
 
 def _text(key: str) -> str:
@@ -136,18 +136,18 @@ def _repetitions(sections: Mapping[str, str]) -> Iterable[str]:
             yield f"ado:{section} names {key} twice; keep one of them"
 
 
-def _secret_problems(given: _Given, sections: Mapping[str, object]) -> Iterable[str]:
+def _secret_problems(config: _Config, sections: Mapping[str, object]) -> Iterable[str]:
     for secret in ConfigSecret:
-        set_it = f"pulumi config set --secret {typed(secret)}"
-        if secret not in given.secrets:
-            if reason := _demanded(secret, given, sections):
+        set_it = f"pulumi config set --secret ado:{secret}"
+        if secret not in config.secrets:
+            if reason := _demanded(secret, config, sections):
                 yield f"ado:{secret} is missing; {reason}\n    {set_it}"
-        elif secret not in given.encrypted:
+        elif secret not in config.encrypted:
             yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
         elif not _begins_with(secret, ("",)):
             yield f"ado:{secret} is empty\n    {set_it}"
         elif reason := _unread(secret, sections):
-            remove = f"pulumi config rm {typed(secret)}"
+            remove = f"pulumi config rm ado:{secret}"
             yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
         elif (schemes := _SCHEMES.get(secret)) and not _begins_with(secret, schemes):
             yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
@@ -159,21 +159,21 @@ def _begins_with(secret: ConfigSecret, beginnings: tuple[str, ...]) -> bool:
     return bool(value.strip()) and value.startswith(beginnings)
 
 
-def _demanded(secret: ConfigSecret, given: _Given, sections: Mapping[str, object]) -> str | None:
+def _demanded(secret: ConfigSecret, config: _Config, sections: Mapping[str, object]) -> str | None:
     """Why a secret must be given; None when it need not be."""
     if secret in STORE_SECRETS:
         section, mode = STORE_SECRETS[secret]
         demanded = mode is Mode.EXTERNAL and _mode(section, sections) is mode
         return f"ado:{section}.mode = {mode} demands it" if demanded else None
-    if sections.get("profile") == Profile.PRODUCTION and secret not in _OF_BACKUP:
+    if sections.get("profile") == Profile.PRODUCTION and secret not in _BACKUP_KEYS:
         return "profile production demands it"
-    half = any(secret in pair and pair & given.secrets for pair in _PAIRS)
+    half = any(secret in pair and pair & config.secrets for pair in _PAIRS)
     return "the other of the two keys is given" if half else None
 
 
 def _unread(secret: ConfigSecret, sections: Mapping[str, object]) -> str | None:
     """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
-    if secret in _OF_BACKUP and "backup" not in _mapping("postgres", sections):
+    if secret in _BACKUP_KEYS and "backup" not in _mapping("postgres", sections):
         return "there is no ado:postgres.backup"
     section, mode = STORE_SECRETS.get(secret, ("", None))
     chosen = _mode(section, sections)
@@ -192,20 +192,20 @@ def _mapping(section: str, sections: Mapping[str, object]) -> Mapping[str, objec
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else {}
 
 
-def _key_problems(given: _Given) -> Iterable[str]:
+def _key_problems(config: _Config) -> Iterable[str]:
     known = [*_SECTIONS, *ConfigSecret]
-    for key in given.keys:
+    for key in config.keys:
         section, dot, _ = key.partition(".")
-        remove = f"pulumi config rm {typed(key)}"
+        remove = f"pulumi config rm ado:{key}"
         if dot and section in _SECTIONS:
             yield (
                 f"ado:{key} is a key of its own; without --path a dot leads nowhere\n"
-                f"    {remove}\n    pulumi config set --path {typed(key)} VALUE"
+                f"    {remove}\n    pulumi config set --path ado:{key} VALUE"
             )
         elif key not in known:
-            said = no_longer(f"ado:{key}") or f"unknown; {suggest(key, known)}"
-            yield f"ado:{key} is {said}\n    {remove}"
-        elif key in _SECTIONS and key in given.encrypted:
+            reason = no_longer(f"ado:{key}") or f"unknown; {suggest(key, known)}"
+            yield f"ado:{key} is {reason}\n    {remove}"
+        elif key in _SECTIONS and key in config.encrypted:
             yield (
                 f"ado:{key} holds an encrypted value; sections hold plain settings, secrets have "
                 f"keys of their own: {', '.join(ConfigSecret)}\n    {remove}"

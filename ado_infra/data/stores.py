@@ -28,6 +28,8 @@ from ado_infra.site import Site
 class StoresArgs:
     """What the data tier is made from.
 
+    Raises pulumi.RunError when a store is external and its URL is not given.
+
     Attributes:
         site: Where it is installed.
         postgres: Settings of PostgreSQL.
@@ -42,14 +44,17 @@ class StoresArgs:
     object_storage: ObjectStorageSettings
     secrets: StackSecrets
 
+    def __post_init__(self) -> None:
+        require_urls(self.postgres, self.redis, self.secrets)
+
 
 class Stores(pulumi.ComponentResource):
     """PostgreSQL, Redis and the way to object storage.
 
     Produces: Postgres, Redis, ObjectStorage, Connections, PostgresBackup where the settings ask for
     it, and a RandomPassword for each of the three passwords (a given one takes its place). Of a
-    store whose mode is external nothing but its URL. Raises pulumi.RunError when that is not given,
-    or when a store of its own has other volumes than the settings say.
+    store whose mode is external nothing but its URL. Raises pulumi.RunError when a store of its own
+    has other volumes than the settings say.
     """
 
     postgres: Postgres | None = None
@@ -156,6 +161,14 @@ class Stores(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         return self.redis_cluster.url, self.redis_cluster.nodes
+
+
+def require_urls(postgres: PostgresSettings, redis: RedisSettings, secrets: StackSecrets) -> None:
+    """Raises pulumi.RunError when a store is external and its URL is not given."""
+    if postgres.mode is Mode.EXTERNAL:
+        _given(secrets.database_url, ConfigSecret.DATABASE_URL)
+    if redis.mode is Mode.EXTERNAL:
+        _given(secrets.redis_url, ConfigSecret.REDIS_URL)
 
 
 def _given(url: Secret | None, key: ConfigSecret) -> Secret:

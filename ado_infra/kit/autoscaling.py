@@ -36,7 +36,7 @@ class Autoscaling:
     metrics: tuple[MetricSpecArgs, ...]
     behavior: HorizontalPodAutoscalerBehaviorArgs | None = None
 
-    def of(self, deployment: str) -> HorizontalPodAutoscalerSpecArgs:
+    def spec(self, deployment: str) -> HorizontalPodAutoscalerSpecArgs:
         """The autoscaler of a Deployment."""
         return HorizontalPodAutoscalerSpecArgs(
             scale_target_ref=CrossVersionObjectReferenceArgs(

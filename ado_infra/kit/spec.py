@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
+from ado_infra.kit.schema_rules import exactly_one_of, never
 from ado_infra.kit.values import (
     Cpu,
     DnsName,
@@ -20,7 +21,6 @@ from ado_infra.kit.values import (
     share_of,
     size_in_bytes,
 )
-from ado_infra.kit.written import exactly_one_of, never
 
 
 class Spec(BaseModel):

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
-from ado_infra.kit import written as patterns
+from ado_infra.kit import schema_rules as patterns
 from ado_infra.kit.cron import PATTERN, Schedule
-from ado_infra.kit.written import Written, written
+from ado_infra.kit.schema_rules import SchemaRules, pattern_rule
 
 MAX_MILLICORES: Final = 1_024_000
 MAX_BYTES: Final = 24 * 2**40
@@ -188,8 +188,8 @@ def _quantity_text(value: object) -> object:
     return str(value) if is_number else value
 
 
-def _number_or_text(title: str, pattern: str, maximum: int) -> Written:
-    return Written(
+def _number_or_text(title: str, pattern: str, maximum: int) -> SchemaRules:
+    return SchemaRules(
         {
             "title": title,
             "type": ["string", "number"],
@@ -217,7 +217,7 @@ Memory = Annotated[
 IntOrPercent = Annotated[
     int | str,
     PlainValidator(_int_or_percent),
-    Written(
+    SchemaRules(
         {
             "title": "pods such as 1, or a percentage such as 30%",
             "type": ["integer", "string"],
@@ -233,21 +233,23 @@ ReplicaCount = Annotated[int, Field(ge=1, le=1000)]
 """A number of pods; the upper bound only catches slips of the finger."""
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
 """A duration of at most a day."""
-LabelKey = Annotated[str, AfterValidator(_label_key), written("label key", patterns.LABEL_KEY)]
+LabelKey = Annotated[str, AfterValidator(_label_key), pattern_rule("label key", patterns.LABEL_KEY)]
 LabelValue = Annotated[
     str,
     AfterValidator(label_value),
-    written("label value", rf"^(?:{patterns.LABEL_NAME})?$"),
+    pattern_rule("label value", rf"^(?:{patterns.LABEL_NAME})?$"),
 ]
 BucketName = Annotated[
     str,
     AfterValidator(_bucket_name),
-    written("bucket name", patterns.BUCKET, minLength=3, maxLength=63),
+    pattern_rule("bucket name", patterns.BUCKET, minLength=3, maxLength=63),
 ]
 """A bucket's name, by the rules of S3's general purpose buckets."""
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
 HttpUrl = Annotated[
-    str, AfterValidator(_http_url), written("URL http(s)://host[:port]/path", patterns.HTTP_URL)
+    str,
+    AfterValidator(_http_url),
+    pattern_rule("URL http(s)://host[:port]/path", patterns.HTTP_URL),
 ]
 ObjectPrefix = Annotated[
     str,
@@ -255,23 +257,23 @@ ObjectPrefix = Annotated[
 ]
 """Where in a bucket objects lie, without a slash at either end."""
 CronSchedule = Annotated[
-    str, _checked(Schedule.parse), written("schedule such as 0 3 * * *", PATTERN)
+    str, _checked(Schedule.parse), pattern_rule("schedule such as 0 3 * * *", PATTERN)
 ]
 """When something is due, as five fields in UTC: `0 3 * * *`."""
 NamespaceName = Annotated[
-    str, AfterValidator(dns_label), written("namespace name", rf"^{patterns.DNS_LABEL}$")
+    str, AfterValidator(dns_label), pattern_rule("namespace name", rf"^{patterns.DNS_LABEL}$")
 ]
 """Name of a namespace: an RFC 1123 label."""
 HostAndPort = Annotated[
-    str, AfterValidator(_host_and_port), written("host:port", patterns.HOST_AND_PORT)
+    str, AfterValidator(_host_and_port), pattern_rule("host:port", patterns.HOST_AND_PORT)
 ]
 """Where a server answers: `redis-0.example.com:6379`."""
 DnsName = Annotated[
     str,
     AfterValidator(_dns_name),
-    written("DNS name", rf"^{patterns.DNS_NAME}$", maxLength=253),
+    pattern_rule("DNS name", rf"^{patterns.DNS_NAME}$", maxLength=253),
 ]
 Registry = Annotated[
-    str, AfterValidator(_registry), written("registry [host[:port]/]path", patterns.REGISTRY)
+    str, AfterValidator(_registry), pattern_rule("registry [host[:port]/]path", patterns.REGISTRY)
 ]
 """Where images are pulled from: `ado` (Docker Hub), `registry.example.com:5000/team`."""

@@ -26,8 +26,8 @@ from ado_infra.kit.labels import Identity
 from ado_infra.kit.spec import Volume
 from ado_infra.kit.values import size_in_bytes
 
-Spec: TypeAlias = Any
-"""A StatefulSet's spec: to its types every field may be missing, also those that never are."""
+StatefulSetSpec: TypeAlias = Any
+"""Of the SDK's outputs: to its types every field may be missing, also those that never are."""
 
 Refuse: TypeAlias = Callable[[pulumi.Output[str]], None]
 """Takes what is wrong with the volumes of one workload: `refuse`, or what gathers it for that."""
@@ -64,7 +64,7 @@ def problem(
     Empty where they do not. `name`: the StatefulSet's; `setting`: the key the volume comes from.
     """
 
-    def check(spec: Spec, namespace: str) -> str:
+    def check(spec: StatefulSetSpec, namespace: str) -> str:
         claim = spec.volume_claim_templates[0]
         kept = Volume(
             size=claim.spec.resources.requests["storage"],
@@ -83,12 +83,12 @@ def problem(
 def refuse(*problems: pulumi.Output[str]) -> None:
     """Ends the program with one pulumi.RunError that has every problem, if there is any."""
 
-    def check(found: Sequence[str]) -> None:
-        told = list(filter(None, found))
-        if len(told) > 1:  # an `up` in between would be refused for the rest
-            told.append("Grow all of them before the last two steps, which are the same.")
-        if told:
-            raise pulumi.RunError("\n".join(told))
+    def check(messages: Sequence[str]) -> None:
+        lines = list(filter(None, messages))
+        if len(lines) > 1:  # an `up` in between would be refused for the rest
+            lines.append("Grow all of them before the last two steps, which are the same.")
+        if lines:
+            raise pulumi.RunError("\n".join(lines))
 
     pulumi.Output.all(*problems).apply(check)
 

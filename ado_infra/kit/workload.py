@@ -140,8 +140,8 @@ class Workload(pulumi.ComponentResource):
             f"{name}-service",
             metadata=_metadata(args),
             spec=_service_spec(args),
-            # The engine waits for the pods behind it: made first, it would wait for others to be
-            # made while it keeps one of the few places for what is under way.
+            # The engine waits for the pods behind it: made first, it would hold one of the few
+            # slots of `pulumi up --parallel` while what makes these waits for one.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.deployment]),
         )
         self.disruption_budget = PodDisruptionBudget(
@@ -155,7 +155,7 @@ class Workload(pulumi.ComponentResource):
             self.autoscaler = HorizontalPodAutoscaler(
                 f"{name}-hpa",
                 metadata=_metadata(args, labels.autoscaler_name(args.name)),
-                spec=args.replicas.of(args.name),
+                spec=args.replicas.spec(args.name),
                 opts=child,
             )
         self.service_name = self.service.metadata.name

@@ -1,50 +1,43 @@
-"""What the commands do with the cluster: pods, what runs in them, and small patches."""
+"""What the commands do with a namespace of the cluster: its objects, and small patches."""
 
 from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-from kubernetes import client, stream, watch
-from kubernetes.stream import ws_client
-from websocket import WebSocket, WebSocketException
+from kubernetes import client
 
 from ado_infra.ops import NAME, rights
+from ado_infra.ops.api import Model, unless_changed, unless_missing
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.execution import ANSWER
+from ado_infra.ops.pods import Pods, have_ended, have_started, phase_of
 
-Model: TypeAlias = Any
-"""What the untyped client returns."""
+__all__ = [
+    "ANSWER",
+    "POLL",
+    "Kept",
+    "Model",
+    "Namespace",
+    "Say",
+    "have_ended",
+    "have_started",
+    "phase_of",
+    "wait_until",
+]
+
 Found = TypeVar("Found")
 Say: TypeAlias = Callable[[str], None]
 """Where a command tells what it does."""
 POLL: Final = 0.5
 """Seconds between two looks at something that is awaited."""
-ANSWER: Final = 20.0
-"""Seconds within which the API server must answer, and a pod let a command in."""
 _ATTEMPTS: Final = 10
 """How often a change is tried whose object somebody else has changed in between."""
-_BEGINNING: Final = 2**16
-"""Bytes of a log that are read from its beginning."""
-_POKED: Final = "ado.ops/record-changed"
-
-
-class _AnsweredInTime(WebSocket):
-    """Gives the API server ANSWER seconds, also to let a command in; the command takes its own."""
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the library's own
-        super().__init__(**options)
-        self.sock_opt.timeout = ANSWER
-
-
-# The client has no option for it: the API server waits for ever for a kubelet that was frozen
-# after it had connected, and whoever asked would, too.
-ws_client.WebSocket = _AnsweredInTime  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass(frozen=True)
@@ -55,13 +48,11 @@ class Kept:
     version: str
 
 
-class Namespace:
+class Namespace(Pods):
     """One namespace of a cluster."""
 
     def __init__(self, api: client.ApiClient, name: str) -> None:
-        self.name = name
-        self.api = api
-        self._core = client.CoreV1Api(api)
+        super().__init__(api, name)
         self._apps = client.AppsV1Api(api)
         self._batch = client.BatchV1Api(api)
 
@@ -69,31 +60,17 @@ class Namespace:
         """Which of these rights the operator has not, such as `list pods`."""
         return rights.missing(self.api, self.name, needed)
 
-    def pod(self, name: str) -> Model | None:
-        """A pod, or None when there is none of that name."""
-        return _unless_missing(lambda: self._core.read_namespaced_pod(name, self.name))
-
     def config_map(self, name: str) -> Model | None:
         """A ConfigMap, or None when there is none of that name."""
-        return _unless_missing(lambda: self._core.read_namespaced_config_map(name, self.name))
+        return unless_missing(lambda: self._core.read_namespaced_config_map(name, self.name))
 
     def service(self, name: str) -> Model | None:
         """A Service, or None when there is none of that name."""
-        return _unless_missing(lambda: self._core.read_namespaced_service(name, self.name))
+        return unless_missing(lambda: self._core.read_namespaced_service(name, self.name))
 
     def stateful_set(self, name: str) -> Model | None:
         """A StatefulSet, or None when there is none of that name."""
-        return _unless_missing(lambda: self._apps.read_namespaced_stateful_set(name, self.name))
-
-    def first_said(self, pod: str) -> str:
-        """How the log of a pod's container begins: what it said when it started.
-
-        Raises OpsError when there is none yet.
-        """
-        said = _unless_missing(
-            lambda: self._core.read_namespaced_pod_log(pod, self.name, limit_bytes=_BEGINNING)
-        )
-        return str(said or "")
+        return unless_missing(lambda: self._apps.read_namespaced_stateful_set(name, self.name))
 
     def node_answers(self, name: str) -> bool | None:
         """Whether a node's kubelet reports that it is Ready; None for who may not see nodes."""
@@ -107,33 +84,6 @@ class Namespace:
             raise
         return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ())
 
-    def looks_at(self, pod: Model, seconds: float) -> Iterator[Model | None]:
-        """Looks at this very pod: None while it is there, at last what it was when deleted.
-
-        The first look is at once, each other one takes at most so many seconds. Whatever happens to
-        the pod after the first one is seen.
-        """
-        this = f"metadata.name={pod.metadata.name}"
-        since = pod.metadata.resource_version
-        while True:
-            listed: Model = self._core.list_namespaced_pod(self.name, field_selector=this)
-            if any(item.metadata.uid == pod.metadata.uid for item in listed.items):
-                # The pod's own version may be hours old, and the API server has forgotten that.
-                since = listed.metadata.resource_version
-            yield None
-            events = watch.Watch().stream(
-                self._core.list_namespaced_pod,
-                self.name,
-                field_selector=this,
-                resource_version=since,
-                timeout_seconds=max(1, round(seconds)),
-            )
-            event: Model
-            for event in events:
-                seen = event["object"]
-                if event["type"] == "DELETED" and seen.metadata.uid == pod.metadata.uid:
-                    yield seen
-
     def patch_config_map(
         self, name: str, data: Mapping[str, str | None], *, version: str | None = None
     ) -> None:
@@ -142,7 +92,7 @@ class Namespace:
         Raises OpsError when it is no longer of that version.
         """
         patch = {"data": data, "metadata": {"resourceVersion": version} if version else {}}
-        with _unless_changed(name):
+        with unless_changed(name):
             self._core.patch_namespaced_config_map(name, self.name, patch, field_manager=NAME)
 
     def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
@@ -151,32 +101,12 @@ class Namespace:
             service, self.name, {"spec": {"selector": selector}}, field_manager=NAME
         )
 
-    def poke(self, pod: str) -> None:
-        """Makes the kubelet look at what a pod mounts now, which it would within a minute."""
-        patch = {"metadata": {"annotations": {_POKED: f"{time.time():.3f}"}}}
-        _unless_missing(
-            lambda: self._core.patch_namespaced_pod(pod, self.name, patch, field_manager=NAME)
-        )
-
-    def delete_pod(self, pod: Model, *, force: bool = False) -> None:
-        """Deletes this very pod, not a later one of its name.
-
-        `force`: without asking the kubelet, whose containers may run on.
-        """
-        options = client.V1DeleteOptions(
-            preconditions=client.V1Preconditions(uid=pod.metadata.uid),
-            grace_period_seconds=0 if force else None,
-        )
-        _unless_missing(
-            lambda: self._core.delete_namespaced_pod(pod.metadata.name, self.name, body=options)
-        )
-
     def secret(self, name: str, key: str) -> Kept:
         """One value of a Secret.
 
         Raises OpsError when there is none.
         """
-        found = _unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
+        found = unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
         if found is None or key not in (found.data or {}):
             raise OpsError(
                 f"There is no key {key} in Secret {name}; `pulumi up --refresh` makes it."
@@ -190,20 +120,14 @@ class Namespace:
         Raises OpsError when it is no longer of that version.
         """
         patch = {"stringData": values, "metadata": {"resourceVersion": version}}
-        with _unless_changed(f"Secret {name}"):
+        with unless_changed(f"Secret {name}"):
             self._core.patch_namespaced_secret(name, self.name, patch, field_manager=NAME)
 
     def secret_changed(self, name: str) -> datetime | None:
         """When these commands last changed a Secret; None for never."""
-        found = _unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
+        found = unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
         managers = (found.metadata.managed_fields or ()) if found else ()
         return max((m.time for m in managers if m.manager == NAME), default=None)
-
-    def pods_of_deployment(self, deployment: Model) -> list[Model]:
-        """The pods of a Deployment that run or will, also those that are ending."""
-        labels = ",".join(f"{k}={v}" for k, v in deployment.spec.selector.match_labels.items())
-        found: list[Model] = self._core.list_namespaced_pod(self.name, label_selector=labels).items
-        return [pod for pod in found if pod.status.phase not in {"Failed", "Succeeded"}]
 
     def deployments(self) -> list[Model]:
         """Every Deployment."""
@@ -253,7 +177,7 @@ class Namespace:
 
     def cron_job(self, name: str) -> Model | None:
         """A CronJob, or None when there is none of that name."""
-        return _unless_missing(lambda: self._batch.read_namespaced_cron_job(name, self.name))
+        return unless_missing(lambda: self._batch.read_namespaced_cron_job(name, self.name))
 
     def jobs(self) -> list[Model]:
         """Every Job."""
@@ -266,96 +190,15 @@ class Namespace:
 
     def delete_job(self, name: str) -> None:
         """Deletes a Job with its pods."""
-        _unless_missing(
+        unless_missing(
             lambda: self._batch.delete_namespaced_job(
                 name, self.name, propagation_policy="Background"
             )
         )
 
-    def pods_of(self, job: Model) -> list[Model]:
-        """The pods of this very Job, oldest first."""
-        found: list[Model] = self._core.list_namespaced_pod(
-            self.name, label_selector=f"batch.kubernetes.io/controller-uid={job.metadata.uid}"
-        ).items
-        return sorted(found, key=lambda pod: pod.metadata.creation_timestamp)
-
-    def log(self, pod: str, container: str) -> str:
-        """What a container has said; nothing when nobody knows any more."""
-        said = _unless_missing(
-            lambda: self._core.read_namespaced_pod_log(pod, self.name, container=container)
-        )
-        return said or ""
-
     def plain(self, model: Model) -> Model:
         """A model as the mapping that a manifest has."""
         return self._core.api_client.sanitize_for_serialization(model)
-
-    def run(
-        self,
-        pod: str,
-        command: Sequence[str],
-        given: str | None = None,
-        *,
-        seconds: float = ANSWER,
-    ) -> str:
-        """What a command prints in a pod's container; it may read the line `given`.
-
-        Raises OpsError with what it said when it fails, when it takes longer than `seconds` (it
-        goes on in the pod then), or when the pod cannot be reached.
-        """
-        socket: Model = None
-        try:
-            socket = stream.stream(
-                self._core.connect_get_namespaced_pod_exec,
-                pod,
-                self.name,
-                command=list(command),
-                stderr=True,
-                stdout=True,
-                stdin=given is not None,
-                tty=False,
-                _preload_content=False,
-            )
-            if given is not None:
-                socket.write_stdin(given + "\n")
-            socket.run_forever(timeout=seconds)
-            code = socket.returncode
-            said, complaint = socket.read_stdout(timeout=0), socket.read_stderr(timeout=0)
-        except client.ApiException as refused:
-            if isinstance(refused.__context__, KeyboardInterrupt):  # the client hides Ctrl-C
-                raise KeyboardInterrupt from None
-            why = str(refused.reason).partition(" -+-+- ")[0]  # then the whole response follows
-            raise OpsError(f"{pod} cannot be reached: {why}") from None
-        except (WebSocketException, OSError, TypeError, KeyError, ValueError):
-            # The client's own errors, where a connection ends without saying how the command did.
-            raise OpsError(f"{pod} cannot be reached: the connection broke off") from None
-        finally:
-            if socket is not None:
-                socket.sock.shutdown()  # `close` leaves it open once the other side has ended it
-        if code is None:
-            raise OpsError(f"{pod} does not answer within {seconds:.0f} s")
-        if code != 0:
-            raise OpsError(f"{pod}: {(complaint or said).strip() or f'exit code {code}'}")
-        return str(said)
-
-
-def have_started(pod: Model) -> bool:
-    """Whether any container of a pod runs, or ever did."""
-    statuses = pod.status.container_statuses or ()
-    return any(s.state.running or s.state.terminated or s.restart_count for s in statuses)
-
-
-def have_ended(pod: Model) -> bool:
-    """Whether the kubelet has said that every container of a pod has ended."""
-    statuses = pod.status.container_statuses or ()
-    return bool(statuses) and all(status.state.terminated for status in statuses)
-
-
-def phase_of(pod: Model) -> tuple[str, bool]:
-    """The phase of a pod, or `Terminating`, and whether it is Ready."""
-    conditions = {c.type: c.status for c in pod.status.conditions or ()}
-    phase: str = "Terminating" if pod.metadata.deletion_timestamp else pod.status.phase
-    return phase, conditions.get("Ready") == "True"
 
 
 def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found | None:
@@ -366,27 +209,3 @@ def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found |
             return None
         time.sleep(POLL)
     return found
-
-
-@contextmanager
-def _unless_changed(name: str) -> Generator[None]:
-    """Raises OpsError when an object is no longer what a change of it was decided on."""
-    try:
-        yield
-    except client.ApiException as error:
-        if error.status == HTTPStatus.CONFLICT:
-            raise OpsError(
-                f"Somebody else has just changed {name}, and it was left so: type the same command "
-                "again."
-            ) from None
-        raise
-
-
-def _unless_missing(call: Callable[[], Model]) -> Model | None:
-    try:
-        return call()
-    except client.ApiException as error:
-        # Conflict: the pod of that uid is gone, and another has its name.
-        if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
-            return None
-        raise OpsError(f"The API server refuses: {error.status} {error.reason}") from None

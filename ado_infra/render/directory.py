@@ -32,9 +32,9 @@ def write(out: Path, files: Mapping[str, str]) -> bool:
     contents = {path: text.encode() for path, text in files.items()}
     contents[MARKER] = _listing(contents)
     try:
-        found = _held(out)
-        _refuse_foreign(out, found)
-        if found == contents:
+        present = _held(out)
+        _refuse_foreign(out, present)
+        if present == contents:
             return False
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f"{MARKER}-") as beside:
@@ -73,8 +73,8 @@ def _is_plain(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _refuse_foreign(out: Path, found: Mapping[str, bytes]) -> None:
-    listed = found.get(MARKER)
+def _refuse_foreign(out: Path, present: Mapping[str, bytes]) -> None:
+    listed = present.get(MARKER)
     if listed == b"":
         raise RenderError(
             f"{out} is not empty, and was not rendered here. Name another directory, or empty it."
@@ -82,7 +82,7 @@ def _refuse_foreign(out: Path, found: Mapping[str, bytes]) -> None:
     known = set((listed or b"").decode(errors="replace").splitlines())
     others = sorted(
         path
-        for path, content in found.items()
+        for path, content in present.items()
         if path != MARKER and f"{hashlib.sha256(content).hexdigest()}  {path}" not in known
     )
     if others:

@@ -109,8 +109,8 @@ def rendered(registrations: Sequence[Registration]) -> list[RenderedObject]:
 
 def images(objects: Sequence[RenderedObject]) -> list[str]:
     """Every image that a pod of these would pull, sorted."""
-    found = (image for each in objects for image in _images(each.manifest))
-    return sorted(set(found))
+    references = (image for each in objects for image in _images(each.manifest))
+    return sorted(set(references))
 
 
 def _images(value: Any) -> Iterator[str]:  # noqa: ANN401 - any of JSON's

@@ -30,14 +30,14 @@ class Rendering:
     @property
     def files(self) -> dict[str, str]:
         """Path → content: a file for each object, and a kustomization of all but Secrets."""
-        found = {each.path: each.text() for each in self.objects}
+        files = {each.path: each.text() for each in self.objects}
         listed = sorted(each.path for each in self.objects if each.kind != "Secret")
         kustomization = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",
             "kind": "Kustomization",
             "resources": listed,
         }
-        return {**found, KUSTOMIZATION: document(kustomization)}
+        return {**files, KUSTOMIZATION: document(kustomization)}
 
 
 def render(project: Path, stack: str) -> Rendering:

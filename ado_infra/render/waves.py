@@ -25,17 +25,17 @@ def waves(registrations: Sequence[Registration], kinds: Mapping[str, str]) -> di
     An object depends on what it or one of its components was registered to depend on.
     """
     known = {each.urn: each for each in registrations}
-    found: dict[str, int] = {}
+    by_urn: dict[str, int] = {}
 
     def wave(urn: str) -> int:
         """Of a component, a wave in which all that it depends on is there."""
         if urn not in known:  # what is only read, or the stack itself
             return 0
-        if urn not in found:
+        if urn not in by_urn:
             each = known[urn]
             before = [wave(other) + (kinds.get(other) in _AWAITED) for other in each.dependencies]
-            found[urn] = max([wave(each.parent), *before])
-        return found[urn]
+            by_urn[urn] = max([wave(each.parent), *before])
+        return by_urn[urn]
 
     result = {urn: wave(urn) for urn in kinds}
     last = max(result.values(), default=0)

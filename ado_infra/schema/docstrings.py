@@ -16,11 +16,11 @@ from itertools import pairwise
 
 def of_fields(kind: type) -> dict[str, str]:
     """Field → its docstring in one line; a class without one has that of the class above."""
-    found: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     for each in reversed(kind.__mro__):
         if each.__module__.partition(".")[0] == __name__.partition(".")[0]:
-            found |= _of_module(each.__module__).get(each.__name__, {})
-    return found
+            docstrings |= _of_module(each.__module__).get(each.__name__, {})
+    return docstrings
 
 
 @cache

@@ -21,12 +21,12 @@ class Described(GenerateJsonSchema):
         """With each field's docstring, and the first sentence or so of the model's own."""
         made = super().model_schema(schema)
         model = cast("type[BaseModel]", schema["cls"])
-        said = docstrings.of_fields(model)
+        descriptions = docstrings.of_fields(model)
         for name, field in model.model_fields.items():
             shown = made["properties"][field.alias or name]
-            if name not in said:
+            if name not in descriptions:
                 raise KeyError(f"{model.__module__}.{model.__name__}.{name} has no docstring")
-            shown["description"] = said[name]
+            shown["description"] = descriptions[name]
         made["description"] = " ".join(made["description"].partition("\n\n")[0].split())
         return made
 

@@ -1,4 +1,4 @@
-"""docs/settings.md: a table for each room of a stack, made from the JSON Schema."""
+"""docs/settings.md: a table for each section of a stack, made from the JSON Schema."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ as a JSON Schema: [settings.schema.json](settings.schema.json), which the first 
 `Pulumi.<stack>.yaml` names, so that an editor completes keys and marks what is wrong;
 `ado-ops schema` prints it.
 
-Every key begins with `ado:` and its room: `ado:gateway.scaling.minReplicas`. A mapping that is
+Every key begins with `ado:` and its section: `ado:gateway.scaling.minReplicas`. A mapping that is
 given takes the place of its default as a whole; a key that it leaves out has the default that
 stands beside that key, and a *required* one must be there. Rules between two numbers, such as a
 minimum that exceeds its maximum, are checked by `pulumi preview`, and by no editor.
@@ -46,7 +46,7 @@ _SHARED: Final = {
     "Health": "health",
     "Disruption": "disruption",
 }
-"""Mappings that several rooms have: they get a table of their own."""
+"""Mappings that several sections have: they get a table of their own."""
 _SHARED_LINKS: Final = {kind: f"[{name}](#{name})" for kind, name in _SHARED.items()}
 _TYPES: Final = {
     "boolean": "true or false",
@@ -60,7 +60,7 @@ _COLUMNS: Final = ("key", "type", "default", "meaning")
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """One key: path in its room, its schema without references, whether it must be given."""
+    """One key: path in its section, its schema without references, whether it must be given."""
 
     path: str
     schema: Schema
@@ -80,32 +80,33 @@ def page() -> str:
     schema = stack_schema()
     kinds, config = schema["$defs"], schema["properties"]["config"]
     single: list[_Row] = []
-    rooms: list[str] = []
+    sections: list[str] = []
     for key, given in config["properties"].items():
-        room, required = _resolved(given, kinds), key in config["required"]
+        section, required = _resolved(given, kinds), key in config["required"]
         if _is_secret(key):
             continue
-        if room.get("type") == "object":
-            rooms.append(_room(key, room, required=required, kinds=kinds))
+        if section.get("type") == "object":
+            sections.append(_section(key, section, required=required, kinds=kinds))
         else:
-            single.append(_Row(path=key, schema=room, required=required))
+            single.append(_Row(path=key, schema=section, required=required))
     shared = [_shared(name, kinds) for name in _SHARED]
-    return "\n".join([_HEAD, _table(single), *rooms, *shared, _secrets()])
+    return "\n".join([_HEAD, _table(single), *sections, *shared, _secrets()])
 
 
 def _is_secret(key: str) -> bool:
     return key.removeprefix("ado:") in set(ConfigSecret)
 
 
-def _room(key: str, room: Schema, *, required: bool, kinds: Schema) -> str:
+def _section(key: str, section: Schema, *, required: bool, kinds: Schema) -> str:
     name = key.removeprefix("ado:")
     more = f" More of it: [{_PAGES[name]}]({_PAGES[name]})." if name in _PAGES else ""
     must = " It is required." if required else ""
-    pools = room.get("additionalProperties")
+    pools = section.get("additionalProperties")
     if isinstance(pools, dict):
-        key, room = f"{key}.<name>", {**_resolved(pools, kinds), "description": room["description"]}
-    rows = list(_rows(room, "", kinds))
-    return f"## `{key}`\n\n{room['description']}{must}{more}\n\n{_table(rows)}"
+        key = f"{key}.<name>"
+        section = {**_resolved(pools, kinds), "description": section["description"]}
+    rows = list(_rows(section, "", kinds))
+    return f"## `{key}`\n\n{section['description']}{must}{more}\n\n{_table(rows)}"
 
 
 def _shared(name: str, kinds: Schema) -> str:
@@ -167,6 +168,6 @@ def _table(rows: list[_Row]) -> str:
 
 
 def _secrets() -> str:
-    said = docstrings.of_fields(ConfigSecret)
-    rows = (f"| `ado:{secret}` | {said[secret.name]} |\n" for secret in ConfigSecret)
+    descriptions = docstrings.of_fields(ConfigSecret)
+    rows = (f"| `ado:{secret}` | {descriptions[secret.name]} |\n" for secret in ConfigSecret)
     return f"{_SECRETS}\n| key | meaning |\n|---|---|\n{''.join(rows)}"

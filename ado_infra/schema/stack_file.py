@@ -30,7 +30,8 @@ _WHAT: Final = (
     "A stack of the ADO platform. Generated from the settings' docstrings: `make settings`."
 )
 _KEYS: Final = (
-    "What the stack says, by key: `ado:<room>` of the platform, other namespaces of its providers."
+    "What the stack says, by key: `ado:<section>` of the platform, other namespaces of its "
+    "providers."
 )
 _ENCRYPTED: Final = "Encrypted; set it with `pulumi config set --secret ado:{key}`."
 
@@ -42,8 +43,8 @@ def as_text(schema: Schema) -> str:
 
 def stack_schema() -> Schema:
     """What a stack file may hold."""
-    rooms = Settings.model_json_schema(schema_generator=Described)
-    for kind in rooms["$defs"].values():
+    sections = Settings.model_json_schema(schema_generator=Described)
+    for kind in sections["$defs"].values():
         del kind["title"]  # the name of a class
     return {
         "$schema": DRAFT,
@@ -51,18 +52,18 @@ def stack_schema() -> Schema:
         "description": _WHAT,
         "type": "object",
         "required": ["config"],
-        "properties": {"config": _config(rooms)},
-        "$defs": {**rooms["$defs"], "Encrypted": _encrypted()},
+        "properties": {"config": _config(sections)},
+        "$defs": {**sections["$defs"], "Encrypted": _encrypted()},
     }
 
 
-def _config(rooms: Schema) -> Schema:
-    settings = {f"ado:{key}": _room(room) for key, room in rooms["properties"].items()}
-    said = docstrings.of_fields(ConfigSecret)
+def _config(sections: Schema) -> Schema:
+    settings = {f"ado:{key}": _section(section) for key, section in sections["properties"].items()}
+    descriptions = docstrings.of_fields(ConfigSecret)
     secrets = {
         f"ado:{secret}": {
             "$ref": "#/$defs/Encrypted",
-            "description": f"{said[secret.name]} {_ENCRYPTED.format(key=f'ado:{secret}')}",
+            "description": f"{descriptions[secret.name]} {_ENCRYPTED.format(key=f'ado:{secret}')}",
         }
         for secret in ConfigSecret
     }
@@ -70,18 +71,18 @@ def _config(rooms: Schema) -> Schema:
     return {
         "description": _KEYS,
         "type": "object",
-        "required": [f"ado:{key}" for key in rooms["required"]],
+        "required": [f"ado:{key}" for key in sections["required"]],
         "properties": {**settings, **secrets},
         "propertyNames": {"anyOf": [{"enum": known}, {"pattern": "^(?!ado:)[^:]+:"}]},
         "allOf": [_production(), *_store_secrets()],
     }
 
 
-def _room(room: Schema) -> Schema:
+def _section(section: Schema) -> Schema:
     """A key's own schema; `pulumi stack init` writes `false` anew as "false"."""
-    if room.get("type") != "boolean":
-        return room
-    return {**room, "type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
+    if section.get("type") != "boolean":
+        return section
+    return {**section, "type": ["boolean", "string"], "enum": [True, False, "true", "false"]}
 
 
 def _encrypted() -> Schema:
@@ -103,10 +104,10 @@ def _at(path: str, rule: Schema) -> Schema:
 
 def _given(key: str, path: str, value: str) -> Schema:
     """The condition that a stack gives this value; without it a default is not asked."""
-    room: Schema = {"const": value}
+    section: Schema = {"const": value}
     for step in reversed(path.split(".") if path else []):
-        room = {"required": [step], "properties": {step: room}}
-    return {"required": [key], "properties": {key: room}}
+        section = {"required": [step], "properties": {step: section}}
+    return {"required": [key], "properties": {key: section}}
 
 
 def _production() -> Schema:
@@ -130,7 +131,7 @@ def _production_of(kind: type[TierSettings | StoreSettings]) -> Schema:
     rules: list[Schema] = []
     if issubclass(kind, TierSettings):
         rules.append(_at(kind.MINIMUM, {"minimum": 2}))
-    if kind.SPREADS:
+    if kind.REQUIRES_ANTI_AFFINITY:
         rules.append(_at("antiAffinity", {"const": AntiAffinity.REQUIRED.value}))
     return {"allOf": rules}
 
@@ -141,8 +142,8 @@ def _store_secrets() -> list[Schema]:
     Not that it must be: a file may be written before its secrets are.
     """
     rules: list[Schema] = []
-    for secret, (room, mode) in STORE_SECRETS.items():
+    for secret, (section, mode) in STORE_SECRETS.items():
         refused: Schema = {"properties": {f"ado:{secret}": False}}
         where = "else" if mode is Mode.EXTERNAL else "then"
-        rules.append({"if": _given(f"ado:{room}", "mode", Mode.EXTERNAL.value), where: refused})
+        rules.append({"if": _given(f"ado:{section}", "mode", Mode.EXTERNAL.value), where: refused})
     return rules

@@ -1,4 +1,4 @@
-"""What a stack may say about the platform: one frozen model per `ado:<room>` key of its config.
+"""What a stack may say about the platform: one frozen model per `ado:<section>` key of its config.
 
 Plain values only. Nothing here knows Pulumi, and no secret ever passes through (see `secrets.py`).
 YAML keys are camelCase, Python fields snake_case. Defaults are the design's production numbers;

@@ -1,4 +1,4 @@
-"""The rooms of the data tier."""
+"""The sections of the data tier."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Mode(StrEnum):
     EXTERNAL = "external"
 
 
-_ALWAYS_READ: Final = {"mode", "max_connections"}
-_READ_OF_EXTERNAL: Final = {"nodes"}
+_READ_IN_EITHER_MODE: Final = {"mode", "max_connections"}
+_READ_IN_EXTERNAL_MODE: Final = {"nodes"}
 """Fields of a store that are read in either mode, and those of an external one alone."""
 
 
 def _rules_of_a_store(schema: JsonDict, store: type[StoreSettings]) -> None:
     """The two rules below, as a JSON Schema says them."""
-    read = _ALWAYS_READ | _READ_OF_EXTERNAL
+    read = _READ_IN_EITHER_MODE | _READ_IN_EXTERNAL_MODE
     fields = store.model_fields.items()
     idle: JsonDict = {field.alias or name: False for name, field in fields if name not in read}
     tag: JsonDict = {"pattern": rf"^{store.MAJOR}([^0-9]|$)", "not": {"pattern": "alpine"}}
@@ -43,7 +43,7 @@ def _rules_of_a_store(schema: JsonDict, store: type[StoreSettings]) -> None:
         {
             "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.EXTERNAL.value}}},
             "then": {"properties": idle},
-            "else": {"properties": dict.fromkeys(sorted(_READ_OF_EXTERNAL), False)},
+            "else": {"properties": dict.fromkeys(sorted(_READ_IN_EXTERNAL_MODE), False)},
         },
         {"properties": {"image": {"properties": {"tag": tag}}}},
     ]
@@ -63,14 +63,14 @@ class StoreSettings(Spec):
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
     """`required`: never two pods of the store on a host; `preferred`: where it can be avoided."""
 
-    SPREADS: ClassVar[bool] = True
+    REQUIRES_ANTI_AFFINITY: ClassVar[bool] = True
     """Whether production demands that no two pods share a host."""
     MAJOR: ClassVar[int]
     """The major version whose data and options the store is made for."""
 
     @model_validator(mode="after")
-    def _is_read(self) -> Self:
-        given, external = self.model_fields_set - _ALWAYS_READ, _READ_OF_EXTERNAL
+    def _no_unread_setting(self) -> Self:
+        given, external = self.model_fields_set - _READ_IN_EITHER_MODE, _READ_IN_EXTERNAL_MODE
         idle = given - external if self.mode is Mode.EXTERNAL else given & external
         if idle:
             fields = type(self).model_fields
@@ -79,7 +79,7 @@ class StoreSettings(Spec):
         return self
 
     @model_validator(mode="after")
-    def _is_of_the_major_version(self) -> Self:
+    def _image_of_the_major_version(self) -> Self:
         tag = self.image.tag
         if tag and (not re.match(rf"{self.MAJOR}(\D|$)", tag) or "alpine" in tag):
             raise ValueError(

@@ -45,7 +45,7 @@ def production_problems(sections: Mapping[str, Any]) -> Iterator[str]:
                 f"{minimum} = {tier.minimum_replicas}: profile production demands at least 2\n"
                 f"    pulumi config set --path '{minimum}' 2"
             )
-        if tier.SPREADS and tier.anti_affinity is not AntiAffinity.REQUIRED:
+        if tier.REQUIRES_ANTI_AFFINITY and tier.anti_affinity is not AntiAffinity.REQUIRED:
             spread = f"ado:{key}.antiAffinity"
             yield (
                 f"{spread} = {tier.anti_affinity}: profile production demands required\n"
@@ -55,8 +55,8 @@ def production_problems(sections: Mapping[str, Any]) -> Iterator[str]:
 
 def _tiers(sections: Mapping[str, Any]) -> Iterator[tuple[str, TierSettings | StoreSettings]]:
     """Every tier and store, those of a mapping one by one, with the key that leads to it."""
-    for section, found in sections.items():
-        named = found.items() if isinstance(found, Mapping) else [("", found)]
+    for section, value in sections.items():
+        named = value.items() if isinstance(value, Mapping) else [("", value)]
         for name, tier in named:
             if isinstance(tier, TierSettings | StoreSettings):
                 yield ".".join(filter(None, (to_camel(section), name))), tier

@@ -1,4 +1,4 @@
-"""Everything a stack says, by room, and the rules between rooms."""
+"""Everything a stack says, by section, and the rules between sections."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
-from ado_infra.kit.spec import Spec
+from ado_infra.kit.schema_rules import SchemaRules
+from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
-from ado_infra.kit.written import Written
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     ObjectStorageSettings,
@@ -52,8 +52,12 @@ class ImageSettings(Spec):
     """Prefix of the official images `postgres` and `redis`."""
     kubernetes: Registry = "registry.k8s.io"
     """Prefix of the Kubernetes project's image `kubectl`."""
+    kubectl_image: ImageVersion = ImageVersion(tag="v1.37.2")
+    """Which version of `kubectl` runs; any of the last few releases would do."""
     rclone: Registry = "docker.io/rclone"
     """Prefix of rclone's image `rclone`."""
+    rclone_image: ImageVersion = ImageVersion(tag="1.76.0")
+    """Which version of `rclone` runs."""
     pull_secret: DnsName | None = None
     """Name of an existing image pull Secret in the platform's namespace."""
 
@@ -74,7 +78,7 @@ def _at_least_one(pools: dict[PoolName, WorkerPoolSettings]) -> dict[PoolName, W
 
 
 class Settings(Spec):
-    """Everything a stack says, by room."""
+    """Everything a stack says, by section."""
 
     profile: Profile = Profile.DEVELOPMENT
     """How much the stack must guarantee; `production` refuses what would lose data or pods."""
@@ -95,7 +99,7 @@ class Settings(Spec):
     worker_pools: Annotated[
         dict[PoolName, WorkerPoolSettings],
         AfterValidator(_at_least_one),
-        Written({"minProperties": 1}),
+        SchemaRules({"minProperties": 1}),
     ]
     """The pools of workers by name, at least one; pool `default` is the design's `ado-worker`."""
     postgres: PostgresSettings = PostgresSettings()

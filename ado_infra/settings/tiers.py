@@ -1,4 +1,4 @@
-"""The rooms of the application tiers and of the edge before them."""
+"""The sections of the application tiers and of the edge before them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from ado_infra.kit.schema_rules import pattern_rule
 from ado_infra.kit.spec import (
     AntiAffinity,
     Disruption,
@@ -19,7 +20,6 @@ from ado_infra.kit.spec import (
     Spec,
 )
 from ado_infra.kit.values import DnsName, Memory, ReplicaCount, Seconds
-from ado_infra.kit.written import written
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -48,7 +48,7 @@ def _body_size(size: str) -> str:
     return size
 
 
-PoolName = Annotated[str, AfterValidator(pool_name), written("pool name", f"^{_POOL_NAME}$")]
+PoolName = Annotated[str, AfterValidator(pool_name), pattern_rule("pool name", f"^{_POOL_NAME}$")]
 """A DNS label, short enough for `ado-worker-<name>-hpa` and a pod's own suffix."""
 
 
@@ -68,7 +68,7 @@ class TierSettings(Spec):
 
     MINIMUM: ClassVar[str]
     """The key that `minimum_replicas` comes from."""
-    SPREADS: ClassVar[bool] = False
+    REQUIRES_ANTI_AFFINITY: ClassVar[bool] = False
     """Whether production demands that no two pods share a host."""
 
     @property
@@ -121,7 +121,7 @@ class OrchestratorSettings(TierSettings):
     """The orchestrator core; the design runs two, or three at most."""
 
     MINIMUM: ClassVar[str] = "replicas"
-    SPREADS: ClassVar[bool] = True
+    REQUIRES_ANTI_AFFINITY: ClassVar[bool] = True
     resources: Resources = Resources.of(("500m", "1Gi"), ("2", "4Gi"))
     replicas: Annotated[int, Field(ge=1, le=3)] = 2
     """Number of pods."""
@@ -256,7 +256,7 @@ class EdgeSettings(Spec):
     tls_issuer: DnsName | None = None
     """Name of cert-manager's ClusterIssuer; without one the host is served without TLS."""
     body_size: Annotated[
-        str, AfterValidator(_body_size), written("size such as 50m or 1g", f"^{_BODY_SIZE}$")
+        str, AfterValidator(_body_size), pattern_rule("size such as 50m or 1g", f"^{_BODY_SIZE}$")
     ] = "50m"
     """The largest request body in bytes, as nginx writes it (nginx only)."""
     timeout: Seconds = 3600

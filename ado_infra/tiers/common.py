@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment
@@ -49,12 +49,15 @@ class Inputs:
 class Tier(pulumi.ComponentResource):
     """An application tier: one Workload, whose parts it exposes."""
 
+    TYPE: ClassVar[str]
+    """The type token, part of every URN: a class that is renamed keeps it, or all is replaced."""
+
     workload: Workload
 
     def __init__(
         self, name: str, workload: WorkloadArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__(f"ado:index:{type(self).__name__}", name, {}, opts)
+        super().__init__(self.TYPE, name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.workload = Workload(f"{name}-workload", workload, child)
 
@@ -116,18 +119,18 @@ def tier_workload(
     )
 
 
-def known(*endpoints: Endpoint | None) -> tuple[Endpoint, ...]:
+def given_endpoints(*endpoints: Endpoint | None) -> tuple[Endpoint, ...]:
     """Those that there are."""
     return tuple(endpoint for endpoint in endpoints if endpoint)
 
 
 def _variables(inputs: Inputs) -> dict[str, Variable]:
-    given: dict[str, Variable] = {}
+    variables: dict[str, Variable] = {}
     if inputs.config_file:
-        given["ADO_CONFIG_FILE"] = inputs.config_file.path
+        variables["ADO_CONFIG_FILE"] = inputs.config_file.path
     for endpoint in inputs.endpoints:
-        given.update(endpoint.variables)
-    return {**given, **inputs.variables}
+        variables.update(endpoint.variables)
+    return {**variables, **inputs.variables}
 
 
 def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretKey]:

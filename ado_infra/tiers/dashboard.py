@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pulumi
 
@@ -31,6 +32,8 @@ class Dashboard(Tier):
     Produces: a Workload `ado-dashboard` (Deployment, Service with `http` 80 and `metrics` 9090,
     PodDisruptionBudget).
     """
+
+    TYPE: ClassVar[str] = "ado:index:Dashboard"
 
     def __init__(
         self, name: str, args: DashboardArgs, opts: pulumi.ResourceOptions | None = None

@@ -76,16 +76,16 @@ class Edge(pulumi.ComponentResource):
 
 def edge_annotations(settings: EdgeSettings) -> dict[str, str]:
     """What the controller, cert-manager and the engine are told beside the routes."""
-    told = {"pulumi.com/skipAwait": "true"}
+    annotations = {"pulumi.com/skipAwait": "true"}
     if settings.tls_issuer:
-        told["cert-manager.io/cluster-issuer"] = settings.tls_issuer
+        annotations["cert-manager.io/cluster-issuer"] = settings.tls_issuer
     if settings.controller is Controller.NGINX:
-        told |= {
+        annotations |= {
             "nginx.ingress.kubernetes.io/proxy-body-size": settings.body_size,
             "nginx.ingress.kubernetes.io/proxy-read-timeout": str(settings.timeout),
             "nginx.ingress.kubernetes.io/proxy-send-timeout": str(settings.timeout),
         }
-    return told
+    return annotations
 
 
 def _spec(args: EdgeArgs) -> IngressSpecArgs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pulumi
 
@@ -42,6 +43,8 @@ class ApiGateway(Tier):
     Produces: a Workload `ado-api-gateway` (Deployment, Service with `http` 80, `ws` 81 and
     `metrics` 9090, HorizontalPodAutoscaler, PodDisruptionBudget).
     """
+
+    TYPE: ClassVar[str] = "ado:index:ApiGateway"
 
     def __init__(
         self, name: str, args: ApiGatewayArgs, opts: pulumi.ResourceOptions | None = None

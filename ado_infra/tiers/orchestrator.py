@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import pulumi
 
@@ -12,7 +12,7 @@ from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import OrchestratorSettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, known, tier_workload
+from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, given_endpoints, tier_workload
 
 COMPONENT: Final = "orchestrator"
 NAME: Final = f"ado-{COMPONENT}"
@@ -49,6 +49,8 @@ class Orchestrator(Tier):
     url: pulumi.Output[str]
     """How workers reach the orchestrators; the name resolves to every one that is ready."""
 
+    TYPE: ClassVar[str] = "ado:index:Orchestrator"
+
     def __init__(
         self, name: str, args: OrchestratorArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -68,7 +70,7 @@ def _workload(args: OrchestratorArgs) -> WorkloadArgs:
         replicas=args.settings.replicas,
         inputs=Inputs(
             variables={"DATABASE_POOL_SIZE": str(args.settings.pool_size)},
-            endpoints=known(args.database, args.redis, args.object_storage),
+            endpoints=given_endpoints(args.database, args.redis, args.object_storage),
             config_file=args.config_file,
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import pulumi
 
@@ -14,7 +14,7 @@ from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
 from ado_infra.kit.workload import Termination, WorkloadArgs
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings, pool_name
 from ado_infra.site import Site, require
-from ado_infra.tiers.common import METRICS, Inputs, Tier, known, tier_workload
+from ado_infra.tiers.common import METRICS, Inputs, Tier, given_endpoints, tier_workload
 
 COMPONENT: Final = "worker"
 QUEUE_METRIC: Final = "ado_task_queue_length"
@@ -64,6 +64,8 @@ class WorkerPool(Tier):
     scaling that cuts tasks off is a warning.
     """
 
+    TYPE: ClassVar[str] = "ado:index:WorkerPool"
+
     def __init__(
         self, name: str, args: WorkerPoolArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
@@ -94,7 +96,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
                 "WORKER_ID": POD_NAME,
                 "WORKER_QUEUE": args.pool,
             },
-            endpoints=known(args.redis, args.object_storage),
+            endpoints=given_endpoints(args.redis, args.object_storage),
             config_file=args.config_file,
             files={"agent-credentials": args.credentials} if args.credentials else {},
             scratch={"workspace": Scratch(path=WORKSPACE, size_limit=settings.workspace)},

@@ -141,9 +141,9 @@ def _keep_to_the_sandbox(document: Mapping[str, Any]) -> None:
 
 def use_own_object_storage(config: dict[str, Any]) -> None:
     """Leads a stack's object storage, where it has any, to the sandbox's; buckets stay its own."""
-    if isinstance(room := config.get(OBJECT_STORAGE), Mapping):
+    if isinstance(section := config.get(OBJECT_STORAGE), Mapping):
         own = {"endpoint": object_storage.ENDPOINT, "region": object_storage.REGION}
-        config[OBJECT_STORAGE] = {**room, **own}
+        config[OBJECT_STORAGE] = {**section, **own}
 
 
 def _is_secure(value: object) -> bool:

@@ -22,7 +22,9 @@ from tests.cluster.runbooks import commands, section, typed
 from tests.cluster.writing import patiently
 
 BUCKET, PREFIX, KEEP = "ado-dev-backups", "some/postgresql", 2
-ROOM = {"backup": {"bucket": BUCKET, "prefix": PREFIX, "retention": KEEP, "schedule": "0 0 1 1 *"}}
+SECTION = {
+    "backup": {"bucket": BUCKET, "prefix": PREFIX, "retention": KEEP, "schedule": "0 0 1 1 *"}
+}
 """So rare that no run but the tests' own comes in between."""
 ROWS = 20_000
 FILL = """
@@ -46,7 +48,7 @@ JOBS = "app.kubernetes.io/component=postgresql-backup"
 def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The dev stack with a backup."""
     deployment = Deployment(cluster, tmp_path_factory.mktemp("backup"))
-    deployment.up({"ado:postgres": ROOM})
+    deployment.up({"ado:postgres": SECTION})
     return deployment
 
 

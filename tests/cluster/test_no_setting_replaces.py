@@ -38,6 +38,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "registry": "registry.example.com/ado",
         "mirror": "mirror.example.com/official",
         "kubernetes": "mirror.example.com/kubernetes",
+        "kubectlImage": {"tag": "v1.36.1"},
         "pullSecret": "pull",
     },
     "edge": {
@@ -83,13 +84,14 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "observability": {"tracing": {"enabled": False}},
     },
 }
-"""Another value for every setting, by room and key."""
+"""Another value for every setting, by section and key."""
 ELSEWHERE = {
     "namespace.create": "hands the Namespace over or deletes it; fixed from the first `up` on",
     "namespace.name": "is another platform; fixed from the first `up` on",
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
+    "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",
@@ -103,11 +105,11 @@ ELSEWHERE = {
 
 
 def _settings() -> Iterator[str]:
-    """Every setting of a stack: rooms, and their keys where they have some."""
-    for room, field in Settings.model_fields.items():
+    """Every setting of a stack: sections, and their keys where they have some."""
+    for section, field in Settings.model_fields.items():
         kinds = [field.annotation, *get_args(field.annotation)]
         models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        name = f"{field.alias}.default" if room == "worker_pools" else str(field.alias)
+        name = f"{field.alias}.default" if section == "worker_pools" else str(field.alias)
         if name in ELSEWHERE or not models:
             yield name
         else:
@@ -119,7 +121,7 @@ ALONE = {
     "monitoring.serviceMonitor": "without one its labels are nowhere",
 }
 """Settings that are planned by themselves, and why."""
-WALKED = [f"{room}.{key}" for room, keys in OTHERWISE.items() for key in keys]
+WALKED = [f"{section}.{key}" for section, keys in OTHERWISE.items() for key in keys]
 PREVIEWS = {
     "together": [setting for setting in WALKED if setting not in ALONE],
     **{setting: [setting] for setting in ALONE},
@@ -131,12 +133,12 @@ def _otherwise(settings: Sequence[str]) -> dict[str, Any]:
     """What a stack file says where these settings have their other values."""
     changes: dict[str, Any] = {}
     for setting in settings:
-        room, _, key = setting.rpartition(".")
-        value = OTHERWISE[room][key]
-        for step in reversed([*room.split("."), key]):
+        section, _, key = setting.rpartition(".")
+        value = OTHERWISE[section][key]
+        for step in reversed([*section.split("."), key]):
             value = {step: value}
         changes = merged(changes, value)
-    return {f"ado:{room}": value for room, value in changes.items()}
+    return {f"ado:{section}": value for section, value in changes.items()}
 
 
 @functools.cache

@@ -111,8 +111,8 @@ def test_a_changed_volume_size_is_refused_with_the_steps_that_grow_it(walked: De
     walked.write({"ado:postgres": larger, "ado:redis": larger})
     refused = walked.command("up")
     assert refused.returncode == 1
-    for room, store in (("postgres", "postgresql"), ("redis", "redis")):
-        assert f"ado:{room}.volume.size = 2Gi: the volumes of {store} have 1Gi" in refused.stderr
+    for section, store in (("postgres", "postgresql"), ("redis", "redis")):
+        assert f"ado:{section}.volume.size = 2Gi: the volumes of {store} have 1Gi" in refused.stderr
         assert f"patch pvc data-{store}-0" in refused.stderr
         assert f"delete statefulset {store} --cascade=orphan" in refused.stderr
     here = Called(walked.sandbox, "dev", walked.directory).command("up")

@@ -39,7 +39,7 @@ def test_a_secret_in_plain_text_is_refused_without_being_shown(deployment: Deplo
     deployment.write({"ado:googleApiKey": "canary-in-plain-text"})
     refused = deployment.command("up")
     assert refused.returncode == 1
-    assert "pulumi config set --secret googleApiKey" in refused.stderr
+    assert "pulumi config set --secret ado:googleApiKey" in refused.stderr
     assert "canary-in-plain-text" not in refused.stdout + refused.stderr
 
 

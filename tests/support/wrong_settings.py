@@ -8,8 +8,8 @@ from typing import Any
 GATEWAY, POOLS = "ado:gateway", "ado:workerPools"
 IMAGE = {"image": {"tag": "1.0"}}
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "unknown room": ({"ado:gatway": {}}, r"ado:gatway is unknown; did you mean gateway\?"),
-    "room of nobody": ({"ado:xyz": {}}, "ado:xyz is unknown; known are profile, protectData"),
+    "unknown section": ({"ado:gatway": {}}, r"ado:gatway is unknown; did you mean gateway\?"),
+    "section of nobody": ({"ado:xyz": {}}, "ado:xyz is unknown; known are profile, protectData"),
     "unknown key": (
         {GATEWAY: {"scaling": {"minReplica": 1}}},
         r"ado:gateway.scaling.minReplica is unknown; did you mean minReplicas\?",
@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a path without --path": (
         {"ado:gateway.image.tag": "0.2.0"},
-        "pulumi config set --path gateway.image.tag VALUE",
+        "pulumi config set --path ado:gateway.image.tag VALUE",
     ),
     "tag and digest": (
         {GATEWAY: {"image": {"digest": "sha256:" + "a" * 64}}},

@@ -60,7 +60,7 @@ def test_a_changed_value_of_the_configuration_rolls_its_readers_alone(dev: Recor
 
 
 @pytest.mark.parametrize(
-    ("room", "settings", "store"),
+    ("section", "settings", "store"),
     [
         ("postgres", {"maxConnections": 200}, POSTGRES),
         ("redis", {"resources": {"limits": {"memory": "512Mi"}}}, REDIS),
@@ -68,9 +68,9 @@ def test_a_changed_value_of_the_configuration_rolls_its_readers_alone(dev: Recor
     ],
 )
 def test_a_changed_configuration_of_a_store_rolls_that_store_alone(
-    room: str, settings: dict[str, Any], store: Key, dev: Recording
+    section: str, settings: dict[str, Any], store: Key, dev: Recording
 ) -> None:
-    found = changes(dev, record_stack("dev", changes={f"ado:{room}": settings}))
+    found = changes(dev, record_stack("dev", changes={f"ado:{section}": settings}))
     assert found.keys() == {store, ("ConfigMap", f"{store[1]}-config")}
     assert "spec.template.metadata.annotations.checksum/config" in found[store]
 

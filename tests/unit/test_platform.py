@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 import kubernetes_validate
+import pulumi
+import pytest
 
 from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets
 from ado_infra.settings import NamespaceSettings
@@ -216,7 +218,18 @@ class TestObjects:
         given[storage] = ("objectStorageAccessKey", "objectStorageSecretKey")
         for warning, keys in given.items():
             commands = [line.strip() for line in warning.splitlines()[1:]]
-            assert commands == [f"pulumi config set --secret {key}" for key in keys]
+            assert commands == [f"pulumi config set --secret ado:{key}" for key in keys]
+
+
+def test_a_platform_whose_name_is_no_label_value_makes_nothing() -> None:
+    settings, made = settings_of("dev"), Recording()
+
+    def program() -> None:
+        AdoPlatform("my ado", AdoPlatformArgs(settings=settings, secrets=StackSecrets()))
+
+    with pytest.raises(pulumi.RunError, match=r"^The name of AdoPlatform = 'my ado' is no label"):
+        record(program, into=made)
+    assert [r for r in made.resources if r.type != "pulumi:pulumi:Stack"] == []
 
 
 class TestSelectors:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from ado_infra.policies import ALWAYS, IN_PRODUCTION, Finding, findings
 from ado_infra.render.objects import RenderedObject
 from ado_infra.render.rendering import render
-from tests.support.recording import ROOT
+from tests.support.recording import ROOT, merged
+from tests.unit.render.test_render import committed, project
 
 Objects = list[RenderedObject]
 
@@ -231,6 +233,28 @@ def test_an_image_with_a_digest_needs_no_tag() -> None:
     objects = changed(WORKER, lambda m: container(m).update(image=image), "prod")
     found = findings(objects, production=True)
     assert not [finding for finding in found if finding.subject == WORKER]
+
+
+def test_a_stack_that_sets_each_digest_that_it_is_told_to_has_no_tag(tmp_path: Path) -> None:
+    config = committed("prod")
+    config["ado:workerPools"] |= {"gpu": {"image": {"tag": "0.1.0"}}}
+    config["ado:postgres"] = {"backup": {"bucket": "backups"}}
+    config["ado:migrations"] = {"command": ["migrate"], "image": {"tag": "0.1.0"}}
+
+    def remedies() -> list[str]:
+        objects = render(project(tmp_path, stack="prod", config=config), "prod").objects
+        found = findings(objects, production=True)
+        return [finding.remedy for finding in found if finding.rule == "digests"]
+
+    settings = {remedy.partition("; set ado:")[2].partition(".digest ")[0] for remedy in remedies()}
+    assert len(settings) == 10
+    for setting in settings:
+        section, *keys = setting.split(".")
+        value: dict[str, Any] = {"digest": f"sha256:{'0' * 64}", "tag": None}
+        for key in reversed(keys):
+            value = {key: value}
+        config = merged(config, {f"ado:{section}": value})
+    assert remedies() == []
 
 
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:

@@ -162,8 +162,8 @@ def _files(
 
 def files(settings: PostgresSettings) -> dict[str, str]:
     """File name → content of what PostgreSQL is started with; sizes derive from the settings."""
-    found = packaged(__package__ or "", _FILES)
-    return found | {"postgresql.conf": found["postgresql.conf"] + _sizes(settings)}
+    contents = packaged(__package__ or "", _FILES)
+    return contents | {"postgresql.conf": contents["postgresql.conf"] + _sizes(settings)}
 
 
 def _sizes(settings: PostgresSettings) -> str:

@@ -192,7 +192,7 @@ def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
         scratch=served,
         files=roles.files,
     )
-    image = site.kubernetes_image("kubectl")
+    image = site.kubectl_image()
     note = _apply("record.json", f"--field-manager={_MANAGER}")
     # The program has made them so that they lead nowhere.
     lead = _apply("services.json", "--field-manager=ado-ops", "--force-conflicts")

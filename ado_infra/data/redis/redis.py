@@ -33,8 +33,8 @@ _FILES: Final = (
     *("start.sh", "ask.sh", "meet.sh", "follow.sh", "hand_over.sh", "create.sh"),
     "redis.conf",
 )
-_TOLD: Final = {"CONFIG": CONFIG, "HEADLESS_SERVICE": headless_name(NAME), "SECRETS": SECRETS}
-"""What every script is told. Not how many nodes there are: more of them would restart the old."""
+_VARIABLES: Final = {"CONFIG": CONFIG, "HEADLESS_SERVICE": headless_name(NAME), "SECRETS": SECRETS}
+"""Of every script. Not how many nodes there are: more of them would restart the old."""
 
 
 def _ask(what: str) -> tuple[str, ...]:
@@ -128,13 +128,13 @@ def _files(
 
 def files(settings: RedisSettings) -> dict[str, str]:
     """File name → content of what Redis is started with; sizes derive from the settings."""
-    found = packaged(__package__ or "", _FILES)
+    contents = packaged(__package__ or "", _FILES)
     # The rest is for buffers, and for the copy that rewriting the log forks off. While it is
     # rewritten the volume holds the old log, the new one, and what is written meanwhile.
     memory = size_in_bytes(settings.resources.limits.memory) * 6 // 10
     maximum = min(memory, size_in_bytes(settings.volume.size) // 3)
-    told = f"appendfsync {settings.appendfsync}\nmaxmemory {maximum}\n"
-    return found | {"redis.conf": found["redis.conf"] + told}
+    lines = f"appendfsync {settings.appendfsync}\nmaxmemory {maximum}\n"
+    return contents | {"redis.conf": contents["redis.conf"] + lines}
 
 
 def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
@@ -162,7 +162,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         pull_secret=args.site.images.pull_secret,
         protect=args.site.protect,
         variables={
-            **_TOLD,
+            **_VARIABLES,
             "POD_IP": POD_ADDRESS,
             "POD_NAME": POD_NAME,
             "RUN": _RUN,
@@ -185,7 +185,7 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         resources=JOB_RESOURCES,
         user=USER,
         pull_secret=args.site.images.pull_secret,
-        variables=_TOLD,
+        variables=_VARIABLES,
         files=workload.files,
     )
 

@@ -7,31 +7,26 @@ its containers run differs. Cut off, a Job goes on by itself, and the same comma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from ado_infra.kit.cron import Schedule
 from ado_infra.kit.values import ObjectPrefix
-from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
-from ado_infra.ops.postgres import writers
+from ado_infra.ops.namespace import Model, Namespace, Say
+from ado_infra.ops.postgres import jobs, writers
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"
 """There is one restore at a time, under this name."""
 LIST: Final = "postgresql-backups"
 _REPLACE: Final = ("--clean", "--if-exists")
-_ASKED: Final = "ado.ops/asked"
 _NAME: Final = re.compile(r"\d{8}T\d{6}Z")
-_MARGIN: Final = 60.0
-"""Seconds for the Job's controller, beyond what a run is given."""
 _QUICK: Final = 300
 """Seconds for what only asks the bucket."""
 
@@ -93,10 +88,10 @@ def cut_off(namespace: Namespace) -> Iterator[str]:
 
 def going_on(namespace: Namespace) -> str | None:
     """The command of the restore that is under way; None when there is none."""
-    job = _find(namespace, RESTORE)
-    if job is None or _over(job):
+    job = jobs.find(namespace, RESTORE)
+    if job is None or jobs.ending(job):
         return None
-    asked = str((job.metadata.annotations or {}).get(_ASKED))
+    asked = str((job.metadata.annotations or {}).get(jobs.ASKED))
     return asked.replace(" ".join(_REPLACE), "--into-non-empty")
 
 
@@ -106,20 +101,20 @@ def back_up(namespace: Namespace, say: Say) -> str:
     Raises OpsError with what it said when it fails.
     """
     cron = required(namespace)
-    own = (job for job in namespace.jobs() if _is_of(cron, job))
-    under_way = [job.metadata.name for job in own if not _over(job)]
+    own = (job for job in namespace.jobs() if jobs.belongs_to(cron, job))
+    under_way = [job.metadata.name for job in own if not jobs.ending(job)]
     if under_way:
         name = under_way[0]
         say(f"{name} is under way")
     else:
         name = f"{CRON}-{datetime.now(UTC):%Y%m%d%H%M%S}"
         # As the CronJob's own: it counts, and is cleared away with the others.
-        job = _job(namespace, cron, name, asked="backup")
+        job = jobs.derived(namespace, cron, name, asked="backup")
         job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"] = "manual"
         job["metadata"]["ownerReferences"][0]["controller"] = True
         namespace.create_job(job)
         say(f"{name} begins")
-    return _outcome(namespace, name, say)
+    return jobs.outcome(namespace, name, say)
 
 
 def names(namespace: Namespace, say: Say, *, prefix: str | None = None) -> list[str]:
@@ -130,13 +125,13 @@ def names(namespace: Namespace, say: Say, *, prefix: str | None = None) -> list[
     Raises OpsError when the bucket cannot be asked.
     """
     cron = required(namespace)
-    job = _job(namespace, cron, LIST, asked=" ".join(["list", *_from(prefix)]))
+    job = jobs.derived(namespace, cron, LIST, asked=" ".join(["list", *_from(prefix)]))
     job["spec"]["activeDeadlineSeconds"] = _QUICK
     pod = job["spec"]["template"]["spec"]
     del pod["initContainers"]
-    pod["containers"] = [_reading(prefix, _running(pod["containers"][0], "list"))]
-    _make(namespace, job)
-    said = _outcome(namespace, LIST, say)
+    pod["containers"] = [_reading(prefix, jobs.running(pod["containers"][0], "list"))]
+    jobs.make(namespace, job)
+    said = jobs.outcome(namespace, LIST, say)
     namespace.delete_job(LIST)
     return [line for line in said.splitlines() if _NAME.fullmatch(line)]
 
@@ -161,15 +156,15 @@ def restore(
     name = checked(name)
     options = _REPLACE if into_non_empty else ()
     asked = " ".join(["restore", name, *_from(prefix), *options])
-    job = _job(namespace, cron, RESTORE, asked=asked)
+    job = jobs.derived(namespace, cron, RESTORE, asked=asked)
     job["spec"]["backoffLimit"] = 0
     pod = job["spec"]["template"]["spec"]
     (dump,), (upload,) = pod["initContainers"], pod["containers"]
-    pod["initContainers"] = [_reading(prefix, _running(upload, "download", name))]
-    pod["containers"] = [_running(dump, "restore", name, *options)]
+    pod["initContainers"] = [_reading(prefix, jobs.running(upload, "download", name))]
+    pod["containers"] = [jobs.running(dump, "restore", name, *options)]
     # Who is stopped still is so by the same command, cut off; else what has ended was another's.
     resumed = bool(writers.noted(namespace))
-    making = not (resumed and _is_done(namespace, job)) and _make_room(namespace, job)
+    making = not (resumed and jobs.is_done(namespace, job)) and jobs.clear(namespace, job)
     if making and name not in names(namespace, say, prefix=prefix):
         raise OpsError(f"There is no backup {name}: `restore --list` shows those that there are.")
     try:
@@ -177,7 +172,7 @@ def restore(
         if making:
             namespace.create_job(job)
         say(f"{RESTORE} fetches and restores {name}")
-        return _outcome(namespace, RESTORE, say)
+        return jobs.outcome(namespace, RESTORE, say)
     finally:
         # Who is interrupted leaves a restore that goes on: nobody may write into that.
         if going_on(namespace) is None:
@@ -217,41 +212,10 @@ def required(namespace: Namespace) -> Model:
     if cron is None:
         raise OpsError(
             f"There is no CronJob {CRON} in namespace {namespace.name}: set it up with `pulumi "
-            "config set --path postgres.backup.bucket NAME` or `backup: {bucket: NAME}` below "
+            "config set --path ado:postgres.backup.bucket NAME` or `backup: {bucket: NAME}` below "
             "`ado:postgres` in the stack file, then `pulumi up`."
         )
     return cron
-
-
-def _job(namespace: Namespace, cron: Model, name: str, *, asked: str) -> dict[str, Any]:
-    template = namespace.plain(cron.spec.job_template)
-    owner = {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "name": cron.metadata.name,
-        "uid": cron.metadata.uid,
-    }
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {
-            "name": name,
-            "labels": {
-                **template["metadata"]["labels"],
-                "app.kubernetes.io/managed-by": NAME,
-            },
-            "annotations": {_ASKED: asked},
-            "ownerReferences": [owner],
-        },
-        "spec": template["spec"],
-    }
-
-
-def _running(container: dict[str, Any], what: str, *arguments: str) -> dict[str, Any]:
-    """A container of the CronJob with another script."""
-    shell, script = container["command"]
-    other = str(PurePosixPath(script).with_name(f"{what}.sh"))
-    return {**container, "name": what, "command": [shell, other, *arguments]}
 
 
 def _from(prefix: str | None) -> list[str]:
@@ -278,107 +242,3 @@ def _reading(prefix: str | None, container: dict[str, Any]) -> dict[str, Any]:
     bucket, _, _ = told["REMOTE"]["value"].partition("/")
     told["REMOTE"] = {**told["REMOTE"], "value": f"{bucket}/{prefix}"}
     return {**container, "env": list(told.values())}
-
-
-def _make(namespace: Namespace, job: dict[str, Any]) -> None:
-    """Makes a Job anew, unless the same is under way.
-
-    Raises OpsError when another one is under way under its name.
-    """
-    if _make_room(namespace, job):
-        namespace.create_job(job)
-
-
-def _make_room(namespace: Namespace, job: dict[str, Any]) -> bool:
-    """Deletes what has ended under a Job's name; returns whether the same is not under way.
-
-    Raises OpsError when another one is.
-    """
-    name, asked = job["metadata"]["name"], job["metadata"]["annotations"][_ASKED]
-    before = _find(namespace, name)
-    if before is None:
-        return True
-    if not _over(before):
-        other = (before.metadata.annotations or {}).get(_ASKED)
-        if other != asked:
-            raise OpsError(f"Job {name} is under way ({other}); wait until it has ended.")
-        return False
-    namespace.delete_job(name)
-    if not wait_until(lambda: _find(namespace, name) is None, _MARGIN):
-        raise OpsError(f"Job {name} was deleted and is still there; try again.")
-    return True
-
-
-def _is_done(namespace: Namespace, job: dict[str, Any]) -> bool:
-    found, annotations = _find(namespace, job["metadata"]["name"]), job["metadata"]["annotations"]
-    if found is None or _over(found) != "Complete":
-        return False
-    return (found.metadata.annotations or {}).get(_ASKED) == annotations[_ASKED]
-
-
-def _find(namespace: Namespace, name: str) -> Model | None:
-    return next((job for job in namespace.jobs() if job.metadata.name == name), None)
-
-
-def _is_of(cron: Model, job: Model) -> bool:
-    owners = job.metadata.owner_references or ()
-    return any(owner.controller and owner.uid == cron.metadata.uid for owner in owners)
-
-
-def _over(job: Model) -> str | None:
-    """How a Job has ended: `Complete` or `Failed`; None while it has not."""
-    ends = (c.type for c in job.status.conditions or () if c.status == "True")
-    return next((end for end in ends if end in {"Complete", "Failed"}), None)
-
-
-def _outcome(namespace: Namespace, name: str, say: Say) -> str:
-    """What a Job's last pod said, once it has succeeded; says what a pod waits for until then.
-
-    Raises OpsError with what was said when it has failed.
-    """
-    job = _find(namespace, name)
-    if job is None:
-        raise OpsError(f"Job {name} is gone: somebody has deleted it.")
-    told = ""
-
-    def ended() -> str | None:
-        nonlocal told
-        if (waits := _waits_for(namespace.pods_of(job)[-1:])) and waits != told:
-            told = waits
-            say(f"{name} waits: {told}")
-        found = _find(namespace, name)
-        return _over(found) if found else "gone"
-
-    how = wait_until(ended, job.spec.active_deadline_seconds + _MARGIN)
-    said = "\n".join(_said(namespace, namespace.pods_of(job)[-1:]))
-    if how != "Complete":
-        raise OpsError(f"Job {name}: {how or 'not ended'}.\n{said}".rstrip())
-    return said
-
-
-def _containers(pod: Model) -> list[Model]:
-    status = pod.status
-    return [*(status.init_container_statuses or ()), *(status.container_statuses or ())]
-
-
-def _waits_for(pods: Sequence[Model]) -> str:
-    """Why pods have not begun, where that is more than a matter of seconds."""
-    unscheduled = [
-        c.message
-        for pod in pods
-        for c in pod.status.conditions or ()
-        if (c.type, c.status) == ("PodScheduled", "False")
-    ]
-    waiting = [one.state.waiting for pod in pods for one in _containers(pod) if one.state.waiting]
-    reasons = {w.reason for w in waiting} - {None, "PodInitializing", "ContainerCreating"}
-    return "; ".join([*unscheduled, *sorted(reasons)])
-
-
-def _said(namespace: Namespace, pods: Sequence[Model]) -> Iterator[str]:
-    """The logs of pods, container by container; and why one was evicted."""
-    for pod in pods:
-        for one in _containers(pod):
-            if one.state.terminated:
-                yield from namespace.log(pod.metadata.name, one.name).splitlines()
-        if pod.status.message:
-            yield pod.status.message

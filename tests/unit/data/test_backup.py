@@ -8,18 +8,26 @@ import kubernetes_validate
 import pulumi
 import pytest
 
+from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import BackupSettings
 from tests.support.manifests import changes, selects, told
-from tests.support.recording import SECRETS, Recording, record_stack, secret_paths, unwrapped
+from tests.support.recording import (
+    SECRETS,
+    Recording,
+    record,
+    record_stack,
+    secret_paths,
+    unwrapped,
+)
 
 BACKUP = {"bucket": "ado-backups"}
-ROOM = {"ado:postgres": {"backup": BACKUP}}
+SECTION = {"ado:postgres": {"backup": BACKUP}}
 OBJECTS = {("ConfigMap", "postgresql-backup"), ("CronJob", "postgresql-backup")}
 
 
 @pytest.fixture(scope="module")
 def backed_up() -> Recording:
-    return record_stack("prod", changes=ROOM)
+    return record_stack("prod", changes=SECTION)
 
 
 def _job(stack: Recording) -> dict[str, Any]:
@@ -50,12 +58,12 @@ class TestKeys:
     ) -> None:
         (warning,) = (w for w in backed_up.warnings if "can delete every backup" in w)
         assert warning.splitlines()[1:] == [
-            "    pulumi config set --secret backupAccessKey",
-            "    pulumi config set --secret backupSecretKey",
+            "    pulumi config set --secret ado:backupAccessKey",
+            "    pulumi config set --secret ado:backupSecretKey",
         ]
 
     def test_those_of_its_own_are_read_by_the_upload_alone(self) -> None:
-        stack = record_stack("prod", changes=ROOM, secrets=SECRETS | KEYS)
+        stack = record_stack("prod", changes=SECTION, secrets=SECRETS | KEYS)
         assert not [w for w in stack.warnings if "delete every backup" in w]
         given = {
             "AWS_ACCESS_KEY_ID": "Secret postgresql-backup/access-key",
@@ -71,11 +79,21 @@ class TestKeys:
         with pytest.raises(
             pulumi.RunError, match=r"backupSecretKey is missing; the other of the two"
         ):
-            record_stack("prod", changes=ROOM, secrets=SECRETS | {half: "AKIA"})
+            record_stack("prod", changes=SECTION, secrets=SECRETS | {half: "AKIA"})
         with pytest.raises(
             pulumi.RunError, match=r"backupAccessKey is given and not read; there is"
         ):
             record_stack("prod", secrets=SECRETS | KEYS)
+
+    @pytest.mark.parametrize("half", ["access_key", "secret_key"])
+    def test_half_of_them_in_a_program_is_refused(self, half: str) -> None:
+        (other,) = {"access_key", "secret_key"} - {half}
+
+        def program() -> None:
+            ObjectStorageCredentials(**{half: pulumi.Output.secret("canary")})
+
+        with pytest.raises(pulumi.RunError, match=f"has {half} and no {other}; give both"):
+            record(program, into=Recording())
 
 
 class TestObjects:
@@ -147,7 +165,7 @@ class TestPod:
         }
         elsewhere = {"mirror": "m.example.com/official", "rclone": "m.example.com/rclone"}
         moved = record_stack(
-            "prod", changes={**ROOM, "ado:images": elsewhere | {"pullSecret": "p"}}
+            "prod", changes={**SECTION, "ado:images": elsewhere | {"pullSecret": "p"}}
         )
         assert _steps(moved)["dump"]["image"] == "m.example.com/official/postgres:17.12-trixie"
         assert _steps(moved)["upload"]["image"] == "m.example.com/rclone/rclone:1.76.0"
@@ -208,13 +226,13 @@ class TestPod:
         assert given["AWS_SECRET_ACCESS_KEY"] == "Secret ado-object-storage/secret-key"
 
     def test_without_keys_it_proves_who_it_is_as_the_other_pods_do(self) -> None:
-        given = told(_steps(record_stack("dev", changes=ROOM, secrets={}))["upload"])
+        given = told(_steps(record_stack("dev", changes=SECTION, secrets={}))["upload"])
         assert not [name for name in given if name.startswith("AWS_")]
         assert given["RCLONE_CONFIG_BACKUP_ENV_AUTH"] == "true"
 
     def test_no_secret_is_in_it(self) -> None:
         passwords = {"ado:databasePassword": "database-canary"}
-        stack = record_stack("prod", changes=ROOM, secrets={**SECRETS, **passwords})
+        stack = record_stack("prod", changes=SECTION, secrets={**SECRETS, **passwords})
         for resource in stack.objects:
             if resource.key in OBJECTS:
                 assert list(secret_paths(dict(resource.inputs))) == []

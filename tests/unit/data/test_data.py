@@ -333,9 +333,9 @@ STORES = {"postgres": "postgresql", "redis": "redis"}
 class Smaller(Recording):
     """A cluster whose volumes of these stores have 512Mi."""
 
-    def __init__(self, rooms: Iterable[str]) -> None:
+    def __init__(self, sections: Iterable[str]) -> None:
         super().__init__()
-        self._names = tuple(f"{room}-workload-statefulset" for room in rooms)
+        self._names = tuple(f"{section}-workload-statefulset" for section in sections)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         name, state = super().new_resource(args)
@@ -409,7 +409,8 @@ class TestVolumes:
             record_stack("dev", into=Smaller(kept))
         told = [line for line in str(refused.value).splitlines() if line.startswith("ado:")]
         assert [line.partition(" have ")[0] for line in told] == [
-            f"ado:{room}.volume.size = 1Gi: the volumes of {store}" for room, store in kept.items()
+            f"ado:{section}.volume.size = 1Gi: the volumes of {store}"
+            for section, store in kept.items()
         ]
         assert str(refused.value).count("--cascade=orphan") == len(kept)
         assert ("Grow all of them before" in str(refused.value)) == (len(kept) > 1)

@@ -139,21 +139,25 @@ class TestObjects:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize(("room", "key"), [("postgres", "databaseUrl"), ("redis", "redisUrl")])
-    def test_a_missing_url_is_demanded_with_its_command(self, room: str, key: str) -> None:
-        assert _refusal({f"ado:{room}": '{"mode": "external"}'}, {}) == [
+    @pytest.mark.parametrize(
+        ("section", "key"), [("postgres", "databaseUrl"), ("redis", "redisUrl")]
+    )
+    def test_a_missing_url_is_demanded_with_its_command(self, section: str, key: str) -> None:
+        assert _refusal({f"ado:{section}": '{"mode": "external"}'}, {}) == [
             "The settings of this stack have 1 problem:",
-            f"  ado:{key} is missing; ado:{room}.mode = external demands it",
-            f"    pulumi config set --secret {key}",
+            f"  ado:{key} is missing; ado:{section}.mode = external demands it",
+            f"    pulumi config set --secret ado:{key}",
         ]
 
-    @pytest.mark.parametrize(("room", "secret"), [("postgres", DATABASE_URL), ("redis", REDIS_URL)])
-    def test_a_url_that_nobody_reads_is_refused(self, room: str, secret: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        ("section", "secret"), [("postgres", DATABASE_URL), ("redis", REDIS_URL)]
+    )
+    def test_a_url_that_nobody_reads_is_refused(self, section: str, secret: dict[str, str]) -> None:
         (key,) = secret
         assert _refusal({}, secret) == [
             "The settings of this stack have 1 problem:",
-            f"  {key} is given and not read; ado:{room}.mode = internal",
-            f"    pulumi config rm {key.removeprefix('ado:')}",
+            f"  {key} is given and not read; ado:{section}.mode = internal",
+            f"    pulumi config rm {key}",
         ]
 
     def test_a_password_that_nobody_reads_is_refused(self) -> None:
@@ -184,15 +188,15 @@ class TestRefusals:
         )
 
     def test_an_external_database_is_backed_up_by_nobody_here(self) -> None:
-        room = '{"mode": "external", "backup": {"bucket": "backups"}}'
-        refusal = _refusal({"ado:postgres": room}, DATABASE_URL)
+        section = '{"mode": "external", "backup": {"bucket": "backups"}}'
+        refusal = _refusal({"ado:postgres": section}, DATABASE_URL)
         assert refusal[1] == (
             "  ado:postgres: with mode external nobody reads backup; remove what is not read"
         )
 
     def test_the_connections_of_an_external_database_are_counted_too(self) -> None:
-        room = '{"mode": "external", "maxConnections": 30}'
-        refusal = _refusal({"ado:postgres": room}, DATABASE_URL)
+        section = '{"mode": "external", "maxConnections": 30}'
+        refusal = _refusal({"ado:postgres": section}, DATABASE_URL)
         assert "ado:postgres.maxConnections = 30: too low" in refusal[1]
 
     @pytest.mark.parametrize("given", ["database", "redis"])
@@ -208,5 +212,7 @@ class TestRefusals:
             secrets = {"database": one, "redis": other}[given]
             AdoPlatform("ado", AdoPlatformArgs(settings=settings, secrets=secrets))
 
+        made = Recording()
         with pytest.raises(pulumi.RunError, match="is missing; an external store"):
-            record(program)
+            record(program, into=made)
+        assert made.objects == []

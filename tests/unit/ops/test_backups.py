@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import backups, commands, writers
+from ado_infra.ops.postgres import backups, commands, jobs, writers
 from ado_infra.ops.postgres.backups import Backups
 from ado_infra.ops.target import Target
 from tests.support.recording import record_stack
@@ -219,7 +219,7 @@ class TestBackup:
     def test_a_platform_without_one_is_told_how_to_have_it(self, cluster: Cluster) -> None:
         cluster.cron = None
         for command in (_back_up, _restore, _names):
-            with pytest.raises(OpsError, match=r"pulumi config set --path postgres.backup.bucket"):
+            with pytest.raises(OpsError, match=r"config set --path ado:postgres\.backup"):
                 command(cluster)
 
 
@@ -285,7 +285,7 @@ class TestRestore:
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(backups, "_outcome", interrupt)
+        monkeypatch.setattr(jobs, "outcome", interrupt)
         monkeypatch.setattr(backups, "names", lambda *_, **__: [NAME])
         with pytest.raises(KeyboardInterrupt):
             _restore(cluster)

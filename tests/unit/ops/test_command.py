@@ -41,8 +41,8 @@ def test_it_lists_its_commands_under_its_name() -> None:
     shown = started("--help")
     assert shown.returncode == 0, shown.stderr
     assert "Usage: ado-ops" in shown.stdout
-    for room in ("postgres", "redis"):
-        assert room in shown.stdout
+    for section in ("postgres", "redis"):
+        assert section in shown.stdout
 
 
 @pytest.mark.parametrize("package", ["typer", "rich", "kubernetes"])

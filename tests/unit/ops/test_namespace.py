@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kubernetes import client
 
-from ado_infra.ops import namespace as module
+from ado_infra.ops import execution
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Namespace
 
@@ -131,7 +131,7 @@ def test_the_end_of_a_pod_that_nobody_changed_for_hours_is_seen(namespace: Names
 def test_a_kubelet_that_never_lets_a_command_in_is_told_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "ANSWER", 0.3)
+    monkeypatch.setattr(execution, "ANSWER", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
         host = f"http://127.0.0.1:{silent.getsockname()[1]}"
         told = pytest.raises(OpsError, match=r"^postgresql-0 cannot be reached: .*timed out")

@@ -197,11 +197,11 @@ def test_every_command_of_the_table_is_on_a_page(pattern: str) -> None:
 )
 def test_the_settings_of_the_pages_are_the_programs(setting: str) -> None:
     path, value = setting.replace("NAME", "some-bucket").split()[-2:]
-    room, *keys = path.split(".")
+    section, *keys = path.split(".")
     changed = yaml.safe_load(value)
     for key in reversed(keys):
         changed = {key: changed}
-    found = settings_of("dev", {f"ado:{room}": changed}).model_dump(by_alias=True)[room]
+    found = settings_of("dev", {f"ado:{section}": changed}).model_dump(by_alias=True)[section]
     for key in keys:
         found = found[key]
     assert found == yaml.safe_load(value)

@@ -104,7 +104,7 @@ def test_each_secret_is_demanded_with_its_command(key: str) -> None:
     assert _refusal({}, given).splitlines() == [
         "The settings of this stack have 1 problem:",
         f"  ado:{key} is missing; profile production demands it",
-        f"    pulumi config set --secret {key}",
+        f"    pulumi config set --secret ado:{key}",
     ]
 
 
@@ -156,7 +156,7 @@ def test_half_of_the_object_storage_keys_is_refused_in_every_profile(given: str)
     assert str(refused.value).splitlines() == [
         "The settings of this stack have 1 problem:",
         f"  ado:{missing} is missing; the other of the two keys is given",
-        f"    pulumi config set --secret {missing}",
+        f"    pulumi config set --secret ado:{missing}",
     ]
 
 

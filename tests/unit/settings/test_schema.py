@@ -17,7 +17,7 @@ from ado_infra.kit import values
 from ado_infra.schema import as_text, page, stack_schema
 from ado_infra.schema.models import Described
 from ado_infra.secrets import ConfigSecret
-from ado_infra.settings.advice import NO_LONGER, Renamed
+from ado_infra.settings.errors import NO_LONGER, Renamed
 from tests.support.recording import ROOT, merged, stack_config
 from tests.support.wrong_settings import WRONG
 from tests.unit.settings.test_production import DEMANDS, POOLS
@@ -125,10 +125,10 @@ def test_it_refuses_what_production_does(demand: str) -> None:
     assert not VALIDATOR.is_valid(_file("prod", DEMANDS[demand][0]))
 
 
-@pytest.mark.parametrize("room", ["edge", "gateway", "orchestrator", "workerPools"])
-def test_it_refuses_a_stack_without_a_room_that_must_be(room: str) -> None:
+@pytest.mark.parametrize("section", ["edge", "gateway", "orchestrator", "workerPools"])
+def test_it_refuses_a_stack_without_a_section_that_must_be(section: str) -> None:
     file = _file("dev", {})
-    del file["config"][f"ado:{room}"]
+    del file["config"][f"ado:{section}"]
     assert not VALIDATOR.is_valid(file)
     assert not VALIDATOR.is_valid({**file, "config": {**file["config"], POOLS: {}}})
 
@@ -225,8 +225,10 @@ def test_the_schema_of_a_value_refuses_what_the_settings_refuse_and_nothing_else
 
 def _exists(path: str) -> bool:
     """Whether the page has a row for a key."""
-    room, _, key = path.replace("workerPools.*", "workerPools").partition(".")
-    table = re.search(rf"^## `{room}(?:\.<name>)?`\n.*?(?=^## )", page(), re.DOTALL | re.MULTILINE)
+    section, _, key = path.replace("workerPools.*", "workerPools").partition(".")
+    table = re.search(
+        rf"^## `{section}(?:\.<name>)?`\n.*?(?=^## )", page(), re.DOTALL | re.MULTILINE
+    )
     return bool(table) and (not key or f"| `{key}` |" in table[0])
 
 

@@ -9,8 +9,8 @@ import pulumi
 import pytest
 
 from ado_infra import load_stack
-from ado_infra.settings import advice
-from ado_infra.settings.advice import Renamed
+from ado_infra.settings import errors
+from ado_infra.settings.errors import Renamed
 from tests.support.recording import (
     SECRETS,
     Recording,
@@ -77,7 +77,7 @@ def test_problems_in_several_rooms_are_all_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "leaf"),
+    ("section", "leaf"),
     [
         ("gateway", "gateway.image.tag"),
         ("orchestrator", "orchestrator.image.tag"),
@@ -86,11 +86,11 @@ def test_problems_in_several_rooms_are_all_named_at_once() -> None:
         ("objectStorage", "objectStorage.endpoint"),
     ],
 )
-def test_a_missing_room_is_named_with_a_command_that_gives_it(room: str, leaf: str) -> None:
+def test_a_missing_section_is_named_with_a_command_that_gives_it(section: str, leaf: str) -> None:
     config = stack_config("dev")
-    del config[f"ado:{room}"]
+    del config[f"ado:{section}"]
     configure(config, SECRETS)
-    with pytest.raises(pulumi.RunError, match=f"ado:{room} is missing\n.*'ado:{leaf}' VALUE"):
+    with pytest.raises(pulumi.RunError, match=f"ado:{section} is missing\n.*'ado:{leaf}' VALUE"):
         load_stack()[0]
 
 
@@ -110,8 +110,8 @@ def test_a_pool_may_have_any_name_that_its_objects_can_carry(name: str) -> None:
 
 def test_rooms_with_defaults_may_be_left_out() -> None:
     config = stack_config("dev")
-    for room in ("postgres", "redis"):
-        del config[f"ado:{room}"]
+    for section in ("postgres", "redis"):
+        del config[f"ado:{section}"]
     configure(config, SECRETS)
     assert load_stack()[0].postgres.max_connections == 400
 
@@ -126,11 +126,11 @@ def test_a_stack_file_that_stack_init_has_rewritten_means_the_same() -> None:
 def test_a_secret_in_plain_text_is_refused_without_showing_it() -> None:
     refusal = _refusal({"ado:anthropicApiKey": "sk-ant-canary"}, secrets={})
     assert "ado:anthropicApiKey is in plain text" in refusal
-    assert "pulumi config set --secret anthropicApiKey" in refusal
+    assert "pulumi config set --secret ado:anthropicApiKey" in refusal
     assert "canary" not in refusal
 
 
-def test_an_encrypted_value_inside_a_room_is_refused_without_showing_it() -> None:
+def test_an_encrypted_value_inside_a_section_is_refused_without_showing_it() -> None:
     config = stack_config("dev")
     del config["ado:gateway"]
     configure(config, {"ado:gateway": '{"image": {"tag": "canary"}}'})
@@ -146,18 +146,18 @@ def test_the_value_of_an_unknown_key_is_never_shown() -> None:
     assert "canary" not in refusal
 
 
-@pytest.mark.parametrize("room", ["ado:images", "ado:objectStorage", "ado:config"])
+@pytest.mark.parametrize("section", ["ado:images", "ado:objectStorage", "ado:config"])
 @pytest.mark.parametrize(
     "credentials", ["user:canary", "canary", "user:p@canary", "user:p/canary", "a user:canary"]
 )
-def test_credentials_in_a_url_are_refused_and_never_shown(room: str, credentials: str) -> None:
+def test_credentials_in_a_url_are_refused_and_never_shown(section: str, credentials: str) -> None:
     url = f"https://{credentials}@s3.example.com"
-    rooms: dict[str, dict[str, Any]] = {
+    sections: dict[str, dict[str, Any]] = {
         "ado:images": {"registry": url},
         "ado:objectStorage": {"endpoint": url},
         "ado:config": {"observability": {"tracing": {"endpoint": url}}},
     }
-    refusal = _refusal({room: rooms[room]})
+    refusal = _refusal({section: sections[section]})
     assert '= "https://…@s3.example.com": ' in refusal
     assert "canary" not in refusal
 
@@ -197,12 +197,12 @@ def test_an_empty_secret_is_refused() -> None:
             "ado:claudeApiKey is now ado:anthropicApiKey;",
         ),
     ],
-    ids=["key", "key of a pool", "room", "secret"],
+    ids=["key", "key of a pool", "section", "secret"],
 )
 def test_a_renamed_key_is_refused_with_its_new_name(
     monkeypatch: pytest.MonkeyPatch, old: str, new: str, given: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr(advice, "NO_LONGER", {old: Renamed(new)})
+    monkeypatch.setattr(errors, "NO_LONGER", {old: Renamed(new)})
     refusal = _refusal(given)
     assert said in refusal
     assert "1 problem" in refusal

@@ -45,7 +45,9 @@ NUMBERS: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str]]] = {
 Recorded = Callable[[str], Recording]
 
 
-def _gateway(settings: GatewaySettings | None = None) -> Recording:
+def _gateway(
+    settings: GatewaySettings | None = None, component: type[ApiGateway] = ApiGateway
+) -> Recording:
     site = Site("ado", namespace="ado-system")
     args = ApiGatewayArgs(
         site=site,
@@ -58,7 +60,15 @@ def _gateway(settings: GatewaySettings | None = None) -> Recording:
             url=SecretKey(secret="ado-secrets", key="r", digest="d2"), nodes="redis-0:6379"
         ),
     )
-    return record(lambda: ApiGateway("gateway", args) and None)
+    return record(lambda: component("gateway", args) and None)
+
+
+def test_a_class_of_another_name_is_the_same_resource() -> None:
+    class Renamed(ApiGateway):
+        pass
+
+    (tier,) = (r for r in _gateway(component=Renamed).resources if r.type.endswith("Gateway"))
+    assert tier.type == "ado:index:ApiGateway"
 
 
 @pytest.mark.parametrize(("name", "workload"), NUMBERS)

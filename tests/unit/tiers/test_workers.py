@@ -121,6 +121,13 @@ class TestNames:
         with pytest.raises(pulumi.RunError, match=r"^Site\.\w+ = '.*' is no (name|label)"):
             Site(instance, namespace=namespace)
 
+    def test_a_digest_key_of_another_form_is_refused_and_not_shown(self) -> None:
+        with pytest.raises(
+            pulumi.RunError, match=r"^Site\.digest_key is no text of hex"
+        ) as refused:
+            Site("gpu", namespace="agents", digest_key="canary")
+        assert "canary" not in str(refused.value)
+
     def test_a_url_in_plain_text_is_refused(self) -> None:
         with pytest.raises(pulumi.RunError, match=r"^RedisEndpoint\.url is no SecretKey"):
             RedisEndpoint(url="redis://x")  # pyright: ignore[reportArgumentType]

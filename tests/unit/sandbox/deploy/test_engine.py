@@ -67,8 +67,12 @@ def test_every_secret_that_production_demands_is_put_in() -> None:
 
 
 def test_a_stacks_object_storage_is_led_to_the_sandboxs_and_keeps_its_buckets() -> None:
-    room = {"endpoint": "https://s3.example.com", "region": "eu-1", "buckets": {"artifacts": "a"}}
-    config: dict[str, Any] = {stack_files.OBJECT_STORAGE: room}
+    section = {
+        "endpoint": "https://s3.example.com",
+        "region": "eu-1",
+        "buckets": {"artifacts": "a"},
+    }
+    config: dict[str, Any] = {stack_files.OBJECT_STORAGE: section}
     stack_files.use_own_object_storage(config)
     own = {"endpoint": object_storage.ENDPOINT, "region": object_storage.REGION}
     assert config == {stack_files.OBJECT_STORAGE: {"buckets": {"artifacts": "a"}, **own}}

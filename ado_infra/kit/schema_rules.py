@@ -1,4 +1,4 @@
-"""How values are written, as a JSON Schema says it: what an editor knows without this program.
+"""Rules of a JSON Schema beside the types: what an editor knows of a value without this program.
 
 A schema may let pass what the settings refuse; it refuses nothing that they accept. Patterns are
 in what Python and ECMAScript have in common: digits are `[0-9]`, for each has others of its own.
@@ -45,7 +45,7 @@ REGISTRY: Final = (
 
 
 @dataclass(frozen=True, eq=False)
-class Written:
+class SchemaRules:
     """Rules that a JSON Schema adds to those of the annotated type; no validation of its own."""
 
     rules: Mapping[str, JsonValue]
@@ -57,14 +57,14 @@ class Written:
         return {**handler(core_schema), **self.rules}
 
 
-def written(title: str, pattern: str, **more: JsonValue) -> Written:
+def pattern_rule(title: str, pattern: str, **more: JsonValue) -> SchemaRules:
     """What a text is, in a few words, and the pattern that it matches."""
-    return Written({"title": title, "pattern": pattern, **more})
+    return SchemaRules({"title": title, "pattern": pattern, **more})
 
 
-def never(*values: JsonValue) -> Written:
+def never(*values: JsonValue) -> SchemaRules:
     """A value that is none of these."""
-    return Written({"not": {"enum": list(values)}})
+    return SchemaRules({"not": {"enum": list(values)}})
 
 
 def exactly_one_of(*keys: str) -> JsonDict:

@@ -75,8 +75,8 @@ def described(error: ErrorDetails, sections: Mapping[str, Any]) -> str:
         *parents, key = location
         known = _keys_at(parents)
         remove = f"pulumi config rm --path '{path}'"
-        said = no_longer(path) or f"unknown; {suggest(str(key), known)}"
-        return f"{path} is {said}\n    {remove}"
+        reason = no_longer(path) or f"unknown; {suggest(str(key), known)}"
+        return f"{path} is {reason}\n    {remove}"
     if error["type"] == "missing":
         leaf = _dotted(_first_leaf(location))
         return f"{path} is missing\n    pulumi config set --path 'ado:{leaf}' VALUE"
@@ -105,8 +105,8 @@ def _below(kind: object, key: str) -> object:
     """The kind of what a key of a model, or any key of a mapping of models, leads to."""
     if get_origin(kind) is dict:
         return get_args(kind)[1]
-    found = _fields(kind).get(key)
-    return found.annotation if found else None
+    field = _fields(kind).get(key)
+    return field.annotation if field else None
 
 
 def _fields(kind: object) -> dict[str, FieldInfo]:
