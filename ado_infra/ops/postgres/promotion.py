@@ -104,7 +104,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
     recorded, here = read_record(namespace).initialised, look(namespace, target)
     other = look(namespace, 1 - target)
     serves = "primary" in {here.server, other.server}
-    if not recorded and serves and "empty" not in {here.disk, other.disk}:
+    if not recorded and serves and not (here.is_bare or other.is_bare):
         raise OpsError(
             f"{RECORD} does not say that there is a database: run `pulumi up` once more, or see "
             "docs/data-runbooks.md, Lost record."

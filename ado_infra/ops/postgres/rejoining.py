@@ -95,7 +95,10 @@ def _refuse_to_rewind(here: Member, leader: Member) -> None:
     if here.needs_copy:
         raise OpsError(f"{here.name} waits: {here.waiting}.")
     if here.disk == "half" and not here.rejoining:
-        raise OpsError(f"A rejoin was cut off in {here.name}: `rejoin {here.name} --reclone`.")
+        raise OpsError(
+            f"{here.name} has half a database, as a rejoin that was cut off leaves it: `rejoin "
+            f"{here.name} --reclone`."
+        )
     if here.system and here.system != leader.system:
         raise OpsError(
             f"{here.name} has another database than {leader.name}: --reclone gives it up; see "
