@@ -56,11 +56,17 @@ class Kept:
 
 
 class Namespace:
-    """One namespace of a cluster."""
+    """One namespace of a cluster.
+
+    Attributes:
+        before_change: Called before whatever changes something; it raises where that may not be
+            done any more, as by who is no longer the only one at work (see `lease`).
+    """
 
     def __init__(self, api: client.ApiClient, name: str) -> None:
         self.name = name
         self.api = api
+        self.before_change: Callable[[], None] = lambda: None
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
         self._batch = client.BatchV1Api(api)
@@ -141,18 +147,21 @@ class Namespace:
 
         Raises OpsError when it is no longer of that version.
         """
+        self.before_change()
         patch = {"data": data, "metadata": {"resourceVersion": version} if version else {}}
         with _unless_changed(name):
             self._core.patch_namespaced_config_map(name, self.name, patch, field_manager=NAME)
 
     def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
         """Sets labels of a Service's selector."""
+        self.before_change()
         self._core.patch_namespaced_service(
             service, self.name, {"spec": {"selector": selector}}, field_manager=NAME
         )
 
     def poke(self, pod: str) -> None:
         """Makes the kubelet look at what a pod mounts now, which it would within a minute."""
+        self.before_change()
         patch = {"metadata": {"annotations": {_POKED: f"{time.time():.3f}"}}}
         _unless_missing(
             lambda: self._core.patch_namespaced_pod(pod, self.name, patch, field_manager=NAME)
@@ -163,6 +172,7 @@ class Namespace:
 
         `force`: without asking the kubelet, whose containers may run on.
         """
+        self.before_change()
         options = client.V1DeleteOptions(
             preconditions=client.V1Preconditions(uid=pod.metadata.uid),
             grace_period_seconds=0 if force else None,
@@ -189,6 +199,7 @@ class Namespace:
 
         Raises OpsError when it is no longer of that version.
         """
+        self.before_change()
         patch = {"stringData": values, "metadata": {"resourceVersion": version}}
         with _unless_changed(f"Secret {name}"):
             self._core.patch_namespaced_secret(name, self.name, patch, field_manager=NAME)
@@ -212,6 +223,7 @@ class Namespace:
 
     def restart(self, deployment: str, annotation: str) -> None:
         """Rolls a Deployment's pods, by an annotation that tells when."""
+        self.before_change()
         template = {"metadata": {"annotations": {annotation: f"{time.time():.3f}"}}}
         self._apps.patch_namespaced_deployment(
             deployment, self.name, {"spec": {"template": template}}, field_manager=NAME
@@ -219,17 +231,20 @@ class Namespace:
 
     def annotate_deployment(self, name: str, annotation: str, value: str | None) -> None:
         """Sets an annotation of a Deployment, or removes one that is None."""
+        self.before_change()
         patch = {"metadata": {"annotations": {annotation: value}}}
         self._apps.patch_namespaced_deployment(name, self.name, patch, field_manager=NAME)
 
     def scale(self, deployment: str, replicas: int) -> None:
         """Has a Deployment keep so many pods, as an autoscaler does it."""
+        self.before_change()
         self._apps.patch_namespaced_deployment_scale(
             deployment, self.name, {"spec": {"replicas": replicas}}, field_manager=NAME
         )
 
     def disown_scale(self, deployment: str) -> None:
         """Leaves the number of a Deployment's pods to whoever else says it."""
+        self.before_change()
         # Its controller, which has just been given work, changes it all the time.
         for attempt in range(_ATTEMPTS):
             found: Model = self._apps.read_namespaced_deployment(deployment, self.name)
@@ -262,10 +277,12 @@ class Namespace:
 
     def create_job(self, manifest: Model) -> None:
         """Makes a Job."""
+        self.before_change()
         self._batch.create_namespaced_job(self.name, manifest, field_manager=NAME)
 
     def delete_job(self, name: str) -> None:
         """Deletes a Job with its pods."""
+        self.before_change()
         _unless_missing(
             lambda: self._batch.delete_namespaced_job(
                 name, self.name, propagation_policy="Background"
@@ -297,12 +314,17 @@ class Namespace:
         given: str | None = None,
         *,
         seconds: float = ANSWER,
+        changes: bool = False,
     ) -> str:
         """What a command prints in a pod's container; it may read the line `given`.
+
+        `changes`: whether it changes something there.
 
         Raises OpsError with what it said when it fails, when it takes longer than `seconds` (it
         goes on in the pod then), or when the pod cannot be reached.
         """
+        if changes:
+            self.before_change()
         socket: Model = None
         try:
             socket = stream.stream(

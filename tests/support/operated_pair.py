@@ -246,10 +246,12 @@ class Cluster:
         given: str | None = None,
         *,
         seconds: float = 0,
+        changes: bool = False,
     ) -> str:
         ordinal, script = pair.ordinal_of(pod), " ".join(command)
         assert given is None
         assert seconds
+        assert changes == ("look.sh" not in script)
         if "look.sh" in script:
             return self._look(ordinal)
         if self.members[ordinal].trouble:

@@ -212,4 +212,5 @@ def _promote(namespace: Namespace, target: int, say: Say) -> None:
 def _ask(namespace: Namespace, ordinal: int, sql: str) -> str:
     """What the server of a pod answers to its superuser; nothing secret may be in `sql`."""
     command = ("/bin/sh", "-c", _PSQL, "sh", sql)
-    return namespace.run(pod_name(ordinal), command, seconds=_REPLAY + 30).strip()
+    seconds = _REPLAY + 30
+    return namespace.run(pod_name(ordinal), command, seconds=seconds, changes=True).strip()

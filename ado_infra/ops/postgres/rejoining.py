@@ -81,7 +81,8 @@ def rejoin(
     if not wait_until(lambda: look(namespace, ordinal).sees == leader.ordinal, SEEN):
         raise OpsError(f"{here.name} does not see that {leader.name} is the primary; try again.")
     way = "reclone" if reclone else "rewind"
-    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way), seconds=REWIND)
+    script = ("/bin/sh", "-c", _SCRIPT, "sh", way)
+    namespace.run(here.name, script, seconds=REWIND, changes=True)
     empty = reclone or here.disk == "empty"
     say(f"{here.name}'s volume is {'empty' if empty else 'that of a standby'} now")
     unfence(namespace, ordinal, say)

@@ -241,19 +241,19 @@ TABLE = (
     Row(
         says="and postgresql-0 makes one; wait",
         state=(replace(STOPPED, **EMPTY), _said(STANDBY, "a primary at", **EMPTY)),
-        made=lambda p: _first_install(p),
+        made=_first_install,
         waits=True,
     ),
     Row(
         says="postgresql-0 starts with a new database",
         state=(replace(STOPPED, fresh=True), _said(STANDBY, "a primary at", **EMPTY)),
-        made=lambda p: _first_install(p),
+        made=_first_install,
         waits=True,
     ),
     Row(
         says="which postgresql-state does not name yet",
         state=(replace(PRIMARY, fresh=True), STANDBY),
-        made=lambda p: _first_install(p),
+        made=_first_install,
         waits=True,
     ),
     Row(
@@ -262,7 +262,7 @@ TABLE = (
             replace(PRIMARY, revision="old", **AWAY),
             _said(replace(STANDBY, ready=False, revision="new"), "a primary at", **EMPTY),
         ),
-        made=lambda p: _first_install(p),
+        made=_first_install,
     ),
     # Half a database and nothing: neither `promote` nor `rejoin` has anything to go by.
     Row(
@@ -271,7 +271,7 @@ TABLE = (
             _said(PRIMARY, "no data either", **EMPTY),
             _said(STANDBY, "a rejoin that was cut", disk="half"),
         ),
-        made=lambda p: _first_install(p),
+        made=_first_install,
     ),
     Row(
         says="and postgresql-0 has half of one",
@@ -279,7 +279,7 @@ TABLE = (
             _said(PRIMARY, "which no server starts with", disk="half"),
             _said(STANDBY, "a primary at", **EMPTY),
         ),
-        made=lambda p: _first_install(p),
+        made=_first_install,
     ),
     Row(
         says="and postgresql-1 has half of one",
