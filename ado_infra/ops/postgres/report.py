@@ -190,7 +190,7 @@ def why_half(members: Sequence[Member], namespace: str) -> str:
     return (
         f"No volume has a whole database, and {pod} has half of one, which no server starts with: "
         f"`{kubectl} pvc data-{pod} --wait=false`, then `{kubectl} pod {pod}`, gives it an empty "
-        "volume (docs/data-runbooks.md, Both volumes are lost)."
+        "volume (docs/data-runbooks.md, Half a database)."
     )
 
 

@@ -287,7 +287,7 @@ TABLE = (
             _said(PRIMARY, "the primary's volume is empty", **EMPTY),
             _said(STANDBY, "a rejoin that was cut", disk="half"),
         ),
-        page="Both volumes are lost",
+        page="Half a database",
     ),
     Row(  # the record names pod 0, whose volume no rejoin may empty
         says="The primary postgresql-0 waits: half a database",

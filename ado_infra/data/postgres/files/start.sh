@@ -64,7 +64,7 @@ decide() {
 	elif [ "$disk" = half ] && [ "$(recorded_primary)" = "$ordinal" ]; then
 		echo "wait half a database is here, which no server starts with: bring the volume back, or" \
 			"\`ado-ops postgres promote postgresql-$peer --accept-loss\`; where that has none either, see" \
-			"docs/data-runbooks.md, Both volumes are lost"
+			"docs/data-runbooks.md, Half a database"
 	elif [ "$disk" = half ]; then
 		echo "reclone half a database is here, as a rejoin that was cut off leaves it:" \
 			"\`ado-ops postgres rejoin $POD_NAME --reclone\`"
