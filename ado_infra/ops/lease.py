@@ -1,7 +1,8 @@
 """One operator at a time: a Lease in the platform's namespace tells who is at work.
 
 It keeps nobody out who does not ask for it; the record is safe without, as each write of it says
-which state it was decided on. It is there so that two people hear of each other.
+which state it was decided on. It is there so that two people hear of each other. Who is taken for
+gone, as after its machine slept, is asked before each change, and ends there.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Final
 
 from kubernetes import client
@@ -38,27 +39,70 @@ def alone(namespace: Namespace, say: Say) -> Generator[None]:
     # A client of its own: while a command runs in a pod, all that a client asks becomes part of it.
     api, name = namespace.api, namespace.name
     leases = client.CoordinationV1Api(type(api)(api.configuration))
-    held = _acquired(leases, name, say)
+    hold = _Hold(leases, name, _acquired(leases, name, say))
     done = Event()
-    renewal = Thread(target=_renew, args=(leases, name, held, done), daemon=True)
+    renewal = Thread(target=_renew, args=(hold, done), daemon=True)
     renewal.start()
+    former, namespace.before_change = namespace.before_change, hold.renew
     with begun():
         try:
             yield
         finally:
+            namespace.before_change = former
             done.set()
             renewal.join()
-            with suppress(client.ApiException, HTTPError, OSError):
-                leases.delete_namespaced_lease(
-                    NAME,
-                    name,
-                    body=client.V1DeleteOptions(
-                        # Whoever took it over has written the same object.
-                        preconditions=client.V1Preconditions(
-                            resource_version=held.metadata.resource_version
-                        )
-                    ),
-                )
+            hold.give_up()
+
+
+class _Hold:
+    """The Lease of this command, as long as nobody has taken it over."""
+
+    def __init__(self, leases: client.CoordinationV1Api, namespace: str, lease: Model) -> None:
+        self._leases, self._namespace, self._lease = leases, namespace, lease
+        self._lock = Lock()
+
+    def renew(self) -> None:
+        """Gives a sign of life.
+
+        Raises OpsError where it is somebody else's by now, or nobody's.
+        """
+        with self._lock:
+            try:
+                self._sign()
+            except client.ApiException as refused:
+                if refused.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                    raise
+                self._require_own()
+                self._sign()
+
+    def give_up(self) -> None:
+        """Deletes it, unless it is somebody else's."""
+        # Whoever took it over has written the same object.
+        version = client.V1Preconditions(resource_version=self._lease.metadata.resource_version)
+        options = client.V1DeleteOptions(preconditions=version)
+        with suppress(client.ApiException, HTTPError, OSError):
+            self._leases.delete_namespaced_lease(NAME, self._namespace, body=options)
+
+    def _sign(self) -> None:
+        self._lease.spec.renew_time = datetime.now(UTC)
+        written = self._leases.replace_namespaced_lease(NAME, self._namespace, self._lease)
+        self._lease.metadata = written.metadata
+
+    def _require_own(self) -> None:
+        """Learns of a sign whose answer was lost; raises OpsError where it is not its own."""
+        found, mine = _read(self._leases, self._namespace), self._lease.spec
+        if found is not None and (found.spec.holder_identity, found.spec.acquire_time) == (
+            mine.holder_identity,
+            mine.acquire_time,
+        ):
+            self._lease.metadata = found.metadata
+            return
+        who = found.spec.holder_identity if found is not None else "Somebody else"
+        raise OpsError(
+            f"{who} has taken over here, as this command gave no sign of life for "
+            f"{PATIENCE:.0f} s: its machine slept, or could not reach the API server. Nothing more "
+            "was done; see `status`."
+        )
 
 
 def _acquired(leases: client.CoordinationV1Api, namespace: str, say: Say) -> Model:
@@ -84,14 +128,12 @@ def _acquired(leases: client.CoordinationV1Api, namespace: str, say: Say) -> Mod
                 )
 
 
-def _renew(leases: client.CoordinationV1Api, namespace: str, held: Model, done: Event) -> None:
+def _renew(hold: _Hold, done: Event) -> None:
     while not done.wait(RENEWAL):
-        held.spec.renew_time = datetime.now(UTC)
         try:
-            held.metadata = leases.replace_namespaced_lease(NAME, namespace, held).metadata
-        except client.ApiException as refused:
-            if refused.status == HTTPStatus.CONFLICT:
-                return  # taken over, by who saw no sign of life
+            hold.renew()
+        except OpsError:
+            return  # which the command hears before its next change
         except Exception:  # noqa: BLE001, S110 - the next sign may get through
             pass
 

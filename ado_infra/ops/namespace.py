@@ -91,12 +91,14 @@ class Namespace(Pods):
 
         Raises OpsError when it is no longer of that version.
         """
+        self.before_change()
         patch = {"data": data, "metadata": {"resourceVersion": version} if version else {}}
         with unless_changed(name):
             self._core.patch_namespaced_config_map(name, self.name, patch, field_manager=NAME)
 
     def patch_selector(self, service: str, selector: Mapping[str, str]) -> None:
         """Sets labels of a Service's selector."""
+        self.before_change()
         self._core.patch_namespaced_service(
             service, self.name, {"spec": {"selector": selector}}, field_manager=NAME
         )
@@ -119,6 +121,7 @@ class Namespace(Pods):
 
         Raises OpsError when it is no longer of that version.
         """
+        self.before_change()
         patch = {"stringData": values, "metadata": {"resourceVersion": version}}
         with unless_changed(f"Secret {name}"):
             self._core.patch_namespaced_secret(name, self.name, patch, field_manager=NAME)
@@ -136,6 +139,7 @@ class Namespace(Pods):
 
     def restart(self, deployment: str, annotation: str) -> None:
         """Rolls a Deployment's pods, by an annotation that tells when."""
+        self.before_change()
         template = {"metadata": {"annotations": {annotation: f"{time.time():.3f}"}}}
         self._apps.patch_namespaced_deployment(
             deployment, self.name, {"spec": {"template": template}}, field_manager=NAME
@@ -143,17 +147,20 @@ class Namespace(Pods):
 
     def annotate_deployment(self, name: str, annotation: str, value: str | None) -> None:
         """Sets an annotation of a Deployment, or removes one that is None."""
+        self.before_change()
         patch = {"metadata": {"annotations": {annotation: value}}}
         self._apps.patch_namespaced_deployment(name, self.name, patch, field_manager=NAME)
 
     def scale(self, deployment: str, replicas: int) -> None:
         """Has a Deployment keep so many pods, as an autoscaler does it."""
+        self.before_change()
         self._apps.patch_namespaced_deployment_scale(
             deployment, self.name, {"spec": {"replicas": replicas}}, field_manager=NAME
         )
 
     def disown_scale(self, deployment: str) -> None:
         """Leaves the number of a Deployment's pods to whoever else says it."""
+        self.before_change()
         # Its controller, which has just been given work, changes it all the time.
         for attempt in range(_ATTEMPTS):
             found: Model = self._apps.read_namespaced_deployment(deployment, self.name)
@@ -186,10 +193,12 @@ class Namespace(Pods):
 
     def create_job(self, manifest: Model) -> None:
         """Makes a Job."""
+        self.before_change()
         self._batch.create_namespaced_job(self.name, manifest, field_manager=NAME)
 
     def delete_job(self, name: str) -> None:
         """Deletes a Job with its pods."""
+        self.before_change()
         unless_missing(
             lambda: self._batch.delete_namespaced_job(
                 name, self.name, propagation_policy="Background"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from kubernetes import client, watch
@@ -18,11 +18,17 @@ _POKED: Final = "ado.ops/record-changed"
 
 
 class Pods:
-    """The pods of one namespace."""
+    """The pods of one namespace.
+
+    Attributes:
+        before_change: Called before whatever changes something; it raises where that may not be
+            done any more, as by who is no longer the only one at work (see `lease`).
+    """
 
     def __init__(self, api: client.ApiClient, name: str) -> None:
         self.name = name
         self.api = api
+        self.before_change: Callable[[], None] = lambda: None
         self._core = client.CoreV1Api(api)
 
     def pod(self, name: str) -> Model | None:
@@ -88,6 +94,7 @@ class Pods:
 
     def poke(self, pod: str) -> None:
         """Makes the kubelet look at what a pod mounts now, which it would within a minute."""
+        self.before_change()
         patch = {"metadata": {"annotations": {_POKED: f"{time.time():.3f}"}}}
         unless_missing(
             lambda: self._core.patch_namespaced_pod(pod, self.name, patch, field_manager=NAME)
@@ -98,6 +105,7 @@ class Pods:
 
         `force`: without asking the kubelet, whose containers may run on.
         """
+        self.before_change()
         options = client.V1DeleteOptions(
             preconditions=client.V1Preconditions(uid=pod.metadata.uid),
             grace_period_seconds=0 if force else None,
@@ -113,8 +121,14 @@ class Pods:
         given: str | None = None,
         *,
         seconds: float = ANSWER,
+        changes: bool = False,
     ) -> str:
-        """What a command prints in a pod's container; see `execution.run`."""
+        """What a command prints in a pod's container; see `execution.run`.
+
+        `changes`: whether it changes something there.
+        """
+        if changes:
+            self.before_change()
         return execution.run(self._core, self.name, pod, command, given, seconds=seconds)
 
 

@@ -41,8 +41,9 @@ _RECORD: Final = Right("", "configmaps", ("get", "patch"))
 _DEPLOYMENTS: Final = Right("apps", "deployments", ("list",))
 
 LOOK: Final = (Right("", "pods", ("get",)), _EXEC, Right("", "configmaps", ("get",)))
-"""PostgreSQL's pods and their record; `status` needs these, and can do without the next four."""
+"""PostgreSQL's pods and their record; `status` needs these, and can do without the next five."""
 SEE_SERVICES: Final = (Right("", "services", ("get",)),)
+SEE_REVISION: Final = (Right("apps", "statefulsets", ("get",)),)
 SEE_PASSWORD: Final = (
     Right("", "secrets", ("get",)),
     Right("", "pods", ("list",)),
@@ -102,7 +103,7 @@ ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
 
 ALL: Final = _together(
-    *(*LOOK, *SEE_SERVICES, *SEE_PASSWORD, *SEE_RESTORE, *SEE_BACKUP),
+    *(*LOOK, *SEE_SERVICES, *SEE_REVISION, *SEE_PASSWORD, *SEE_RESTORE, *SEE_BACKUP),
     *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
 )
 

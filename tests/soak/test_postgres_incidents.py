@@ -5,6 +5,7 @@ Each test leaves one pod the primary and the other one following, whichever.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Generator
@@ -46,6 +47,50 @@ def test_a_deleted_record_is_made_anew_and_written_down(pair: Pair) -> None:
     assert pair.primary == 1
     assert led(pair) == (1, 0)
     assert pair.kept()
+
+
+def test_a_first_install_whose_image_was_wrong_at_first_is_told_and_what_it_waits_for(
+    pair: Pair,
+) -> None:
+    """Pods as at a first `up`: both volumes are empty, and nothing is recorded."""
+    pair.led_by(0)
+    right = _image(pair)
+    for ordinal in (0, 1):
+        pair.did("fence", pod(ordinal))
+        for path in pair.volume(ordinal).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _set_image(pair, f"{right}-that-there-is-not")  # of which pod 1 alone gets a new one
+    pair.delete_pods(0)
+    pair.record(initialised=None, fenced=None, primary=None)
+    _set_image(pair, right)
+    pair.says(1, f"waiting: a primary at {pod(0)}")
+    remedy = f"kubectl -n {NAMESPACE} delete pod {pod(0)}"
+    patiently(lambda: _is_told(pair, f"{pod(0)} is still as an earlier `pulumi up` made it"))
+    assert f"`{remedy}`" in pair.findings()[0]
+    pair.deployment.kubectl(*remedy.split()[1:])
+    # No `pulumi up` runs that would write it down.
+    patiently(lambda: _is_told(pair, f"{pod(0)} has a new database, which {STATE} does not name"))
+    pair.record(initialised="true")
+    pair.healthy()
+    assert pair.primary == 0
+    assert "making an empty database" in pair.log(0)
+
+
+def _image(pair: Pair) -> str:
+    path = "jsonpath={.spec.template.spec.containers[0].image}"
+    command = ("get", "statefulset", "postgresql", "-n", NAMESPACE, "-o", path)
+    return pair.deployment.kubectl(*command)
+
+
+def _set_image(pair: Pair, image: str) -> None:
+    patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": image}]
+    command = ("patch", "statefulset", "postgresql", "-n", NAMESPACE, "--type=json")
+    pair.deployment.kubectl(*command, "--patch", json.dumps(patch))
+
+
+def _is_told(pair: Pair, words: str) -> None:
+    found = pair.findings()
+    assert any(words in line for line in found), found
 
 
 def test_a_primary_that_was_rolled_back_waits_and_its_standby_keeps_the_rows(pair: Pair) -> None:

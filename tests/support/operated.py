@@ -87,10 +87,12 @@ class Rotated(Cluster):
         given: str | None = None,
         *,
         seconds: float = 0,
+        changes: bool = False,
     ) -> str:
         if given is None:
-            return super().run(pod, command, seconds=seconds)
+            return super().run(pod, command, seconds=seconds, changes=changes)
         assert given not in " ".join(command)
+        assert changes == ("ALTER ROLE" in command[-1])
         if "ALTER ROLE" not in command[-1]:
             return "1 row" if self.accepts(given) else REFUSED
         self.change(f"role ado in {pod}")

@@ -99,6 +99,10 @@ class Pods:
     """No second copy has room beside the first."""
     small: set[int] = field(default_factory=set)
     """No copy has room."""
+    unheard: set[int] = field(default_factory=set)
+    """Whose word that they are empty has not come to their peer yet."""
+    lost_claims: set[int] = field(default_factory=set)
+    """Which get another volume with their next pod."""
 
 
 class Cluster:
@@ -123,6 +127,9 @@ class Cluster:
         self.interrupt_after: int | None = None
         self.working: dict[int, str] = {}
         """In which pods a script goes on whose operator is gone, and which."""
+        self.revision = "new"
+        self.has_job = False
+        """Whether the Job is under way that writes down a new database."""
         self._born = [0, 0]
         self._revision = 0
 
@@ -144,12 +151,26 @@ class Cluster:
     def pod(self, name: str) -> Any:
         ordinal = pair.ordinal_of(name)
         member = self.members[ordinal]
-        metadata = SimpleNamespace(name=name, uid=str(self._born[ordinal]), deletion_timestamp=None)
+        metadata = SimpleNamespace(
+            name=name,
+            uid=str(self._born[ordinal]),
+            deletion_timestamp=None,
+            labels={"controller-revision-hash": member.revision} if member.revision else None,
+        )
         spec = SimpleNamespace(node_name=member.node, termination_grace_period_seconds=-30)
         status = _containers(running=ordinal not in self.pods.unstarted)
         status.phase = member.phase
         status.conditions = [SimpleNamespace(type="Ready", status=str(member.ready))]
         return SimpleNamespace(metadata=metadata, spec=spec, status=status)
+
+    def stateful_set(self, name: str) -> Any:
+        self.allow("get statefulsets")
+        assert name == "postgresql"
+        return SimpleNamespace(status=SimpleNamespace(update_revision=self.revision))
+
+    def delete_claim(self, name: str) -> None:
+        """With kubectl, without waiting for its end: the pod that has it keeps it."""
+        self.pods.lost_claims.add(pair.ordinal_of(name.removeprefix("data-")))
 
     def config_map(self, name: str) -> Any:
         assert name == "postgresql-state"
@@ -211,6 +232,12 @@ class Cluster:
             self._set(ordinal, disk="half", rejoining=False)
         nothing = {"server": None, "fenced": False, "waiting": None, "streaming": False}
         self._set(ordinal, **nothing, blocked=False)
+        if self.members[ordinal].revision not in {None, self.revision}:
+            # What was wrong with the former template is mended.
+            self._set(ordinal, revision=self.revision, trouble=None, disk="empty", end=None)
+        if ordinal in self.pods.lost_claims:
+            self.pods.lost_claims.remove(ordinal)
+            self._set(ordinal, disk="empty", system=None, timeline=None, end=None)
 
     def run(
         self,
@@ -219,10 +246,12 @@ class Cluster:
         given: str | None = None,
         *,
         seconds: float = 0,
+        changes: bool = False,
     ) -> str:
         ordinal, script = pair.ordinal_of(pod), " ".join(command)
         assert given is None
         assert seconds
+        assert changes == ("look.sh" not in script)
         if "look.sh" in script:
             return self._look(ordinal)
         if self.members[ordinal].trouble:
@@ -267,6 +296,9 @@ class Cluster:
         for ordinal, way in self.working.items():
             self._rejoined(ordinal, way)
         self.working.clear()
+        self.pods.unheard.clear()
+        if self.has_job and any(member.server == "primary" for member in self.members):
+            self.data["initialised"] = "true"
         for member in self.members:
             if member.copying:
                 self._set(member.ordinal, copying=False, **self._copy(1 - member.ordinal))
@@ -302,19 +334,23 @@ class Cluster:
         if ordinal in self.data.get("fenced", "").split():
             return {"waiting": wait(member.ordinal, "is fenced, until"), "fenced": True}
         if member.disk == "half":
-            return {"waiting": wait(member.ordinal, "a rejoin was cut off")}
+            about = "which no server starts with" if primary == ordinal else "a rejoin that was cut"
+            return {"waiting": wait(member.ordinal, about)}
         if not recorded:
             return self._begin(member, peer)
         return self._lead(member, peer) if primary == ordinal else self._follow(member, peer)
 
     def _begin(self, member: Member, peer: Member) -> dict[str, Any]:
         ordinal = member.ordinal
-        if member.disk != "empty":
+        if member.disk != "empty" and not member.fresh:
             return {"waiting": wait(ordinal, "this volume was in use")}
+        if member.disk != "empty":
+            return {"server": member.disk}
         if self.data.get("primary", "0") != str(ordinal):
             return self._clone(peer)
-        if peer.disk == "empty" and not peer.trouble:
-            return {"disk": "primary", "server": "primary", "system": "9", "timeline": 1, "end": 1}
+        if peer.disk == "empty" and not peer.trouble and peer.ordinal not in self.pods.unheard:
+            made = {"disk": "primary", "server": "primary", "system": "9", "timeline": 1, "end": 1}
+            return made | {"fresh": True}
         return {"waiting": wait(ordinal, "has some" if peer.server else "no data either")}
 
     def _lead(self, member: Member, peer: Member) -> dict[str, Any]:
@@ -378,7 +414,7 @@ class Cluster:
         for key in ("end", "oldest"):
             if (at := getattr(member, key)) is not None:
                 told[key] = f"{at >> 32:X}/{at & 0xFFFFFFFF:X}"
-        for key in ("fenced", "copying", "rejoining", "asked", "streaming", "blocked"):
+        for key in ("fresh", "fenced", "copying", "rejoining", "asked", "streaming", "blocked"):
             told[key] = "yes" if getattr(member, key) else None
         return "\n".join(f"{key}={value}" for key, value in told.items() if value is not None)
 

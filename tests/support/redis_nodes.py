@@ -139,8 +139,16 @@ class Nodes:
     def first_said(self, _: str) -> str:
         return ""
 
-    def run(self, pod: str, command: tuple[str, ...], given: str | None = None) -> str:
+    def run(
+        self,
+        pod: str,
+        command: tuple[str, ...],
+        given: str | None = None,
+        *,
+        changes: bool = False,
+    ) -> str:
         assert command[:2] == ("/bin/sh", "-c")
+        assert changes == (given is not None)
         if given is None:
             return self._described(self.node(pod))
         if self.cut_after == len(self.told):

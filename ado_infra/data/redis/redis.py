@@ -149,7 +149,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         command=("/bin/sh", f"{CONFIG}/start.sh"),
         ports={"redis": PORT, "bus": BUS_PORT},
         probes=_PROBES,
-        # Of the grace period it takes up to 20 s, where the replica does not take over.
+        # Of the grace period it takes up to 45 s, where the replica ends too or does not take over.
         pre_stop=("/bin/sh", f"{_RUN}/hand_over.sh"),
         grace_period=60,
         resources=settings.resources,

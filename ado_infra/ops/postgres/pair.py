@@ -13,6 +13,7 @@ RECORD: Final = "postgresql-state"
 POD_LABEL: Final = "statefulset.kubernetes.io/pod-name"
 PAGE: Final = 8192
 """Bytes of a page of WAL: where that of a stopped server ends may be known by the page alone."""
+_REVISION: Final = "controller-revision-hash"
 _ORDINALS: Final = {"0": 0, "1": 1}
 """As the record has them."""
 _LOOK: Final = ("/bin/sh", "-c", 'exec /bin/sh "$CONFIG/look.sh" "$1"', "sh")
@@ -48,7 +49,9 @@ class Member:
         phase: Phase of the pod, or `absent`.
         ready: Whether it is Ready.
         node: Where it runs.
+        revision: Which of the StatefulSet's templates it was made from.
         disk: What the volume was last used as: `empty`, `half`, `standby`, `primary`.
+        fresh: Whether the pod, with data, never saw a record that says so.
         server: What the server is: `standby`, `primary`; None when none runs.
         sees: Who is the primary by the record as the pod itself sees it, up to a minute late.
         fenced: Whether the pod's script waits because of that.
@@ -74,7 +77,9 @@ class Member:
     phase: str = "absent"
     ready: bool = False
     node: str | None = None
+    revision: str | None = None
     disk: str | None = None
+    fresh: bool = False
     server: str | None = None
     sees: int | None = None
     fenced: bool = False
@@ -98,6 +103,11 @@ class Member:
     def is_full(self) -> bool:
         """Whether there is hardly any room left on its volume."""
         return self.room is not None and self.room < ROOM
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether its volume has nothing that a server starts with."""
+        return self.disk in {"empty", "half"}
 
     @property
     def name(self) -> str:
@@ -224,7 +234,10 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
     if pod is None:
         return Member(ordinal=ordinal, trouble="there is no such pod")
     phase, ready = phase_of(pod)
-    known = Member(ordinal=ordinal, phase=phase, ready=ready, node=pod.spec.node_name)
+    revision = (pod.metadata.labels or {}).get(_REVISION)
+    known = Member(
+        ordinal=ordinal, phase=phase, ready=ready, node=pod.spec.node_name, revision=revision
+    )
     try:
         said = namespace.run(pod_name(ordinal), (*_LOOK, str(reading)), seconds=reading + 20)
     except OpsError as silent:
@@ -233,6 +246,7 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
     return replace(
         known,
         disk=told["disk"],
+        fresh="fresh" in told,
         server=told.get("server"),
         sees=_ORDINALS.get(told["primary"]),
         fenced="fenced" in told,

@@ -104,7 +104,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
     recorded, here = read_record(namespace).initialised, look(namespace, target)
     other = look(namespace, 1 - target)
     serves = "primary" in {here.server, other.server}
-    if not recorded and serves and "empty" not in {here.disk, other.disk}:
+    if not recorded and serves and not (here.is_bare or other.is_bare):
         raise OpsError(
             f"{RECORD} does not say that there is a database: run `pulumi up` once more, or see "
             "docs/data-runbooks.md, Lost record."
@@ -212,4 +212,5 @@ def _promote(namespace: Namespace, target: int, say: Say) -> None:
 def _ask(namespace: Namespace, ordinal: int, sql: str) -> str:
     """What the server of a pod answers to its superuser; nothing secret may be in `sql`."""
     command = ("/bin/sh", "-c", _PSQL, "sh", sql)
-    return namespace.run(pod_name(ordinal), command, seconds=_REPLAY + 30).strip()
+    seconds = _REPLAY + 30
+    return namespace.run(pod_name(ordinal), command, seconds=seconds, changes=True).strip()

@@ -81,7 +81,8 @@ def rejoin(
     if not wait_until(lambda: look(namespace, ordinal).sees == leader.ordinal, SEEN):
         raise OpsError(f"{here.name} does not see that {leader.name} is the primary; try again.")
     way = "reclone" if reclone else "rewind"
-    namespace.run(here.name, ("/bin/sh", "-c", _SCRIPT, "sh", way), seconds=REWIND)
+    script = ("/bin/sh", "-c", _SCRIPT, "sh", way)
+    namespace.run(here.name, script, seconds=REWIND, changes=True)
     empty = reclone or here.disk == "empty"
     say(f"{here.name}'s volume is {'empty' if empty else 'that of a standby'} now")
     unfence(namespace, ordinal, say)
@@ -95,7 +96,10 @@ def _refuse_to_rewind(here: Member, leader: Member) -> None:
     if here.needs_copy:
         raise OpsError(f"{here.name} waits: {here.waiting}.")
     if here.disk == "half" and not here.rejoining:
-        raise OpsError(f"A rejoin was cut off in {here.name}: `rejoin {here.name} --reclone`.")
+        raise OpsError(
+            f"{here.name} has half a database, as a rejoin that was cut off leaves it: `rejoin "
+            f"{here.name} --reclone`."
+        )
     if here.system and here.system != leader.system:
         raise OpsError(
             f"{here.name} has another database than {leader.name}: --reclone gives it up; see "

@@ -52,16 +52,25 @@ def _behind(leader: Member, member: Member) -> str:
 
 
 def findings(
-    record: Record, members: Sequence[Member], services: Mapping[str, Any] | None, namespace: str
+    record: Record,
+    members: Sequence[Member],
+    services: Mapping[str, Any] | None,
+    namespace: str,
+    *,
+    revision: str | None = None,
 ) -> Iterator[str]:
     """What is not as it should be, each with what to do; nothing when all is well.
 
-    `services`: the selectors of those that there are; None for who may not see them.
+    `services`: the selectors of those that there are; None for who may not see them. `revision`:
+    the StatefulSet's template of now; likewise.
 
     What cannot be done yet is not said yet: a standby follows only a primary that serves.
     """
+    if _is_left_behind(members, revision):
+        yield why_left_behind(members, namespace)
+        return  # what it says of itself may be long mended
     if not record.initialised:
-        yield from _of_lost_record(record, members)
+        yield from _of_no_record(record, members, namespace)
         return  # until then nothing else helps
     for member in members:
         if member.is_full:
@@ -89,42 +98,103 @@ def findings(
             f"rolled back: `promote {follower.name} --accept-loss` keeps what it has."
         )
     else:
-        yield from _of_leader(leader, follower)
+        yield from _of_leader(leader, follower, namespace)
     if leader.server == "primary":
         yield from _of_follower(leader, follower, fenced=follower.ordinal in record.fenced)
         if services is not None:
             yield from _of_services(leader, follower, services)
 
 
-def _of_lost_record(record: Record, members: Sequence[Member]) -> Iterator[str]:
-    empty = [member for member in members if member.disk == "empty"]
+def _is_left_behind(members: Sequence[Member], revision: str | None) -> bool:
+    """Whether Kubernetes never replaces pod 0: it waits for pod 1, and that for pod 0."""
+    first, last = members
+    return (
+        (revision is not None and first.revision is not None)
+        and (first.revision != revision and last.revision == revision)
+        and (first.server is None and last.server is None and not last.ready)
+    )
+
+
+def why_left_behind(members: Sequence[Member], namespace: str) -> str:
+    """What that means, and what to do."""
+    first, last = members
+    return (
+        f"{first.name} is still as an earlier `pulumi up` made it, and Kubernetes replaces it only "
+        f"once {last.name} is Ready, which waits for it: `kubectl -n {namespace} delete pod "
+        f"{first.name}` makes it as the stack has it now."
+    )
+
+
+def _of_no_record(record: Record, members: Sequence[Member], namespace: str) -> Iterator[str]:
+    bare = [member for member in members if member.is_bare]
     kept = [member for member in members if member.disk in {"primary", "standby"}]
     silent = [member for member in members if member.disk is None]
-    for member in empty:
-        if member.ordinal in record.fenced:
-            yield (
-                f"{member.name} has no data and is fenced: no database is made until `unfence "
-                f"{member.name}` (docs/data-runbooks.md, Both volumes are lost)."
-            )
-    if empty and kept and (kept[0].server != "primary" or kept[0].ordinal != record.primary):
+    fenced = [member for member in bare if member.ordinal in record.fenced]
+    for member in fenced:
         yield (
-            f"{RECORD} says nothing, {kept[0].name} has data and {empty[0].name} has none: "
+            f"{member.name} has no data and is fenced: no database is made until `unfence "
+            f"{member.name}` (docs/data-runbooks.md, Both volumes are lost)."
+        )
+    leader, follower = members[record.primary], members[1 - record.primary]
+    begins = leader.disk == "primary" and leader.fresh and not leader.waiting
+    if begins and follower.server != "primary":
+        yield why_not_recorded(leader)
+    elif bare and kept and (kept[0].server != "primary" or kept[0] is not leader):
+        yield (
+            f"{RECORD} says nothing, {kept[0].name} has data and {bare[0].name} has none: "
             f"`promote {kept[0].name} --accept-loss` goes on with that, and what it lacks of a "
             "lost volume is gone."
         )
-    elif empty and silent:
+    elif bare and silent:
         yield (
-            f"{RECORD} says nothing, {empty[0].name} has no data, and nobody can tell what "
+            f"{RECORD} says nothing, {bare[0].name} has no data, and nobody can tell what "
             f"{silent[0].name} has ({silent[0].trouble}): a new database is made only once that "
             "says that it is empty, too (docs/data-runbooks.md, Lost record)."
         )
-    else:
+    elif kept or silent:
         yield (
             f"{RECORD} does not say that there is a database (docs/data-runbooks.md, Lost record)."
         )
+    elif any(member.disk == "half" for member in bare):
+        yield why_half(members, namespace)
+    elif not fenced:
+        yield why_no_database(leader, follower)
 
 
-def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
+def why_not_recorded(leader: Member) -> str:
+    """What a new database waits for."""
+    if leader.server is None:
+        return f"{leader.name} starts with a new database; wait for its end."
+    return (
+        f"{leader.name} has a new database, which {RECORD} does not name yet: the Job "
+        f"{RECORD}-begin-… of `pulumi up` writes it down. Wait for its end; where there is none "
+        "see docs/data-runbooks.md, A database is not made."
+    )
+
+
+def why_no_database(leader: Member, follower: Member) -> str:
+    """What a pair without any data waits for."""
+    if leader.waiting is None:
+        return f"There is no database yet, and {leader.name} makes one; wait for its end."
+    return (
+        f"There is no database yet: {leader.name} makes one once {follower.name} has told it, at "
+        "port 5431, that it has no data either. Wait for that; if it takes minutes see "
+        "docs/data-runbooks.md, A database is not made."
+    )
+
+
+def why_half(members: Sequence[Member], namespace: str) -> str:
+    """What a pair has of which one volume is half a database, and the other no more."""
+    pod = next(member.name for member in members if member.disk == "half")
+    kubectl = f"kubectl -n {namespace} delete"
+    return (
+        f"No volume has a whole database, and {pod} has half of one, which no server starts with: "
+        f"`{kubectl} pvc data-{pod} --wait=false`, then `{kubectl} pod {pod}`, gives it an empty "
+        "volume (docs/data-runbooks.md, Half a database)."
+    )
+
+
+def _of_leader(leader: Member, follower: Member, namespace: str) -> Iterator[str]:
     if leader.server == "standby":
         yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
     elif leader.server is None:
@@ -133,6 +203,8 @@ def _of_leader(leader: Member, follower: Member) -> Iterator[str]:
         flag = "" if follower.server == "standby" else " --accept-loss"
         if leader.disk == follower.disk == "empty":
             yield "Both volumes are empty (docs/data-runbooks.md, Both volumes are lost)."
+        elif leader.is_bare and follower.is_bare and not follower.copying:
+            yield why_half((leader, follower), namespace)
         elif leader.waiting or leader.is_full:
             # What filled its volume fills the standby's, too.
             yield f"The primary {leader.name} waits: {leader.waiting or why}."
@@ -160,7 +232,10 @@ def _of_follower(leader: Member, follower: Member, *, fenced: bool) -> Iterator[
     elif follower.copying:
         yield f"{name} copies {leader.name}; wait for its end."
     elif follower.disk == "half":
-        yield f"A rejoin was cut off in {name}: `rejoin {name} --reclone`."
+        yield (
+            f"{name} has half a database, as a rejoin that was cut off leaves it: `rejoin {name} "
+            "--reclone`."
+        )
     elif follower.system and follower.system != leader.system:
         yield (
             f"The volumes have different databases. When that of {leader.name} is right: `rejoin "

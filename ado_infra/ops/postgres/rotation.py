@@ -61,7 +61,8 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
     former, url = namespace.secret(NAME, PASSWORD), namespace.secret(URLS, URL)
     password = password or _made()
     began = time.monotonic()
-    namespace.run(pod_name(primary), ("/bin/sh", "-c", _ALTER), given=scram(password))
+    alter = ("/bin/sh", "-c", _ALTER)
+    namespace.run(pod_name(primary), alter, given=scram(password), changes=True)
     say("role ado has a new password")
     try:
         namespace.patch_secret(NAME, {PASSWORD: password}, version=former.version)

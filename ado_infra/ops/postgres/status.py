@@ -18,6 +18,7 @@ class Part(StrEnum):
     """What an operator may be shown the rest without, in words for people."""
 
     SERVICES = "where the Services lead"
+    REVISION = "whether each pod is as the stack has it"
     PASSWORD = "whether a rotation of the password was cut off"  # noqa: S105 - words, no password
     RESTORE = "whether a restore was cut off"
     BACKUP = "how old the last backup is"
@@ -25,6 +26,7 @@ class Part(StrEnum):
 
 _NEEDS: Final = {
     Part.SERVICES: rights.SEE_SERVICES,
+    Part.REVISION: rights.SEE_REVISION,
     Part.PASSWORD: rights.SEE_PASSWORD,
     Part.RESTORE: rights.SEE_RESTORE,
     Part.BACKUP: rights.SEE_BACKUP,
@@ -43,7 +45,8 @@ def examine(namespace: Namespace) -> tuple[Table, list[str]]:
     members = sorted((pair.look(namespace, n) for n in order), key=lambda member: member.ordinal)
     services = None if lacking[Part.SERVICES] else _selectors(namespace)
     table = report.table(record, members)
-    wrong = list(report.findings(record, members, services, namespace.name))
+    revision = None if lacking[Part.REVISION] else _revision(namespace)
+    wrong = list(report.findings(record, members, services, namespace.name, revision=revision))
     if not lacking[Part.PASSWORD]:
         wrong += rotation.findings(namespace, members[record.primary])
     if not lacking[Part.RESTORE]:
@@ -71,3 +74,9 @@ def _selectors(namespace: Namespace) -> dict[str, dict[str, str]]:
     """Where each Service leads that there is."""
     found = {name: namespace.service(name) for name in (pair.NAME, f"{pair.NAME}-ro")}
     return {name: service.spec.selector for name, service in found.items() if service}
+
+
+def _revision(namespace: Namespace) -> str | None:
+    """Which template new pods are made from; None where there is no StatefulSet."""
+    found = namespace.stateful_set(pair.NAME)
+    return found.status.update_revision if found else None

@@ -198,4 +198,4 @@ def tell(namespace: Namespace, step: Step) -> None:
 
     Raises OpsError with what it says when it refuses.
     """
-    namespace.run(step.pod, ("/bin/sh", "-c", _TELL), step.words)
+    namespace.run(step.pod, ("/bin/sh", "-c", _TELL), step.words, changes=True)

@@ -379,6 +379,138 @@ class TestSilentLoss:
         assert not (world.root / "volume/blank").exists()
 
 
+class TestHalfADatabase:
+    """Files without a version are neither a database nor nothing."""
+
+    @pytest.fixture
+    def half(self, world: World) -> World:
+        (world.root / "volume/pgdata/PG_VERSION").unlink()
+        return world
+
+    def _kept(self, world: World) -> bool:
+        return (world.root / "volume/pgdata/pg_wal/000000010000000000000003").exists()
+
+    def test_no_database_is_made_over_it_and_its_peer_is_not_told_that_it_is_empty(
+        self, half: World
+    ) -> None:
+        for name in ("state/initialised", "state/primary", "volume/recorded"):
+            (half.root / name).unlink()
+        half.has(peer__empty="postgresql-1\n")
+        for ordinal in (0, 1):
+            assert "half a database is here" in half.start(ordinal)
+            assert self._kept(half)
+        assert not (half.root / "initialised").exists()
+        assert not (half.root / "says_empty").exists()
+
+    def test_a_copy_does_not_delete_it_unasked(self, half: World) -> None:
+        _primary(half)
+        assert "`ado-ops postgres rejoin postgresql-1 --reclone`" in half.start(1)
+        assert self._kept(half)
+        assert half.copies() == 0
+
+    def test_where_it_is_the_primarys_the_command_named_is_one_that_is_not_refused(
+        self, half: World
+    ) -> None:
+        said = half.start(0)
+        assert "`ado-ops postgres promote postgresql-1 --accept-loss`" in said
+        assert "--reclone" not in said
+        assert not (half.root / "socket/needs-copy").exists()
+        assert "disk=half" in half.run(0, "look.sh", "10").stdout.splitlines()
+
+    def test_a_directory_with_nothing_in_it_is_nothing(self, world: World) -> None:
+        _new(world)
+        (world.root / "volume/pgdata").mkdir()
+        world.has(peer__empty="postgresql-1\n")
+        world.start(0)
+        assert world.serves
+        assert (world.root / "volume/pgdata/PG_VERSION").exists()
+
+
+class TestMark:
+    """Who saw the record in force does not believe an empty one later."""
+
+    def _forgets(self, world: World) -> str:
+        for name in ("state/initialised", "state/primary", "state/fenced"):
+            (world.root / name).unlink(missing_ok=True)
+        (world.root / "slept").unlink(missing_ok=True)
+        (world.root / "served").unlink(missing_ok=True)
+        return world.start(0)
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            {"initialised": "true", "primary": "1"},  # its former primary, never Ready again
+            {"initialised": "true", "primary": "0", "fenced": "0"},
+            {"initialised": "true"},
+            {"primary": "1"},
+        ],
+    )
+    def test_a_pod_that_was_never_ready_under_a_record_keeps_it_in_mind(
+        self, world: World, record: dict[str, str]
+    ) -> None:
+        for name in ("state/initialised", "state/primary", "volume/recorded"):
+            (world.root / name).unlink()
+        world.has(**{f"state__{key}": value for key, value in record.items()})
+        world.start(0)
+        assert "this volume was in use, last as primary" in self._forgets(world)
+        assert not world.serves
+
+    def test_a_new_database_that_is_not_recorded_yet_starts_again(self, world: World) -> None:
+        _new(world)
+        world.has(peer__empty="postgresql-1\n")
+        world.start(0)
+        assert "fresh=yes" in world.run(0, "look.sh", "10").stdout.splitlines()
+        self._forgets(world)
+        assert world.serves
+
+    def test_an_empty_volume_has_nothing_to_keep_in_mind(self, world: World) -> None:
+        shutil.rmtree(world.root / "volume/pgdata")
+        (world.root / "volume/recorded").unlink()
+        world.start(1)
+        assert not (world.root / "volume/recorded").exists()
+
+    def test_a_full_volume_stops_nobody(self, world: World) -> None:
+        (world.root / "volume/recorded").unlink()
+        (world.root / "bin/touch").write_text("#!/bin/sh\nexit 1\n")
+        (world.root / "bin/touch").chmod(0o755)
+        assert "cannot leave a mark" in world.start(0)
+        assert world.serves
+
+
+class TestChangedPassword:
+    """Of replication, while a pod waits: for days, perhaps."""
+
+    PSQL = """
+        case "$*" in
+        *IDENTIFY_SYSTEM* | *in_hot_standby* | *cluster_name*)
+            cat "$PGPASSFILE" >>"$WORK/asked"
+            [ "$(wc -l <"$WORK/asked")" -lt 2 ] || printf new >"$SECRETS/replication-password"
+        esac"""
+
+    @pytest.fixture
+    def asks(self, world: World) -> World:
+        (world.root / "bin/psql").write_text(f"#!/bin/sh\n{self.PSQL}\n")
+        _new(world)
+        return world
+
+    def test_it_is_read_anew(self, asks: World) -> None:
+        asks.start(0)
+        asked = (asks.root / "asked").read_text().split()
+        assert [line.rpartition(":")[2] for line in asked][:3] == ["y", "y", "new"]
+
+    def test_the_word_that_a_pod_is_empty_is_given_to_who_has_the_new_one(
+        self, asks: World
+    ) -> None:
+        (asks.root / "bin/initdb").write_text(
+            "#!/bin/sh\n"
+            'case "$*" in *--pwfile*) cat "$6" >>"$WORK/told"; echo >>"$WORK/told" ;; esac\n'
+            f"{FAKES['initdb']}\n"
+        )
+        asks.has(patience="4")
+        asks.start(1)
+        assert (asks.root / "told").read_text().split() == ["y", "new"]
+
+
 def test_hugepages_on_a_node_do_not_stop_initdb(world: World) -> None:
     _new(world)
     world.has(peer__empty="postgresql-1\n")

@@ -47,6 +47,10 @@ class Node:
     """How often it must meet others until they know it; for a minute they hear nothing of it."""
     flag: str = ""
     link: str = "connected"
+    ends: bool = False
+    """Whether it was told to end, and says so."""
+    back_after: int | None = None
+    """Seconds after which one that ends has started anew."""
     copies_from: str = ""
     """Where a replica looks for its master, where that is not its master's address."""
 
@@ -59,6 +63,7 @@ class World:
     own: str = ""
     addresses: str = ""
     patience: int = 2
+    clock: int = 1000
     told: list[str] = field(default_factory=list)
     cut_after: int | None = None
     """How many things can be told before whoever tells is cut off."""
@@ -69,11 +74,20 @@ class World:
         match program:
             case "sleep":
                 self.patience -= 1
+                self._pass(int(words[0]))
                 return (0 if self.patience >= 0 else 9), ""
+            case "date":
+                return 0, f"{self.clock}\n"
             case "getent":
                 return (0 if self.addresses else 2), self.addresses
             case _:
                 return self._redis_cli(password, words)
+
+    def _pass(self, seconds: int) -> None:
+        self.clock += seconds
+        for node in self.nodes.values():
+            if node.back_after is not None and self.clock >= 1000 + node.back_after:
+                node.ends = node.away = False
 
     def _redis_cli(self, password: str, words: list[str]) -> tuple[int, str]:
         name = self.own
@@ -93,8 +107,15 @@ class World:
             "info replication": lambda: self._replication(node),
             "cluster info": lambda: self._info(node),
             "cluster nodes": lambda: self._seen(name),
+            "config get cluster-replica-no-failover": lambda: (
+                f"cluster-replica-no-failover\n{'yes' if node.ends else 'no'}\n"
+            ),
         }
         asked = " ".join(words)
+        if asked == "config set cluster-replica-no-failover yes":
+            assert name == self.own
+            node.ends = True
+            return 0, "OK\n"
         return (0, answers[asked]()) if asked in answers else self._tell(name, words[1:])
 
     def _group(self, node: Node) -> dict[str, Node]:
@@ -196,7 +217,7 @@ def run(tmp_path: Path) -> Run:
     for pipe in (asked, answer):
         os.mkfifo(pipe)
     programs.mkdir()
-    for name in ("redis-cli", "getent", "sleep"):
+    for name in ("redis-cli", "getent", "sleep", "date"):
         (programs / name).write_text(FAKE)
         (programs / name).chmod(0o755)
     (tmp_path / "password").write_text(PASSWORD)
@@ -280,8 +301,8 @@ class TestHandOver:
         [
             ("redis-4", {}),  # a replica
             ("redis-1", {"away": True}),
-            ("redis-1", {"link": "disconnected"}),
             ("redis-1", {"flag": "noaddr"}),
+            ("redis-1", {"flag": "fail?"}),
         ],
     )
     def test_where_nobody_can_take_over_it_ends_at_once(
@@ -290,9 +311,69 @@ class TestHandOver:
         nodes = _cluster(6)
         for name, value in replica.items():
             setattr(nodes["redis-4"], name, value)
-        world = World(nodes, own=own, patience=0)
+        world = World(nodes, own=own)
         assert run(world, "hand_over.sh").code == 0
         assert world.told == []
+        assert world.clock <= 1002  # a replica makes certain that nobody has just chosen it
+
+    def test_a_master_without_replicas_ends_at_once(self, run: Run) -> None:
+        world = World(_cluster(3), own="redis-1")
+        assert run(world, "hand_over.sh").code == 0
+        assert (world.told, world.clock) == ([], 1000)
+
+    def _reversed(self, **replica: Any) -> dict[str, Node]:
+        """Pod 5 is the master, and goes for good; pod 2 is told to end, too, and comes back."""
+        nodes = _cluster(6)
+        nodes["redis-5"] = Node(group=0, slots=SHARES[2], keys=7)
+        nodes["redis-2"] = Node(group=0, master="redis-5", keys=7, ends=True, **replica)
+        return nodes
+
+    @pytest.mark.parametrize("replica", [{}, {"away": True}])
+    def test_one_that_goes_for_good_waits_for_its_replica_that_starts_anew(
+        self, replica: dict[str, Any], run: Run
+    ) -> None:
+        nodes = self._reversed(back_after=20)
+        world = World(nodes, own="redis-5", patience=99)
+        former = world.answer
+
+        def answer(password: str, command: str) -> tuple[int, str]:
+            if "sleep" in command and world.clock == 1000:  # seen, and then its server ended
+                nodes["redis-2"].away = "away" in replica
+            return former(password, command)
+
+        world.answer = answer  # pyright: ignore[reportAttributeAccessIssue]
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == ["redis-2 failover"]
+        assert nodes["redis-2"].slots == SHARES[2]
+
+    def test_it_does_not_wait_longer_than_it_has(self, run: Run) -> None:
+        world = World(self._reversed(), own="redis-5", patience=99)
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == []
+        assert 1030 <= world.clock <= 1045
+
+    def test_nobody_hands_over_to_one_that_was_told_to_end(self, run: Run) -> None:
+        nodes = _cluster(6)
+        nodes["redis-5"].ends = True
+        world = World(nodes, own="redis-2", patience=99)
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == []
+
+    def test_one_that_ends_and_was_chosen_just_before_hands_over_again(self, run: Run) -> None:
+        nodes = _cluster(6)
+        world = World(nodes, own="redis-5", patience=99)
+        former = world.answer
+
+        def answer(password: str, command: str) -> tuple[int, str]:
+            if "sleep" in command and nodes["redis-5"].master != "-":
+                nodes["redis-5"].slots, nodes["redis-5"].master = nodes["redis-2"].slots, "-"
+                nodes["redis-2"].slots, nodes["redis-2"].master = None, "redis-5"
+            return former(password, command)
+
+        world.answer = answer  # pyright: ignore[reportAttributeAccessIssue]
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == ["redis-2 failover"]
+        assert nodes["redis-2"].slots == SHARES[2]
 
 
 class TestCreate:
@@ -601,7 +682,7 @@ def test_a_node_is_started_with_its_password_and_address_and_looks_for_the_other
     assert {path.stat().st_mode & 0o777 for path in run.iterdir()} == {0o600}
 
 
-@pytest.mark.parametrize("script", ["ask.sh", "create.sh", "follow.sh", "meet.sh"])
+@pytest.mark.parametrize("script", ["ask.sh", "create.sh", "follow.sh", "hand_over.sh", "meet.sh"])
 def test_no_question_waits_for_ever(script: str) -> None:
     lines = [line for line in (FILES / script).read_text().splitlines() if line[:1] != "#"]
     asks = [line for line in lines if re.search(r"\b(redis-cli|getent) ", line)]

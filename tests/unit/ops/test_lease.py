@@ -64,9 +64,12 @@ def leases(monkeypatch: pytest.MonkeyPatch) -> Leases:
     return made
 
 
+def _place() -> Namespace:
+    return Namespace(Client(), "ado-system")  # pyright: ignore[reportArgumentType]
+
+
 def alone(told: list[str] | None = None) -> Any:
-    place = Namespace(Client(), "ado-system")  # pyright: ignore[reportArgumentType]
-    return lease.alone(place, (told if told is not None else []).append)
+    return lease.alone(_place(), (told if told is not None else []).append)
 
 
 class Client:
@@ -120,12 +123,54 @@ def test_one_who_was_taken_for_gone_does_not_end_the_others(
 ) -> None:
     monkeypatch.setattr(lease, "RENEWAL", 10)
     with alone():
-        version = client.V1ObjectMeta(resource_version=leases.kept.metadata.resource_version)
-        taken = client.V1LeaseSpec(holder_identity="other@host")
-        leases.replace_namespaced_lease(
-            "ado-ops", "ado-system", client.V1Lease(metadata=version, spec=taken)
-        )
+        _take_over(leases)
     assert leases.kept.spec.holder_identity == "other@host"
+
+
+def _take_over(leases: Leases) -> None:
+    version = client.V1ObjectMeta(resource_version=leases.kept.metadata.resource_version)
+    taken = client.V1LeaseSpec(holder_identity="other@host")
+    lease = client.V1Lease(metadata=version, spec=taken)
+    leases.replace_namespaced_lease("ado-ops", "ado-system", lease)
+
+
+@pytest.mark.parametrize("end", ["at work", "has ended"])
+def test_one_who_was_taken_for_gone_changes_nothing_more(
+    leases: Leases, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(lease, "RENEWAL", 10)  # it slept
+    place = _place()
+    with lease.alone(place, print):
+        place.before_change()  # as long as it is its own
+        _take_over(leases)
+        if end == "has ended":
+            leases.kept = None
+        who = "other@host" if end == "at work" else "Somebody else"
+        with pytest.raises(OpsError, match=f"{who} has taken over here.*Nothing more was done"):
+            place.before_change()
+    place.before_change()  # nobody is asked afterwards
+
+
+def test_before_each_change_whoever_waits_hears_that_somebody_is_at_work(
+    leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWAL", 10)
+    place = _place()
+    with lease.alone(place, print):
+        before = leases.kept.metadata.resource_version
+        place.before_change()
+        assert leases.kept.metadata.resource_version != before
+
+
+def test_a_sign_of_life_whose_answer_was_lost_is_no_takeover(
+    leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "RENEWAL", 10)
+    place = _place()
+    with lease.alone(place, print):
+        leases.replace_namespaced_lease("ado-ops", "ado-system", leases.kept)
+        place.before_change()
+    assert leases.kept is None
 
 
 def _interrupted_without_an_api_server(leases: Leases) -> None:

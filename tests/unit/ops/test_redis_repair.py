@@ -314,7 +314,8 @@ def test_a_node_is_told_with_its_own_password_and_its_refusal_is_passed_on(tmp_p
     environment = {"PATH": f"{tmp_path}:{os.defpath}", "RUN": str(tmp_path)}
 
     class Shell:
-        def run(self, pod: str, command: tuple[str, ...], given: str) -> str:
+        def run(self, pod: str, command: tuple[str, ...], given: str, *, changes: bool) -> str:
+            assert changes
             done = subprocess.run(
                 command,
                 env=environment,

@@ -94,6 +94,9 @@ class Operator:
             if typed == "ado-ops role --namespace ado-system":
                 self.applies_role()
                 return True
+            if claim := re.fullmatch(r"kubectl -n ado-system delete pvc (\S+) --wait=false", typed):
+                self.platform.delete_claim(claim[1])
+                continue  # which ends with its pod
             if deleted := re.fullmatch(r"kubectl -n ado-system delete pod (\S+)", typed):
                 self.platform.delete_pod(self.platform.pod(deleted[1]))
                 return True
@@ -185,6 +188,14 @@ def _restoring(platform: Platform) -> None:
     platform.interrupt_after = None
 
 
+def _first_install(platform: Platform, *, unheard: bool = False) -> None:
+    """No record yet, and a Job that will write it."""
+    platform.data.clear()
+    platform.has_job = True
+    if unheard:
+        platform.pods.unheard.add(1)
+
+
 INCIDENTS = "tests/soak/test_postgres_incidents.py::"
 TABLE = (
     Row(
@@ -219,6 +230,79 @@ TABLE = (
         state=(_said(PRIMARY, "no data either", **EMPTY), replace(STANDBY, **AWAY)),
         made=lambda p: p.data.clear(),
         page="Lost record",
+    ),
+    # Of a first install: the moments until there is a database, and what it may wait for.
+    Row(
+        says="postgresql-0 makes one once postgresql-1 has told it",
+        state=(_said(PRIMARY, "no data either", **EMPTY), _said(STANDBY, "a primary at", **EMPTY)),
+        made=lambda p: _first_install(p, unheard=True),
+        waits=True,
+    ),
+    Row(
+        says="and postgresql-0 makes one; wait",
+        state=(replace(STOPPED, **EMPTY), _said(STANDBY, "a primary at", **EMPTY)),
+        made=_first_install,
+        waits=True,
+    ),
+    Row(
+        says="postgresql-0 starts with a new database",
+        state=(replace(STOPPED, fresh=True), _said(STANDBY, "a primary at", **EMPTY)),
+        made=_first_install,
+        waits=True,
+    ),
+    Row(
+        says="which postgresql-state does not name yet",
+        state=(replace(PRIMARY, fresh=True), STANDBY),
+        made=_first_install,
+        waits=True,
+    ),
+    Row(
+        says="is still as an earlier `pulumi up` made it",
+        state=(
+            replace(PRIMARY, revision="old", **AWAY),
+            _said(replace(STANDBY, ready=False, revision="new"), "a primary at", **EMPTY),
+        ),
+        made=_first_install,
+    ),
+    # Half a database and nothing: neither `promote` nor `rejoin` has anything to go by.
+    Row(
+        says="and postgresql-1 has half of one",
+        state=(
+            _said(PRIMARY, "no data either", **EMPTY),
+            _said(STANDBY, "a rejoin that was cut", disk="half"),
+        ),
+        made=_first_install,
+    ),
+    Row(
+        says="and postgresql-0 has half of one",
+        state=(
+            _said(PRIMARY, "which no server starts with", disk="half"),
+            _said(STANDBY, "a primary at", **EMPTY),
+        ),
+        made=_first_install,
+    ),
+    Row(
+        says="and postgresql-1 has half of one",
+        state=(
+            _said(PRIMARY, "the primary's volume is empty", **EMPTY),
+            _said(STANDBY, "a rejoin that was cut", disk="half"),
+        ),
+        page="Half a database",
+    ),
+    Row(  # the record names pod 0, whose volume no rejoin may empty
+        says="The primary postgresql-0 waits: half a database",
+        state=(
+            _said(PRIMARY, "which no server starts with", disk="half", end=None),
+            replace(STANDBY, streaming=False),
+        ),
+    ),
+    Row(  # the same without a record
+        says="postgresql-1 has data and postgresql-0 has none",
+        state=(
+            _said(PRIMARY, "which no server starts with", disk="half", end=None),
+            replace(STANDBY, streaming=False),
+        ),
+        made=lambda p: p.data.clear(),
     ),
     Row(says="cannot be promoted yet", state=(PRIMARY, replace(STANDBY, blocked=True))),
     Row(says="is fenced and serves nobody", state=(STOPPED, STANDBY), made=_fenced(0)),
@@ -267,9 +351,12 @@ TABLE = (
         state=(PRIMARY, replace(STANDBY, server=None, disk="empty", copying=True, streaming=False)),
         waits=True,
     ),
-    Row(says="A rejoin was cut off", state=(PRIMARY, _said(FORMER, "cut off", disk="half"))),
     Row(
-        says="A rejoin was cut off",
+        says="postgresql-1 has half a database",
+        state=(PRIMARY, _said(FORMER, "a rejoin that was cut", disk="half")),
+    ),
+    Row(
+        says="postgresql-1 has half a database",
         state=(PRIMARY, replace(FORMER, fenced=True, disk="half")),
         made=_fenced(1),
     ),
@@ -579,7 +666,8 @@ def test_only_a_rejoin_whose_work_in_the_pod_was_cut_off_asks_for_a_new_copy(
     platform.replaced(0)  # with the work in it
     platform.settle()
     (line,) = operator.status()
-    assert line == "A rejoin was cut off in postgresql-0: `rejoin postgresql-0 --reclone`."
+    assert "half a database, as a rejoin that was cut off leaves it" in line
+    assert "`rejoin postgresql-0 --reclone`" in line
     refused = operator.run("rejoin", "postgresql-0")
     assert "--reclone" in str(refused.exception)
     assert operator.follow(line)
@@ -593,3 +681,47 @@ def test_writers_are_not_started_while_a_restore_goes_on(monkeypatch: pytest.Mon
     refused = operator.run("start-writers")
     assert f"`restore {BACKUP}` waits for it" in str(refused.exception)
     assert set(platform.replicas().values()) == {0}
+
+
+def test_half_a_database_beside_nothing_is_emptied_and_both_volumes_are_lost_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bare = (
+        _said(PRIMARY, "the primary's volume is empty", **EMPTY),
+        _said(STANDBY, "a rejoin that was cut", disk="half"),
+    )
+    platform = Platform(*bare)
+    operator = _operator(platform, monkeypatch)
+    for refused in (("promote", "postgresql-1", "--accept-loss"), ("rejoin", "postgresql-1")):
+        assert operator.run(*refused).exit_code == 1
+    (line,) = operator.status()
+    assert operator.follow(line)
+    assert operator.status() == [
+        "Both volumes are empty (docs/data-runbooks.md, Both volumes are lost)."
+    ]
+
+
+def test_who_may_not_see_the_stateful_set_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = Platform()
+    platform.forbidden.add("get statefulsets")
+    (line,) = _operator(platform, monkeypatch).status()
+    assert line.startswith("Not looked at: whether each pod is as the stack has it.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"server": "primary"},  # it serves, and is replaced once the other is Ready
+        {"revision": "new"},
+        {"revision": None},
+    ],
+)
+def test_only_a_pod_that_kubernetes_never_replaces_is_called_so(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = replace(STOPPED, revision="old")
+    last = replace(STANDBY, server=None, ready=False, streaming=False, revision="new")
+    left = _operator(Platform(first, last), monkeypatch).status()
+    assert any("`kubectl -n ado-system delete pod postgresql-0`" in line for line in left)
+    found = _operator(Platform(replace(first, **changes), last), monkeypatch).status()
+    assert not any("delete pod" in line for line in found)

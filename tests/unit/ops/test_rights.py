@@ -102,6 +102,24 @@ def test_what_a_method_asks_of_the_api_server_is_as_noted_here(name: str) -> Non
     assert api.asked == asked
 
 
+@pytest.mark.parametrize("name", [*METHODS, "disown_scale", "run"])
+def test_who_may_change_nothing_any_more_is_asked_before_each_change(name: str) -> None:
+    api = Recorder()
+    namespace = Namespace(api, "ado-system")
+
+    def taken_over() -> None:
+        raise InterruptedError
+
+    namespace.before_change = taken_over
+    calls = {name: call for name, (call, _) in METHODS.items()}
+    calls["disown_scale"] = lambda n: n.disown_scale("x")
+    calls["run"] = lambda n: n.run("x", ["rm"], changes=True)
+    reads = all(asked.startswith(("get ", "list ")) for asked in USES[name])
+    with suppress(OpsError, ValidationError) if reads else pytest.raises(InterruptedError):
+        calls[name](namespace)
+    assert reads or not api.asked
+
+
 def test_every_method_is_noted() -> None:
     methods = {name for name, _ in inspect.getmembers(Namespace, inspect.isfunction)}
     assert {name for name in methods if not name.startswith("_")} == USES.keys() | NOTHING

@@ -7,10 +7,15 @@
 
 blank="${PGDATA%/*}/blank"
 blank_pid=
+blank_passfile="$SOCKET/blank-pgpass" # the password that it was made with
 
 say_it_is_empty() {
-	[ -z "$blank_pid" ] || ! kill -0 "$blank_pid" 2>/dev/null || return 0
+	if [ -n "$blank_pid" ] && kill -0 "$blank_pid" 2>/dev/null; then
+		[ "$(cat "$passfile")" != "$(cat "$blank_passfile")" ] || return 0
+		end_blank # its peer has another one by now
+	fi
 	rm -rf "$blank"
+	cp "$passfile" "$blank_passfile"
 	# As often as it takes: what fails here is tried again, and said.
 	initdb --pgdata "$blank" --username replicator --pwfile "$SECRETS/replication-password" --no-sync \
 		--locale C --auth-local reject --auth-host scram-sha-256 --set huge_pages=off >/dev/null || return 0

@@ -47,16 +47,19 @@ is_fenced() {
 	esac
 }
 
-# empty|half|standby|primary: what the volume has, and as what it was last used.
+# empty|half|standby|primary: what the volume has, and as what it was last used. Files that are no whole
+# database are half of one, also where they cannot be listed: nobody takes them for nothing.
 disk() {
 	if [ -e "$half" ]; then
 		echo half
-	elif [ ! -s "$PGDATA/PG_VERSION" ]; then
-		echo empty
-	elif [ -e "$PGDATA/standby.signal" ]; then
+	elif [ -e "$PGDATA/standby.signal" ] && [ -s "$PGDATA/PG_VERSION" ]; then
 		echo standby
-	else
+	elif [ -s "$PGDATA/PG_VERSION" ]; then
 		echo primary
+	elif [ ! -e "$PGDATA" ] || { found=$(ls -A "$PGDATA" 2>&1) && [ -z "$found" ]; }; then
+		echo empty
+	else
+		echo half
 	fi
 }
 

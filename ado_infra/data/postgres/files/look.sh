@@ -16,6 +16,9 @@ echo "primary=$(recorded_primary)"
 if [ -e "$fenced" ]; then
 	echo "fenced=yes"
 fi
+if [ ! -e "$mark" ]; then
+	echo "fresh=yes"
+fi
 if [ -e "$waiting" ]; then
 	echo "waiting=$(cat "$waiting")"
 fi

@@ -61,8 +61,13 @@ decide() {
 	disk=$(disk)
 	if is_fenced; then
 		echo "fenced $POD_NAME is fenced, until \`ado-ops postgres unfence $POD_NAME\` or \`rejoin\`"
+	elif [ "$disk" = half ] && [ "$(recorded_primary)" = "$ordinal" ]; then
+		echo "wait half a database is here, which no server starts with: bring the volume back, or" \
+			"\`ado-ops postgres promote postgresql-$peer --accept-loss\`; where that has none either, see" \
+			"docs/data-runbooks.md, Half a database"
 	elif [ "$disk" = half ]; then
-		echo "reclone a rejoin was cut off here: \`ado-ops postgres rejoin $POD_NAME --reclone\`"
+		echo "reclone half a database is here, as a rejoin that was cut off leaves it:" \
+			"\`ado-ops postgres rejoin $POD_NAME --reclone\`"
 	elif ! is_recorded && [ -e "$mark" ]; then
 		echo "wait postgresql-state says nothing, and this volume was in use, last as $disk: write" \
 			"down who is the primary, see docs/data-runbooks.md, Lost record"
@@ -70,6 +75,18 @@ decide() {
 		decide_as_primary "$disk"
 	else
 		decide_as_standby "$disk"
+	fi
+}
+
+# Whoever has data and saw the record say who is the primary never believes an empty one later. The
+# readiness probe leaves the mark too, but not in a pod that is never Ready, as a former primary that waits.
+# A new database has none until it is recorded, or its first pod would wait for the record of itself.
+keep_in_mind() {
+	if [ -e "$mark" ] || [ "$(disk)" = empty ]; then
+		return
+	fi
+	if is_recorded || [ "$(cat "$STATE/primary" 2>/dev/null)" = "$peer" ]; then
+		touch "$mark" || say "cannot leave a mark on this volume" # it may be full
 	fi
 }
 
@@ -316,10 +333,12 @@ until flock -n 9; do
 done
 server_runs || rm -f "$PGDATA/postmaster.pid"
 rm -rf "$blank" # of a container that was killed
+rmdir "$PGDATA" 2>/dev/null || true # of no use empty, and a new one would come to lie inside
 # Killed between the two renames of a copy: the new one is whole.
 [ -e "$PGDATA" ] || [ ! -e "$PGDATA.old" ] || mv "$PGDATA.new" "$PGDATA"
-write_passfile
 while :; do
+	write_passfile # anew each time: what is waited for may take days, and the Secret change meanwhile
+	keep_in_mind
 	decision=$(decide)
 	[ "${decision%% *}" = fenced ] || rm -f "$fenced"
 	case "$decision" in
