@@ -341,7 +341,7 @@ class TestHandOver:
                 nodes["redis-2"].away = "away" in replica
             return former(password, command)
 
-        world.answer = answer  # pyright: ignore[reportAttributeAccessIssue]
+        world.answer = answer
         assert run(world, "hand_over.sh").code == 0
         assert world.told == ["redis-2 failover"]
         assert nodes["redis-2"].slots == SHARES[2]
@@ -370,7 +370,7 @@ class TestHandOver:
                 nodes["redis-2"].slots, nodes["redis-2"].master = None, "redis-5"
             return former(password, command)
 
-        world.answer = answer  # pyright: ignore[reportAttributeAccessIssue]
+        world.answer = answer
         assert run(world, "hand_over.sh").code == 0
         assert world.told == ["redis-2 failover"]
         assert nodes["redis-2"].slots == SHARES[2]
