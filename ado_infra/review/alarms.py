@@ -1,0 +1,199 @@
+"""What a reviewer has to see first: data at risk, then whatever goes, or is no longer reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from ado_infra.render.objects import RenderedObject
+from ado_infra.review.capacity import quantity
+from ado_infra.review.differences import Change, Field, Verdict
+from ado_infra.review.immutable import FLAGS
+from ado_infra.review.pods import LONG_RUNNING
+from ado_infra.review.settings import CLUSTER
+from ado_infra.review.side import Side
+
+_CLAIMS: Final = "spec.volumeClaimTemplates"
+_RETENTION: Final = "spec.persistentVolumeClaimRetentionPolicy"
+_BACKUP: Final = "postgresql-backup"
+_GOES: Final = {Verdict.DELETED, Verdict.REPLACED}
+
+
+class Gravity(IntEnum):
+    """What is at stake."""
+
+    DATA = 0
+    GOES = 1
+    REACHED = 2
+    RESTARTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """Something that a reviewer has to see.
+
+    Attributes:
+        gravity: What is at stake.
+        subject: What it is about: `Kind/name`, or a key of the stack's.
+        words: What happens to it, and what follows; ours alone.
+        path: Where in the object; empty when that says nothing.
+        values: Before and after, where that says more.
+    """
+
+    gravity: Gravity
+    subject: str
+    words: str
+    path: str = ""
+    values: tuple[Any, Any] | None = None
+
+
+def alarms(before: Side, after: Side, changes: Sequence[Change]) -> list[Alarm]:
+    """All of them, the gravest first."""
+    found = [*_of_stack(before, after), *_of_protection(before.objects, after.objects)]
+    for change in changes:
+        found += _of_change(change)
+    return sorted(found, key=lambda each: each.gravity)
+
+
+def holds_data(manifest: Mapping[str, Any]) -> bool:
+    """Whether data goes, or may go, with an object."""
+    kind = manifest["kind"]
+    if kind == "StatefulSet":
+        return bool(manifest["spec"].get("volumeClaimTemplates"))
+    return kind in {"PersistentVolumeClaim", "PersistentVolume", "Namespace"}
+
+
+def _of_stack(before: Side, after: Side) -> Iterator[Alarm]:
+    for key in sorted(CLUSTER):
+        values = before.config.get(key), after.config.get(key)
+        if values[0] != values[1]:
+            words = "the stack is on another cluster: all of it is made there"
+            yield Alarm(gravity=Gravity.DATA, subject=key, words=words, values=values)
+    for flag, kind in FLAGS.items():
+        values = before.config.get(flag), after.config.get(flag)
+        if values[0] == "true" != values[1]:
+            words = f"every changed {kind} is deleted and made anew from now on"
+            yield Alarm(gravity=Gravity.GOES, subject=flag, words=words, values=values)
+
+
+def _of_protection(
+    before: Sequence[RenderedObject], after: Sequence[RenderedObject]
+) -> Iterator[Alarm]:
+    """Of objects that stay: the engine refused to destroy them, and would no longer."""
+    protected = {(each.kind, each.name) for each in before if each.protect}
+    for each in after:
+        if (each.kind, each.name) in protected and not each.protect:
+            yield Alarm(
+                gravity=Gravity.DATA,
+                subject=f"{each.kind}/{each.name}",
+                words="is no longer protected: a later change can destroy it",
+            )
+
+
+def _of_change(change: Change) -> Iterator[Alarm]:
+    if change.verdict in _GOES:
+        yield _going(change)
+    by_path = {each.path: each for each in change.fields}
+    if change.kind == "StatefulSet" and change.before and change.after:
+        yield from _of_stateful_set(change, by_path)
+    if change.kind in {"Service", "Ingress"}:
+        yield from _of_reach(change)
+    if change.kind == "CronJob" and change.name == _BACKUP:
+        yield from _of_backup(by_path)
+
+
+def _going(change: Change) -> Alarm:
+    deleted = change.verdict is Verdict.DELETED
+    words = "is deleted" if deleted else "is deleted and made anew"
+    gravity = Gravity.DATA if holds_data(change.manifest) else Gravity.GOES
+    follows = {
+        "Namespace": "and with it all that is in it",
+        "PersistentVolumeClaim": "and with it, unless it is retained, its volume",
+        "Service": "and its address with it",
+        "Secret": "and what is in it; its readers need it to start",
+        "CustomResourceDefinition": "and with it every object of that kind",
+    }.get(change.kind, "")
+    if change.kind == "StatefulSet":
+        follows = "and all its pods at once"
+        if gravity is Gravity.DATA:
+            kept = _of_retention(change.before) != "Delete"
+            follows += "; its volumes stay" if kept else "; ITS VOLUMES GO WITH IT"
+    elif change.kind == "CronJob" and change.name == _BACKUP:
+        gravity, follows = Gravity.DATA, "and PostgreSQL has no backup any more"
+    elif change.kind in LONG_RUNNING:
+        follows = "and all its pods at once"
+    if change.protected:
+        follows += f"{'; ' if follows else ''}it is protected, so the engine refuses"
+    return Alarm(
+        gravity=gravity,
+        subject=change.title,
+        words=", ".join(filter(None, [words, follows])),
+        path=", ".join(change.replaced_for),
+    )
+
+
+def _of_retention(manifest: Mapping[str, Any]) -> str:
+    policy = manifest["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    return str(policy.get("whenDeleted", "Retain"))
+
+
+def _of_stateful_set(change: Change, by_path: Mapping[str, Field]) -> Iterator[Alarm]:
+    for path, each in by_path.items():
+        if path.startswith(_CLAIMS):
+            left = path in change.left
+            words = (
+                "the engine leaves claims as they were made, and `pulumi up` refuses another size "
+                "or class with the steps that grow them: docs/data.md"
+                if left
+                else "its volumes are asked for otherwise"
+            )
+            if path.endswith(".storage") and quantity(each.after) < quantity(each.before):
+                words = "no volume shrinks: `pulumi up` refuses it"
+            yield _alarm(Gravity.DATA, change, words, each)
+        elif path.startswith(_RETENTION) and "Delete" in str(each.after):
+            yield _alarm(Gravity.DATA, change, "its volumes go when it, or a pod of it, does", each)
+        elif path == "spec.replicas" and int(each.after or 1) < int(each.before or 1):
+            words = "fewer pods: what only those held is out of reach; their volumes stay"
+            yield _alarm(Gravity.DATA, change, words, each)
+    if change.verdict is Verdict.ROLLED:
+        words = "its pods are restarted one by one"
+        yield Alarm(gravity=Gravity.RESTARTS, subject=change.title, words=words)
+
+
+def _of_reach(change: Change) -> Iterator[Alarm]:
+    for each in change.fields:
+        if each.path.startswith("spec.") and each.path not in change.replaced_for:
+            words = "what leads to the pods is another"
+            if each.path == "spec.type":
+                words = "is opened to others, or closed"
+            yield _alarm(Gravity.REACHED, change, words, each)
+
+
+def _of_backup(by_path: Mapping[str, Field]) -> Iterator[Alarm]:
+    suspended = by_path.get("spec.suspend")
+    if suspended and suspended.after:
+        yield Alarm(
+            gravity=Gravity.DATA,
+            subject=f"CronJob/{_BACKUP}",
+            words="is suspended: PostgreSQL has no backup until it is not",
+        )
+    if schedule := by_path.get("spec.schedule"):
+        yield Alarm(
+            gravity=Gravity.DATA,
+            subject=f"CronJob/{_BACKUP}",
+            words="is due at other times: what is lost with both volumes is another amount",
+            path=schedule.path,
+            values=(schedule.before, schedule.after),
+        )
+
+
+def _alarm(gravity: Gravity, change: Change, words: str, field: Field) -> Alarm:
+    return Alarm(
+        gravity=gravity,
+        subject=change.title,
+        words=words,
+        path=field.path,
+        values=(field.before, field.after),
+    )
