@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
 from ado_infra.render.objects import RenderedObject
 from ado_infra.review.capacity import quantity
-from ado_infra.review.differences import Change, Field, Verdict
+from ado_infra.review.differences import GOING, Change, Field, Verdict
 from ado_infra.review.immutable import FLAGS
 from ado_infra.review.pods import LONG_RUNNING
 from ado_infra.review.settings import CLUSTER
@@ -18,7 +18,6 @@ from ado_infra.review.side import Side
 _CLAIMS: Final = "spec.volumeClaimTemplates"
 _RETENTION: Final = "spec.persistentVolumeClaimRetentionPolicy"
 _BACKUP: Final = "postgresql-backup"
-_GOES: Final = {Verdict.DELETED, Verdict.REPLACED}
 
 
 class Gravity(IntEnum):
@@ -69,12 +68,12 @@ def _of_stack(before: Side, after: Side) -> Iterator[Alarm]:
     for key in sorted(CLUSTER):
         values = before.config.get(key), after.config.get(key)
         if values[0] != values[1]:
-            words = "the stack is on another cluster: all of it is made there"
+            words = "says otherwise: on another cluster all of the stack is made anew"
             yield Alarm(gravity=Gravity.DATA, subject=key, words=words, values=values)
     for flag, kind in FLAGS.items():
         values = before.config.get(flag), after.config.get(flag)
         if values[0] == "true" != values[1]:
-            words = f"every changed {kind} is deleted and made anew from now on"
+            words = f"is off: from now on every changed {kind} is deleted and made anew"
             yield Alarm(gravity=Gravity.GOES, subject=flag, words=words, values=values)
 
 
@@ -93,7 +92,7 @@ def _of_protection(
 
 
 def _of_change(change: Change) -> Iterator[Alarm]:
-    if change.verdict in _GOES:
+    if change.verdict in GOING:
         yield _going(change)
     by_path = {each.path: each for each in change.fields}
     if change.kind == "StatefulSet" and change.before and change.after:
@@ -142,33 +141,39 @@ def _of_retention(manifest: Mapping[str, Any]) -> str:
 def _of_stateful_set(change: Change, by_path: Mapping[str, Field]) -> Iterator[Alarm]:
     for path, each in by_path.items():
         if path.startswith(_CLAIMS):
-            left = path in change.left
-            words = (
-                "the engine leaves claims as they were made, and `pulumi up` refuses another size "
-                "or class with the steps that grow them: docs/data.md"
-                if left
-                else "its volumes are asked for otherwise"
-            )
-            if path.endswith(".storage") and quantity(each.after) < quantity(each.before):
-                words = "no volume shrinks: `pulumi up` refuses it"
-            yield _alarm(Gravity.DATA, change, words, each)
+            yield _alarm(Gravity.DATA, change, _of_claims(path in change.left, each), each)
         elif path.startswith(_RETENTION) and "Delete" in str(each.after):
-            yield _alarm(Gravity.DATA, change, "its volumes go when it, or a pod of it, does", each)
+            words = "loses its volumes when it, or a pod of it, goes"
+            yield _alarm(Gravity.DATA, change, words, each)
         elif path == "spec.replicas" and int(each.after or 1) < int(each.before or 1):
-            words = "fewer pods: what only those held is out of reach; their volumes stay"
+            words = "has fewer pods: what only those held is out of reach; their volumes stay"
             yield _alarm(Gravity.DATA, change, words, each)
     if change.verdict is Verdict.ROLLED:
-        words = "its pods are restarted one by one"
+        words = "restarts its pods one by one"
         yield Alarm(gravity=Gravity.RESTARTS, subject=change.title, words=words)
 
 
+def _of_claims(left: bool, field: Field) -> str:  # noqa: FBT001 - what the engine does with it
+    if field.path.endswith(".storage") and quantity(field.after) < quantity(field.before):
+        return "asks for less than its volumes have; none shrinks, and `pulumi up` refuses it"
+    if left:
+        return (
+            "keeps the volumes it was made with: `pulumi up` refuses others, and says how to grow "
+            "them where that is possible"
+        )
+    return "asks for other volumes"
+
+
 def _of_reach(change: Change) -> Iterator[Alarm]:
-    for each in change.fields:
-        if each.path.startswith("spec.") and each.path not in change.replaced_for:
-            words = "what leads to the pods is another"
-            if each.path == "spec.type":
-                words = "is opened to others, or closed"
-            yield _alarm(Gravity.REACHED, change, words, each)
+    """One for each object: what leads to it is no longer what it was."""
+    others = (*change.replaced_for, *change.left)
+    found = [f for f in change.fields if f.path.startswith("spec.") and f.path not in others]
+    if found:
+        kinds = [each for each in found if each.path == "spec.type"]
+        words = "is opened to others, or closed" if kinds else "leads elsewhere, or from elsewhere"
+        alarm = _alarm(Gravity.REACHED, change, words, (kinds or found)[0])
+        paths = ", ".join(each.path for each in found)
+        yield alarm if len(found) == 1 else replace(alarm, path=paths, values=None)
 
 
 def _of_backup(by_path: Mapping[str, Field]) -> Iterator[Alarm]:

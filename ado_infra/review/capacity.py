@@ -16,7 +16,8 @@ from ado_infra.review.pods import LONG_RUNNING, Bounds, Manifest, bounds, contai
 
 _QUANTITY: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?")
 _UNITS: Final = {
-    **{"": Decimal(1), "m": Decimal("0.001")},
+    "": Decimal(1),
+    "m": Decimal("0.001"),
     **{unit: Decimal(1000) ** power for power, unit in enumerate(("k", *"MGTPE"), 1)},
     **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
 }

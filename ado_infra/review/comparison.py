@@ -8,10 +8,10 @@ from typing import Final
 
 from ado_infra.review.alarms import Alarm, alarms
 from ado_infra.review.capacity import Amount, total
-from ado_infra.review.differences import Change, Verdict, changes, short_name
+from ado_infra.review.differences import GOING, Change, Verdict, changes, short_name
 from ado_infra.review.immutable import mutable
 from ado_infra.review.pods import Bounds, Manifest, bounds, containers
-from ado_infra.review.preview import Preview
+from ado_infra.review.preview import Preview, Step
 from ado_infra.review.rolling import Roll, rolls
 from ado_infra.review.rules import Rules, rules
 from ado_infra.review.settings import Setting, settings
@@ -81,6 +81,24 @@ class Comparison:
         return bool(any(told) or of_engine or one_sided or (self.rules and self.rules.differ))
 
     @property
+    def beside(self) -> list[Step]:
+        """What the engine would do and this branch does not: secrets, drift, what waits."""
+        known = {each.title for each in self.changes}
+        return [s for s in (self.preview.steps if self.preview else ()) if s.title not in known]
+
+    @property
+    def done(self) -> list[Change]:
+        """What this branch changes and the engine leaves: it is deployed already."""
+        if self.preview is None:
+            return []
+        known = {each.title for each in self.preview.steps}
+        return [
+            each
+            for each in self.changes
+            if each.verdict is not Verdict.LEFT and each.title not in known
+        ]
+
+    @property
     def images(self) -> list[Image]:
         """Images that are others, by what they were and will be."""
         found: dict[tuple[str | None, str | None], dict[str, None]] = {}
@@ -113,12 +131,8 @@ def compared(
     if after is not None and not old.problem and not new.problem:
         found = changes(old.objects, new.objects, mutable=mutable(new.config))
     offline = alarms(old, new, found) if before and after else []
-    loud = {(each.subject, each.words.split(",")[0]) for each in offline}
-    of_engine = [
-        each
-        for each in (preview.alarms() if preview else ())
-        if not any(each.subject == subject and "delete" in words for subject, words in loud)
-    ]
+    known = {each.title for each in found if each.verdict in GOING}
+    of_engine = [a for a in (preview.alarms() if preview else ()) if a.subject not in known]
     return Comparison(
         stack=stack,
         before=before,
@@ -128,7 +142,8 @@ def compared(
         alarms=sorted([*offline, *of_engine], key=lambda each: each.gravity),
         rolls=rolls(found, bounds(_manifests(after))),
         settings=list(settings(old, new)) if before and after else [],
-        rules=rules(old, new) if after and not new.problem else None,
+        # Where nothing is known of before, nothing is new.
+        rules=None if after is None or new.problem else rules(new if old.problem else old, new),
     )
 
 

@@ -34,6 +34,10 @@ class Verdict(StrEnum):
     CREATED = "new"
 
 
+GOING: Final = frozenset({Verdict.DELETED, Verdict.REPLACED})
+"""Of these nothing is left, for a while or for good."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hidden:
     """Stands for a secret value: only whether it is another one can be told."""

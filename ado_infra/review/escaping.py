@@ -16,7 +16,7 @@ LONGEST: Final = 100
 """Characters of a value that are shown."""
 _LARGEST: Final = 4000
 HIDDEN: Final = "(not shown)"
-NOTHING: Final = "–"
+NOTHING: Final = "-"
 
 _SECRET_NAME: Final = re.compile(
     r"passw|pwd|secret|token|credential|kubeconfig|authorization|bearer|dsn"

@@ -27,6 +27,8 @@ _WORDS: Final = {
     "delete": "deleted",
 }
 _GENERATED: Final = ("random:", "tls:")
+_QUIET: Final = ("pulumi:", "kubernetes:batch/v1:Job")
+"""Of these one goes whenever another one comes."""
 _TEMPLATE: Final = "spec.template."
 
 
@@ -73,7 +75,7 @@ class Preview:
     def alarms(self) -> Iterator[Alarm]:
         """What goes, and what is generated anew."""
         for each in self.steps:
-            if each.word not in {"replaced", "deleted"} or each.type.startswith("pulumi:"):
+            if each.word not in {"replaced", "deleted"} or each.type.startswith(_QUIET):
                 continue
             gravity = Gravity.GOES
             follows = ""

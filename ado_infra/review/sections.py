@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from ado_infra.review.alarms import Alarm, Gravity
-from ado_infra.review.capacity import ROWS, Amount, written
+from ado_infra.review.capacity import ROWS, written
 from ado_infra.review.comparison import Comparison
 from ado_infra.review.differences import Change, Field, Hidden, Verdict
 from ado_infra.review.escaping import HIDDEN, NOTHING, code, looks_secret, message, value
@@ -50,6 +50,7 @@ def section(each: Comparison, rows: int) -> Iterator[str]:
     yield from _replicas(each, rows)
     yield from _settings(each, rows)
     yield from _policies(each, rows)
+    yield from _engine(each, rows)
     yield from _picture(each)
 
 
@@ -62,15 +63,33 @@ def details(each: Comparison, rows: int) -> Iterator[str]:
             _table(("object", "", "what differs"), _objects(each.changes, rows), rows),
         )
     if each.preview and each.preview.steps:
-        known = {change.title for change in each.changes}
-        steps = (
-            (code(s.title), s.word, _paths(s, rows), "" if s.title in known else "no")
-            for s in each.preview.steps
-        )
         yield from _folded(
-            f"{each.stack}: what the engine's preview has ({len(each.preview.steps)})",
-            _table(("resource", "", "what differs", "by this branch"), steps, rows),
+            f"{each.stack}: all that the engine's preview has ({len(each.preview.steps)})",
+            _steps(each.preview.steps, rows),
         )
+
+
+def _engine(each: Comparison, rows: int) -> Iterator[str]:
+    if each.beside:
+        yield (
+            "**By the engine's preview also**, and not by the files of this branch: secrets, drift, "
+            "or what waits to be deployed"
+        )
+        yield ""
+        yield from _steps(each.beside, rows)
+    if each.done:
+        names = _some([code(change.title) for change in each.done])
+        yield f"The engine would leave what this branch changes of {names}: deployed already?"
+        yield ""
+
+
+def _steps(steps: Sequence[Step], rows: int) -> Iterator[str]:
+    told = ((code(s.title), _word(s), _paths(s, rows)) for s in steps)
+    return _table(("resource", "", "what differs"), told, rows)
+
+
+def _word(step: Step) -> str:
+    return f"{step.word}, pods roll" if step.rolls else step.word
 
 
 def _summary(each: Comparison) -> str:
