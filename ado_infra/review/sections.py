@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -12,6 +12,7 @@ from ado_infra.review.capacity import ROWS, written
 from ado_infra.review.comparison import Comparison
 from ado_infra.review.differences import Change, Field, Hidden, Verdict
 from ado_infra.review.escaping import HIDDEN, NOTHING, code, looks_secret, message, value
+from ado_infra.review.markdown import counted, folded, left_out, some, table
 from ado_infra.review.picture import picture
 from ado_infra.review.pods import Bounds
 from ado_infra.review.preview import Step
@@ -23,8 +24,6 @@ _AT_STAKE: Final = {
     Gravity.REACHED: "reached",
     Gravity.RESTARTS: "restarts",
 }
-_REASONS: Final = 4
-"""Of a roll, in the table; all of them are among the details."""
 _LINES_OF_A_PROBLEM: Final = 12
 
 
@@ -57,13 +56,13 @@ def section(each: Comparison, rows: int) -> Iterator[str]:
 def details(each: Comparison, rows: int) -> Iterator[str]:
     """What is folded."""
     if each.changes:
-        count = _count(len(each.changes), "object")
-        yield from _folded(
-            f"{each.stack}: {count}, field by field",
-            _table(("object", "", "what differs"), _objects(each.changes, rows), rows),
+        objects = counted(len(each.changes), "object")
+        yield from folded(
+            f"{each.stack}: {objects}, field by field",
+            table(("object", "", "what differs"), _objects(each.changes, rows), rows),
         )
     if each.preview and each.preview.steps:
-        yield from _folded(
+        yield from folded(
             f"{each.stack}: all that the engine's preview has ({len(each.preview.steps)})",
             _steps(each.preview.steps, rows),
         )
@@ -72,20 +71,20 @@ def details(each: Comparison, rows: int) -> Iterator[str]:
 def _engine(each: Comparison, rows: int) -> Iterator[str]:
     if each.beside:
         yield (
-            "**By the engine's preview also**, and not by the files of this branch: secrets, drift, "
-            "or what waits to be deployed"
+            "**By the engine's preview also**, and not by the files of this branch: secrets, "
+            "drift, or what waits to be deployed"
         )
         yield ""
         yield from _steps(each.beside, rows)
     if each.done:
-        names = _some([code(change.title) for change in each.done])
+        names = some([code(change.title) for change in each.done])
         yield f"The engine would leave what this branch changes of {names}: deployed already?"
         yield ""
 
 
 def _steps(steps: Sequence[Step], rows: int) -> Iterator[str]:
     told = ((code(s.title), _word(s), _paths(s, rows)) for s in steps)
-    return _table(("resource", "", "what differs"), told, rows)
+    return table(("resource", "", "what differs"), told, rows)
 
 
 def _word(step: Step) -> str:
@@ -106,9 +105,9 @@ def _summary(each: Comparison) -> str:
     }
     told = [f"{number} {word}" for word, number in words.items() if number]
     if counts[Verdict.AGAIN]:
-        told.append(f"{_count(counts[Verdict.AGAIN], 'Job')} anew")
+        told.append(f"{counted(counts[Verdict.AGAIN], 'Job')} anew")
     if counts[Verdict.ROLLED]:
-        told.append(f"pods of {_count(counts[Verdict.ROLLED], 'workload')} roll")
+        told.append(f"pods of {counted(counts[Verdict.ROLLED], 'workload')} roll")
     return ", ".join(told) or "no object changes"
 
 
@@ -139,7 +138,7 @@ def _alarms(alarms: Sequence[Alarm], rows: int) -> Iterator[str]:
         where = f" ({code(each.path)})" if each.path else ""
         changed = f": {_pair(each.path, *each.values)}" if each.values else ""
         yield f"- **{_AT_STAKE[each.gravity]}** {code(each.subject)} {each.words}{where}{changed}"
-    yield from _left_out(len(alarms), rows, "- ")
+    yield from left_out(len(alarms), rows, "- ")
     yield ""
 
 
@@ -148,7 +147,7 @@ def _rolls(rolls: Sequence[Roll], rows: int) -> Iterator[str]:
         yield "**Pods that roll, and why**"
         yield ""
         told = ((code(each.change.title), _pods(each), _why(each)) for each in rolls)
-        yield from _table(("whose", "pods", "why"), told, rows)
+        yield from table(("whose", "pods", "why"), told, rows)
 
 
 def _pods(roll: Roll) -> str:
@@ -162,8 +161,7 @@ def _why(roll: Roll) -> str:
     told += [code(in_pod(each.path)) for each in roll.fields]
     if not told:
         told = [code(each.path) for each in roll.change.fields]
-    more = len(told) - _REASONS
-    return ", ".join(told[:_REASONS]) + (f" and {more} more" if more > 0 else "")
+    return some(told)
 
 
 def _images(each: Comparison, rows: int) -> Iterator[str]:
@@ -174,11 +172,11 @@ def _images(each: Comparison, rows: int) -> Iterator[str]:
             (
                 code(image.before) if image.before else NOTHING,
                 code(image.after) if image.after else NOTHING,
-                _some([code(owner) for owner in image.owners]),
+                some([code(owner) for owner in image.owners]),
             )
             for image in each.images
         )
-        yield from _table(("before", "after", "of"), told, rows)
+        yield from table(("before", "after", "of"), told, rows)
 
 
 def _capacity(each: Comparison) -> Iterator[str]:
@@ -197,7 +195,7 @@ def _capacity(each: Comparison) -> Iterator[str]:
     if told:
         yield "**Room in the cluster**"
         yield ""
-        yield from _table(("in total", "at the fewest pods", "at the most"), told, len(told))
+        yield from table(("in total", "at the fewest pods", "at the most"), told, len(told))
 
 
 def _amount(row: str, before: Decimal, after: Decimal) -> str:
@@ -213,7 +211,7 @@ def _replicas(each: Comparison, rows: int) -> Iterator[str]:
         yield "**Numbers of pods**"
         yield ""
         told = ((code(title), _number(old), _number(new)) for title, old, new in each.replicas)
-        yield from _table(("of", "before", "after"), told, rows)
+        yield from table(("of", "before", "after"), told, rows)
 
 
 def _number(bounds: Bounds | None) -> str:
@@ -232,7 +230,7 @@ def _settings(each: Comparison, rows: int) -> Iterator[str]:
             else (code(s.key), value(s.key, s.before), value(s.key, s.after))
             for s in each.settings
         )
-        yield from _table(("key", "before", "after"), told, rows)
+        yield from table(("key", "before", "after"), told, rows)
 
 
 def _policies(each: Comparison, rows: int) -> Iterator[str]:
@@ -248,17 +246,17 @@ def _policies(each: Comparison, rows: int) -> Iterator[str]:
         count = sum(f.rule == name for f in rules.waived)
         new = " (**new or reworded**)" if name in rules.changed else ""
         told.append(
-            f"- waived {code(name)}{new}: {message(why)}, {_count(count, 'finding')}"
+            f"- waived {code(name)}{new}: {message(why)}, {counted(count, 'finding')}"
             if why
             else f"- no longer waived {code(name)}"
         )
     if rules.standing:
-        told.append(f"- {_count(rules.standing, 'finding')} as before")
+        told.append(f"- {counted(rules.standing, 'finding')} as before")
     if told:
         yield "**Policies**"
         yield ""
         yield from told[:rows]
-        yield from _left_out(len(told), rows, "- ")
+        yield from left_out(len(told), rows, "- ")
         yield ""
 
 
@@ -276,7 +274,7 @@ def _picture(each: Comparison) -> Iterator[str]:
 def _objects(changes: Sequence[Change], rows: int) -> Iterator[tuple[str, ...]]:
     for each in changes:
         told = [f"{code(f.path)} {_field(each, f)}" for f in each.fields[:rows]]
-        told += _left_out(len(each.fields), rows, "")
+        told += left_out(len(each.fields), rows, "")
         yield code(each.title), each.verdict, "<br>".join(told)
 
 
@@ -302,33 +300,4 @@ def _became(before: object, after: object) -> str:
 
 def _paths(step: Step, rows: int) -> str:
     told = [code(path) for path in step.paths[:rows]]
-    return "<br>".join([*told, *_left_out(len(step.paths), rows, "")])
-
-
-def _table(head: Sequence[str], body: Iterable[Sequence[str]], rows: int) -> Iterator[str]:
-    lines = [f"| {' | '.join(cells)} |" for cells in body]
-    yield f"| {' | '.join(head)} |"
-    yield "|" + "---|" * len(head)
-    yield from lines[:rows]
-    yield ""
-    if len(lines) > rows:
-        yield from [*_left_out(len(lines), rows, ""), ""]
-
-
-def _left_out(count: int, rows: int, begin: str) -> Iterator[str]:
-    if count > rows:
-        yield f"{begin}… and {count - rows} more"
-
-
-def _folded(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """`title` must be harmless as HTML."""
-    yield from ["<details>", f"<summary>{title}</summary>", "", *lines, "</details>", ""]
-
-
-def _some(told: Sequence[str]) -> str:
-    more = len(told) - _REASONS
-    return ", ".join(told[:_REASONS]) + (f" and {more} more" if more > 0 else "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return "<br>".join([*told, *left_out(len(step.paths), rows, "")])

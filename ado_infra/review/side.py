@@ -6,6 +6,7 @@ What is rendered in another process comes as JSON (`dumped`, `loaded`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from ado_infra.render.objects import RenderedObject
 from ado_infra.render.rendering import render
 from ado_infra.render.stack_file import StackFile, read_stack
 
+_FILE: Final = re.compile(r"Pulumi\.([A-Za-z0-9_.-]{1,100})\.yaml")
+"""As the engine names stacks."""
 _PRODUCTION: Final = "production"
 _WAIVERS: Final = "ado:waivers"
 """Where a stack says which policy it does without: name → reason."""
@@ -56,8 +59,8 @@ class Side:
 
 def stacks(project: Path) -> list[str]:
     """The names of a project's stacks, by their files."""
-    files = project.glob("Pulumi.?*.yaml")
-    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in files)
+    names = (_FILE.fullmatch(path.name) for path in project.glob("Pulumi.*.yaml"))
+    return sorted(name[1] for name in names if name)
 
 
 def here(project: Path, stack: str) -> Side:
