@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -11,12 +13,20 @@ from ado_infra.render.objects import RenderedObject
 from ado_infra.review.capacity import quantity
 from ado_infra.review.differences import GOING, Change, Field, Verdict
 from ado_infra.review.immutable import FLAGS
-from ado_infra.review.pods import LONG_RUNNING
+from ado_infra.review.pods import LONG_RUNNING, containers
 from ado_infra.review.settings import CLUSTER
 from ado_infra.review.side import Side
 
 _CLAIMS: Final = "spec.volumeClaimTemplates"
 _RETENTION: Final = "spec.persistentVolumeClaimRetentionPolicy"
+_FOLLOWS: Final = {
+    "Namespace": "and with it all that is in it",
+    "PersistentVolumeClaim": "and with it, unless it is retained, its volume",
+    "Service": "and its address with it",
+    "Secret": "and its readers cannot start meanwhile",
+    "CustomResourceDefinition": "and with it every object of that kind",
+}
+"""Kind → what goes too."""
 _BACKUP: Final = "postgresql-backup"
 
 
@@ -37,14 +47,14 @@ class Alarm:
         gravity: What is at stake.
         subject: What it is about: `Kind/name`, or a key of the stack's.
         words: What happens to it, and what follows; ours alone.
-        path: Where in the object; empty when that says nothing.
+        paths: Where in the object; none where that says nothing.
         values: Before and after, where that says more.
     """
 
     gravity: Gravity
     subject: str
     words: str
-    path: str = ""
+    paths: tuple[str, ...] = ()
     values: tuple[Any, Any] | None = None
 
 
@@ -52,7 +62,7 @@ def alarms(before: Side, after: Side, changes: Sequence[Change]) -> list[Alarm]:
     """All of them, the gravest first."""
     found = [*_of_stack(before, after), *_of_protection(before.objects, after.objects)]
     for change in changes:
-        found += _of_change(change)
+        found += _of_change(change, after.objects)
     return sorted(found, key=lambda each: each.gravity)
 
 
@@ -91,51 +101,78 @@ def _of_protection(
             )
 
 
-def _of_change(change: Change) -> Iterator[Alarm]:
+def _of_change(change: Change, after: Sequence[RenderedObject]) -> Iterator[Alarm]:
     if change.verdict in GOING:
-        yield _going(change)
+        yield _going(change, after)
     by_path = {each.path: each for each in change.fields}
     if change.kind == "StatefulSet" and change.before and change.after:
         yield from _of_stateful_set(change, by_path)
     if change.kind in {"Service", "Ingress"}:
         yield from _of_reach(change)
-    if change.kind == "CronJob" and change.name == _BACKUP:
+    if _is_backup(change):
         yield from _of_backup(by_path)
 
 
-def _going(change: Change) -> Alarm:
+def _going(change: Change, after: Sequence[RenderedObject]) -> Alarm:
     deleted = change.verdict is Verdict.DELETED
     words = "is deleted" if deleted else "is deleted and made anew"
-    gravity = Gravity.DATA if holds_data(change.manifest) else Gravity.GOES
-    follows = {
-        "Namespace": "and with it all that is in it",
-        "PersistentVolumeClaim": "and with it, unless it is retained, its volume",
-        "Service": "and its address with it",
-        "Secret": "and what is in it; its readers need it to start",
-        "CustomResourceDefinition": "and with it every object of that kind",
-    }.get(change.kind, "")
-    if change.kind == "StatefulSet":
-        follows = "and all its pods at once"
-        if gravity is Gravity.DATA:
-            kept = _of_retention(change.before) != "Delete"
-            follows += "; its volumes stay" if kept else "; ITS VOLUMES GO WITH IT"
-    elif change.kind == "CronJob" and change.name == _BACKUP:
-        gravity, follows = Gravity.DATA, "and PostgreSQL has no backup any more"
-    elif change.kind in LONG_RUNNING:
-        follows = "and all its pods at once"
+    if follows := _what_follows(change, after):
+        words += f", {follows}"
     if change.protected:
-        follows += f"{'; ' if follows else ''}it is protected, so the engine refuses"
+        words += "; it is protected, so the engine refuses"
+    of_backup = deleted and _is_backup(change)
     return Alarm(
-        gravity=gravity,
+        gravity=Gravity.DATA if of_backup or holds_data(change.manifest) else Gravity.GOES,
         subject=change.title,
-        words=", ".join(filter(None, [words, follows])),
-        path=", ".join(change.replaced_for),
+        words=words,
+        paths=change.replaced_for,
     )
 
 
-def _of_retention(manifest: Mapping[str, Any]) -> str:
-    policy = manifest["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
-    return str(policy.get("whenDeleted", "Retain"))
+def _what_follows(change: Change, after: Sequence[RenderedObject]) -> str:
+    """Of an object that goes, or comes back as another one."""
+    deleted = change.verdict is Verdict.DELETED
+    if change.kind == "StatefulSet":
+        return f"and all its pods at once{_of_volumes(change)}"
+    if change.kind in LONG_RUNNING:
+        return "and all its pods at once"
+    if deleted and _is_backup(change):
+        return "and PostgreSQL has no backup any more"
+    if deleted and change.kind == "Service" and _still_called(change.name, after):
+        return "and this branch still has pods or an Ingress that call it by that name"
+    return _FOLLOWS.get(change.kind, "")
+
+
+def _of_volumes(change: Change) -> str:
+    if not holds_data(change.before):
+        return ""
+    policy = change.before["spec"].get("persistentVolumeClaimRetentionPolicy") or {}
+    if policy.get("whenDeleted") == "Delete":
+        return "; its volumes go with it"
+    moves = {"metadata.name", "metadata.namespace"} & {*change.replaced_for}
+    return (
+        "; it leaves its volumes behind, and begins with empty ones"
+        if moves
+        else ("; its volumes stay")
+    )
+
+
+def _is_backup(change: Change) -> bool:
+    return change.kind == "CronJob" and change.name == _BACKUP
+
+
+def _still_called(service: str, after: Sequence[RenderedObject]) -> bool:
+    """Whether anything is told to call a Service of that name."""
+    host = re.compile(rf"(^|[/@,\s]){re.escape(service)}($|[:./,\s])")
+    told = [
+        str(variable.get("value") or "")
+        for each in after
+        for container in containers(each.manifest)
+        for variable in container.get("env") or ()
+    ]
+    backends = f'"service": {{"name": {json.dumps(service)}'
+    ingresses = (json.dumps(each.manifest) for each in after if each.kind == "Ingress")
+    return any(map(host.search, told)) or any(backends in text for text in ingresses)
 
 
 def _of_stateful_set(change: Change, by_path: Mapping[str, Field]) -> Iterator[Alarm]:
@@ -170,10 +207,14 @@ def _of_reach(change: Change) -> Iterator[Alarm]:
     found = [f for f in change.fields if f.path.startswith("spec.") and f.path not in others]
     if found:
         kinds = [each for each in found if each.path == "spec.type"]
-        words = "is opened to others, or closed" if kinds else "leads elsewhere, or from elsewhere"
+        words = (
+            "is opened to others, or closed"
+            if kinds
+            else "leads elsewhere, or is reached otherwise"
+        )
         alarm = _alarm(Gravity.REACHED, change, words, (kinds or found)[0])
-        paths = ", ".join(each.path for each in found)
-        yield alarm if len(found) == 1 else replace(alarm, path=paths, values=None)
+        paths = tuple(each.path for each in found)
+        yield alarm if len(found) == 1 else replace(alarm, paths=paths, values=None)
 
 
 def _of_backup(by_path: Mapping[str, Field]) -> Iterator[Alarm]:
@@ -189,7 +230,7 @@ def _of_backup(by_path: Mapping[str, Field]) -> Iterator[Alarm]:
             gravity=Gravity.DATA,
             subject=f"CronJob/{_BACKUP}",
             words="is due at other times: what is lost with both volumes is another amount",
-            path=schedule.path,
+            paths=(schedule.path,),
             values=(schedule.before, schedule.after),
         )
 
@@ -199,6 +240,6 @@ def _alarm(gravity: Gravity, change: Change, words: str, field: Field) -> Alarm:
         gravity=gravity,
         subject=change.title,
         words=words,
-        path=field.path,
+        paths=(field.path,),
         values=(field.before, field.after),
     )

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ado_infra.review.markdown import counted
+
 LONGEST: Final = 100
 """Characters of a value that are shown."""
 _LARGEST: Final = 4000
@@ -64,7 +66,7 @@ def value(path: str, given: Any) -> str:  # noqa: ANN401 - any of JSON's
     if looks_secret(path):
         return HIDDEN
     if isinstance(given, Mapping | list):
-        return f"({len(given)} {'keys' if isinstance(given, Mapping) else 'items'})"
+        return f"({counted(len(given), 'key' if isinstance(given, Mapping) else 'item')})"
     text = given if isinstance(given, str) else json.dumps(given)
     if "\n" in text.strip():
         return f"({len(text.splitlines())} lines)"

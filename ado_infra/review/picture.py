@@ -43,7 +43,8 @@ _BOXES: Final = 12
 
 def picture(manifests: Sequence[Mapping[str, Any]], changes: Sequence[Change]) -> list[str]:
     """Lines of it; empty where no box changes."""
-    marks = {(each.kind, each.name): MARKS[each.verdict] for each in changes}
+    marks = {name: "*" for each in changes for name in _beside(each.manifest)}
+    marks |= {(each.kind, each.name): MARKS[each.verdict] for each in changes}
     shown = [each for each in manifests if each["kind"] in _KINDS]
     shown += [
         each.before for each in changes if each.verdict is Verdict.DELETED and each.kind in _KINDS
@@ -55,6 +56,19 @@ def picture(manifests: Sequence[Mapping[str, Any]], changes: Sequence[Change]) -
     if not any(mark for row in rows.values() for mark in row.values()):
         return []
     return [_line(row, boxes) for row, boxes in rows.items() if boxes] + ["", LEGEND]
+
+
+def _beside(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Kinds and names that the workload may have to which an object without a box belongs."""
+    spec = manifest.get("spec") or {}
+    if manifest["kind"] == "HorizontalPodAutoscaler":
+        name = spec["scaleTargetRef"]["name"]
+    elif manifest["kind"] in {"Service", "PodDisruptionBudget"}:
+        selector = spec.get("selector") or {}
+        name = (selector.get("matchLabels") or selector).get("app")
+    else:
+        return []
+    return [(kind, name) for kind in LONG_RUNNING]
 
 
 def _row(manifest: Mapping[str, Any]) -> str:

@@ -87,7 +87,7 @@ class Preview:
                 gravity=gravity,
                 subject=each.title,
                 words=f"is {each.word}, by the engine's preview{follows}",
-                path=", ".join(each.replaced_for),
+                paths=tuple(each.replaced_for),
             )
 
 

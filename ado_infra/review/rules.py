@@ -20,7 +20,8 @@ class Rules:
         standing: How many are there before and after.
         waived: Findings that the stack is excused of.
         reasons: Name of a policy → why; those alone that excuse something.
-        changed: Names of policies whose waiver is new, gone, or worded otherwise.
+        changed: Names of policies whose waiver is new, or worded otherwise.
+        withdrawn: Names of those that were waived.
     """
 
     new: Sequence[Finding]
@@ -29,11 +30,12 @@ class Rules:
     waived: Sequence[Finding]
     reasons: Mapping[str, str]
     changed: Sequence[str]
+    withdrawn: Sequence[str]
 
     @property
     def differ(self) -> bool:
         """Whether there is anything to tell that this branch did."""
-        return bool(self.new or self.gone or self.changed)
+        return bool(self.new or self.gone or self.changed or self.withdrawn)
 
 
 def rules(before: Side, after: Side) -> Rules:
@@ -45,14 +47,14 @@ def rules(before: Side, after: Side) -> Rules:
     given = {name: why for name, why in after.waivers.items() if why.strip()}
     waived = [each for each in everything if each.rule in given]
     excused = {each.rule for each in waived}
-    either = {*before.waivers, *after.waivers}
     return Rules(
         new=new,
         gone=gone,
         standing=sum(map(len, news.values())) - len(new),
         waived=waived,
         reasons={name: why for name, why in given.items() if name in excused},
-        changed=sorted(n for n in either if before.waivers.get(n) != after.waivers.get(n)),
+        changed=sorted(n for n, why in after.waivers.items() if before.waivers.get(n) != why),
+        withdrawn=sorted(before.waivers.keys() - after.waivers.keys()),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -61,7 +62,7 @@ def details(each: Comparison, rows: int) -> Iterator[str]:
             f"{each.stack}: {objects}, field by field",
             table(("object", "", "what differs"), _objects(each.changes, rows), rows),
         )
-    if each.preview and each.preview.steps:
+    if each.preview and len(each.preview.steps) > len(each.beside):
         yield from folded(
             f"{each.stack}: all that the engine's preview has ({len(each.preview.steps)})",
             _steps(each.preview.steps, rows),
@@ -108,6 +109,8 @@ def _summary(each: Comparison) -> str:
         told.append(f"{counted(counts[Verdict.AGAIN], 'Job')} anew")
     if counts[Verdict.ROLLED]:
         told.append(f"pods of {counted(counts[Verdict.ROLLED], 'workload')} roll")
+    if each.rules and each.rules.new:
+        told.append(f"**{counted(len(each.rules.new), 'policy finding')}**")
     return ", ".join(told) or "no object changes"
 
 
@@ -134,11 +137,18 @@ def _alarms(alarms: Sequence[Alarm], rows: int) -> Iterator[str]:
         return
     yield "**Look here first**"
     yield ""
-    for each in alarms[:rows]:
-        where = f" ({code(each.path)})" if each.path else ""
-        changed = f": {_pair(each.path, *each.values)}" if each.values else ""
-        yield f"- **{_AT_STAKE[each.gravity]}** {code(each.subject)} {each.words}{where}{changed}"
-    yield from left_out(len(alarms), rows, "- ")
+    # What happens to many at once is one line.
+    groups: dict[str, list[Alarm]] = {}
+    for each in alarms:
+        groups.setdefault(repr(replace(each, subject="")), []).append(each)
+    for group in [*groups.values()][:rows]:
+        first = group[0]
+        subjects = some([code(each.subject) for each in group])
+        where = f" ({some([code(path) for path in first.paths])})" if first.paths else ""
+        key = first.paths[0] if first.paths else first.subject
+        changed = f": {_pair(key, *first.values)}" if first.values else ""
+        yield f"- **{_AT_STAKE[first.gravity]}** {subjects} {first.words}{where}{changed}"
+    yield from left_out(len(groups), rows, "- ")
     yield ""
 
 
@@ -241,15 +251,11 @@ def _policies(each: Comparison, rows: int) -> Iterator[str]:
         *(f"- **broken now** {code(f.rule)} {_finding(f.subject, f.remedy)}" for f in rules.new),
         *(f"- mended {code(f.rule)} {_finding(f.subject, f.remedy)}" for f in rules.gone),
     ]
-    for name in dict.fromkeys([*rules.reasons, *rules.changed]):
-        why = rules.reasons.get(name)
+    for name, why in rules.reasons.items():
         count = sum(f.rule == name for f in rules.waived)
         new = " (**new or reworded**)" if name in rules.changed else ""
-        told.append(
-            f"- waived {code(name)}{new}: {message(why)}, {counted(count, 'finding')}"
-            if why
-            else f"- no longer waived {code(name)}"
-        )
+        told.append(f"- waived {code(name)}{new}: {message(why)}, {counted(count, 'finding')}")
+    told += [f"- no longer waived {code(name)}" for name in rules.withdrawn]
     if rules.standing:
         told.append(f"- {counted(rules.standing, 'finding')} as before")
     if told:
