@@ -31,10 +31,10 @@ def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
     yield from ["<details>", f"<summary>{title}</summary>", "", *lines, "</details>", ""]
 
 
-def some(told: Sequence[str]) -> str:
+def some(told: Sequence[str], most: int = FEW) -> str:
     """The first few, side by side."""
-    more = len(told) - FEW
-    return ", ".join(told[:FEW]) + (f" and {more} more" if more > 0 else "")
+    more = len(told) - most
+    return ", ".join(told[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def counted(number: int, noun: str) -> str:

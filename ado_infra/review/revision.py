@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import ado_infra
 from ado_infra.render.errors import RenderError
 from ado_infra.render.stack_file import read_stack
 from ado_infra.review.errors import ReviewError
@@ -98,9 +99,10 @@ def there(base: Base, stacks: Sequence[str]) -> dict[str, Side]:
 def _told(base: Base, stacks: Sequence[str]) -> dict[str, dict[str, Any]]:
     """What the revision's own code renders; the same problem for all where it does not load."""
     out = base.root.with_name("told.json")
-    path = os.pathsep.join(
-        [str(base.project), str(base.root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
+    # Where the tree has no library of its own, both sides are rendered by the one that runs here.
+    ours = str(Path(ado_infra.__file__).parents[1])
+    given = filter(None, [os.environ.get("PYTHONPATH")])
+    path = os.pathsep.join([str(base.project), str(base.root), ours, *given])
     try:
         done = subprocess.run(
             # -P: no module beside the program may be taken for one of the library's.

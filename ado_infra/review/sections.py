@@ -13,7 +13,7 @@ from ado_infra.review.capacity import ROWS, written
 from ado_infra.review.comparison import Comparison
 from ado_infra.review.differences import Change, Field, Hidden, Verdict
 from ado_infra.review.escaping import HIDDEN, NOTHING, code, looks_secret, message, value
-from ado_infra.review.markdown import counted, folded, left_out, some, table
+from ado_infra.review.markdown import FEW, counted, folded, left_out, some, table
 from ado_infra.review.picture import picture
 from ado_infra.review.pods import Bounds
 from ado_infra.review.preview import Step
@@ -143,7 +143,10 @@ def _alarms(alarms: Sequence[Alarm], rows: int) -> Iterator[str]:
         groups.setdefault(repr(replace(each, subject="")), []).append(each)
     for group in [*groups.values()][:rows]:
         first = group[0]
-        subjects = some([code(each.subject) for each in group])
+        most = rows if first.gravity is Gravity.DATA else FEW
+        subjects = some([code(each.subject) for each in group], most)
+        if len(group) > 1:
+            subjects = f"each of {subjects}"
         where = f" ({some([code(path) for path in first.paths])})" if first.paths else ""
         key = first.paths[0] if first.paths else first.subject
         changed = f": {_pair(key, *first.values)}" if first.values else ""
@@ -235,7 +238,7 @@ def _settings(each: Comparison, rows: int) -> Iterator[str]:
         yield "**Settings**"
         yield ""
         told = (
-            (code(s.key), HIDDEN, s.what)
+            (code(s.key), NOTHING if s.before is None else HIDDEN, s.what)
             if s.hidden or looks_secret(s.key)
             else (code(s.key), value(s.key, s.before), value(s.key, s.after))
             for s in each.settings
