@@ -76,9 +76,10 @@ def _of_pod(manifest: Manifest, side: str, resource: str) -> Decimal:
         return sum(
             (_given(each.get("spec"), "requests", resource) for each in templates), Decimal(0)
         )
+    spec: Manifest = template(manifest).get("spec") or {}
     first: set[str] = {
         each["name"]
-        for each in template(manifest)["spec"].get("initContainers") or ()
+        for each in spec.get("initContainers") or ()
         if each.get("restartPolicy") != "Always"
     }
     each_needs = [(each.get("name"), _given(each, side, resource)) for each in containers(manifest)]

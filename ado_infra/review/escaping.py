@@ -51,7 +51,7 @@ def code(text: str, longest: int = LONGEST) -> str:
     if "`" not in line and "|" not in line:
         return f"`{line}`"
     # References to characters are never taken for Markdown, not even within a table.
-    return "<code>" + re.sub(r"[^\w .-]", lambda odd: f"&#{ord(odd[0])};", line) + "</code>"
+    return "<code>" + re.sub(r"[^A-Za-z0-9 ]", lambda odd: f"&#{ord(odd[0])};", line) + "</code>"
 
 
 def plain(text: str, longest: int = LONGEST) -> str:

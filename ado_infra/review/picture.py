@@ -58,7 +58,7 @@ def picture(manifests: Sequence[Mapping[str, Any]], changes: Sequence[Change]) -
     return [_line(row, boxes) for row, boxes in rows.items() if boxes] + ["", LEGEND]
 
 
-def _beside(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _beside(manifest: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Kinds and names that the workload may have to which an object without a box belongs."""
     spec = manifest.get("spec") or {}
     if manifest["kind"] == "HorizontalPodAutoscaler":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -23,7 +23,7 @@ CIPHER = "v1:Y2FuYXJ5:canary"
 
 
 @contextmanager
-def project(config: Mapping[str, Any], stack: str = "dev") -> Iterator[Path]:
+def project(config: Mapping[str, Any], stack: str = "dev") -> Generator[Path]:
     """A project with one stack, and the program of this one."""
     with TemporaryDirectory() as made:
         directory = Path(made)

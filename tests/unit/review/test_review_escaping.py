@@ -41,6 +41,10 @@ HOSTILE = [
     "$x$ $$y$$",
     "\u200bzero\ufeff",
     "| - | - |",
+    "|_x_ __y__ *z*",
+    "` www.example.com http://e.example",
+    "a\\",
+    "|\\",
     "x" * 10_000,
     "`" * 500,
 ]
