@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum, unique
 from pathlib import Path
 from types import FrameType
@@ -48,9 +49,9 @@ def review(
     from ado_infra.review.report import Against, report  # noqa: PLC0415
     from ado_infra.review.review import reviewed  # noqa: PLC0415
 
-    signal.signal(signal.SIGTERM, _end)  # so that what was taken out of git is removed
     try:
-        found, commit, common = reviewed(Path.cwd(), base, stack or (), preview or ())
+        with _ends_when_terminated():
+            found, commit, common = reviewed(Path.cwd(), base, stack or (), preview or ())
     except ReviewError as refused:
         raise OpsError(str(refused)) from None
     say(report(found, Against(ref=base, commit=commit, common=common)).rstrip())
@@ -61,6 +62,16 @@ def review(
 def _breaks_policy(found: Sequence[Comparison]) -> bool:
     """Whether this branch does; also where that cannot be known."""
     return any(each.after and (each.rules is None or each.rules.new) for each in found)
+
+
+@contextmanager
+def _ends_when_terminated() -> Generator[None]:
+    """Has SIGTERM, too, remove what was taken out of git."""
+    former = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _end(number: int, _: FrameType | None) -> None:

@@ -43,8 +43,7 @@ def report(comparisons: Sequence[Comparison], against: Against, *, limit: int = 
     told = [each for each in comparisons if each.differs]
     same = [code(each.stack) for each in comparisons if not each.differs]
     if not told:
-        stacks = _and(same) if same else "any stack, for there is none"
-        return f"{MARKER}\nNothing changes in {stacks}, compared with {against}.\n"
+        return f"{MARKER}\nNothing changes in {_and(same)}, compared with {against}.\n"
     text = ""
     for rows in _ROWS:
         text = "\n".join([*_head(told, same, against), *_body(told, rows)]) + "\n"

@@ -24,6 +24,8 @@ def reviewed(
     with taken_out(project, ref) as base:
         then = set(stacks(base.project))
         known = sorted(now | then)
+        if not known:
+            raise ReviewError(f"There is no Pulumi.<stack>.yaml in {project}, nor was there one.")
         if unknown := [stack for stack in (*only, *engine) if stack not in known]:
             there_are = ", ".join(known) or "none"
             raise ReviewError(f"There is no stack {unknown[0]!r} on either side ({there_are}).")

@@ -335,6 +335,15 @@ def test_a_file_that_is_no_stacks_is_none(tmp_path: Path) -> None:
     assert stacks(tmp_path) == ["a"]
 
 
+def test_a_directory_without_a_stack_is_one_line(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    monkeypatch.chdir(repository.top)
+    assert run(monkeypatch, "--base", "main") == 1
+    assert capsys.readouterr().err.startswith("There is no Pulumi.<stack>.yaml in ")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 PREVIEW: dict[str, Any] = {
     "steps": [{"op": "same", "urn": "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev"}]
 }

@@ -86,7 +86,7 @@ def thousands_of_fields() -> str:
 
 def hundreds_of_stacks() -> str:
     after = config_maps(*(f"map-{n}" for n in range(30)))
-    return written(*(compared(f"stack-{n}", Side(), after) for n in range(400)))
+    return written(*(compared(f"stack-{n}", Side(), after) for n in range(150)))
 
 
 def nasty_names() -> str:
