@@ -39,6 +39,9 @@ def review(
         list[Path] | None,
         typer.Option("--preview", help="What `pulumi preview --json` printed; one file a stack."),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write it to this file, not to the terminal.")
+    ] = None,
     fail_on: Annotated[
         FailOn | None,
         typer.Option("--fail-on", help="End with exit code 3 where a policy is newly broken."),
@@ -54,9 +57,21 @@ def review(
             found, commit, common = reviewed(Path.cwd(), base, stack or (), preview or ())
     except ReviewError as refused:
         raise OpsError(str(refused)) from None
-    say(report(found, Against(ref=base, commit=commit, common=common)).rstrip())
+    text = report(found, Against(ref=base, commit=commit, common=common))
+    if out is None:
+        say(text.rstrip())
+    else:
+        _write(out, text)
     if fail_on is FailOn.POLICY and _breaks_policy(found):
         raise typer.Exit(TROUBLE)
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as failed:
+        raise OpsError(f"{out} cannot be written: {failed.strerror or failed}") from None
+    say(f"{out}: written.")
 
 
 def _breaks_policy(found: Sequence[Comparison]) -> bool:

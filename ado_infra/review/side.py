@@ -20,8 +20,8 @@ from ado_infra.render.stack_file import StackFile, read_stack
 _FILE: Final = re.compile(r"Pulumi\.([A-Za-z0-9_.-]{1,100})\.yaml")
 """As the engine names stacks."""
 _PRODUCTION: Final = "production"
-_WAIVERS: Final = "ado:waivers"
-"""Where a stack says which policy it does without: name → reason."""
+_POLICIES: Final = "ado:policies"
+"""Where a stack says, below `waived`, which policy it does without: name → reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class Side:
     def waivers(self) -> Mapping[str, str]:
         """Name of a policy that the stack does without → the reason."""
         try:
-            given = json.loads(self.config.get(_WAIVERS, "{}"))
-        except ValueError:  # the program refuses it, in its own words
+            given = json.loads(self.config.get(_POLICIES, "{}"))["waived"]
+        except (KeyError, TypeError, ValueError):  # none, or the program refuses it by itself
             return {}
         return (
             {str(name): str(why) for name, why in given.items()} if isinstance(given, dict) else {}

@@ -181,6 +181,17 @@ def test_stacks_that_come_and_go_are_told(
     assert "The stack is new" in out
 
 
+def test_it_is_written_to_a_file(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: Printed
+) -> None:
+    file = repository.top / "review.md"
+    assert run(monkeypatch, "--base", "main", "--out", str(file)) == 0
+    assert capsys.readouterr().out == f"{file}: written.\n"
+    assert file.read_text().startswith("<!-- ado-ops review -->\nNothing changes in `dev`")
+    assert run(monkeypatch, "--base", "main", "--out", str(repository.top)) == 1
+    assert capsys.readouterr().err == f"{repository.top} cannot be written: Is a directory\n"
+
+
 def test_only_stacks_that_are_asked_for(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:

@@ -103,7 +103,7 @@ def nasty_kinds() -> str:
 def nasty_settings() -> str:
     before = {"ado:edge": json.dumps({"host": NASTY, NASTY: 1}), NASTY: NASTY}
     after = {"ado:edge": json.dumps({"host": f"{NASTY}2"}), "kubernetes:context": NASTY}
-    waivers = {"ado:waivers": json.dumps({NASTY: NASTY})}
+    waivers = {"ado:policies": json.dumps({"waived": {NASTY: NASTY}})}
     return told(Side(config=before), Side(config={**after, **waivers}))
 
 
