@@ -114,7 +114,9 @@ CASES: dict[str, Callable[[], str]] = {
     "policy_broken": lambda: told(side(), altered(side(), "Deployment/ado-worker", rooted)),
     "backup_switched_off": lambda: told(side(BACKUP), side()),
     "nothing": lambda: told(side(), side()),
-    "policy_waived": lambda: told(side(), waived(altered(side(), "Deployment/ado-worker", rooted))),
+    "policy_waived": lambda: told(
+        waived(side()), waived(altered(side(), "Deployment/ado-worker", rooted))
+    ),
     "protection_ended": lambda: told(side(PROTECTED), side()),
     "namespace_renamed": lambda: told(
         side(PROTECTED), side({**PROTECTED, "ado:namespace": {"name": "elsewhere"}})

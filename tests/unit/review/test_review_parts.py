@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -275,6 +277,48 @@ def test_quantities(text: str, amount: float) -> None:
 @pytest.mark.parametrize("text", ["", "x", "-1", "1 Gi", None, "1e9999999999", "9" * 400, {}])
 def test_what_is_no_quantity_counts_as_none(text: Any) -> None:
     assert quantity(text) == 0
+
+
+def waiving(**waived: str) -> Side:
+    def bare(manifest: dict[str, Any]) -> None:
+        manifest["spec"]["template"]["spec"]["containers"][0].pop("livenessProbe")
+
+    given = altered(side(), "Deployment/ado-worker", bare)
+    return replace(given, config={**given.config, "ado:policies": json.dumps({"waived": waived})})
+
+
+def policies(before: Side, after: Side) -> list[str]:
+    _, _, told_of_them = told(before, after).partition("**Policies**\n\n")
+    return told_of_them.partition("\n\n")[0].splitlines()
+
+
+def test_a_waiver_is_told_with_its_reason_and_marked_where_it_is_new() -> None:
+    finding = "`probes` `Deployment/ado-worker` `worker has no livenessProbe; give it one`"
+    assert policies(waiving(), waiving(probes="it is\nold")) == [
+        f"- mended {finding}",
+        "- waived `probes` (**new or reworded**): `it is⏎old`, 1 finding",
+    ]
+    assert policies(waiving(probes="a"), waiving(probes="b")) == [
+        "- waived `probes` (**new or reworded**): `b`, 1 finding"
+    ]
+    assert policies(waiving(probes="a"), waiving()) == [
+        f"- **broken now** {finding}",
+        "- no longer waived `probes`",
+    ]
+    assert policies(waiving(), waiving(probes=" "))[0] == (
+        "- **broken now** `probes` `is excused without a word why; give one`"
+    )
+
+
+@pytest.mark.parametrize("given", ["[", "3", "[]", "{}", '{"waived": 3}', '{"waived": ["a"]}'])
+def test_waivers_that_are_none_excuse_nothing(given: str) -> None:
+    assert replace(waiving(), config={"ado:policies": given}).waivers == {}
+
+
+def test_a_finding_that_is_worded_otherwise_stands() -> None:
+    prod, tagged = side(stack="prod"), {"ado:gateway": {"image": {"tag": "0.2.0"}}}
+    (line,) = policies(prod, side(tagged, stack="prod"))
+    assert re.fullmatch(r"- \d+ findings as before", line)
 
 
 URN = "urn:pulumi:dev::ado::ado:index:AdoPlatform$kubernetes:core/v1:Service::web"
