@@ -5,10 +5,11 @@ Nothing is decrypted here: whatever is encrypted becomes a marked placeholder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ class StackFile:
         program: What runs: a file, or a directory with a `__main__.py`.
         config: Key with its namespace → its value as the program is given it.
         secrets: Keys of what is secret.
+        encrypted: Key of what holds encrypted values → a digest of them as they are written.
     """
 
     project: str
@@ -48,13 +50,12 @@ class StackFile:
     program: Path
     config: Mapping[str, str]
     secrets: frozenset[str]
+    encrypted: Mapping[str, str]
 
     def with_placeholders(self, *keys: str) -> StackFile:
         """The same, where more secrets are given, as placeholders."""
-        return StackFile(
-            project=self.project,
-            stack=self.stack,
-            program=self.program,
+        return replace(
+            self,
             config={**self.config, **{key: placeholder(key) for key in keys}},
             secrets=self.secrets | set(keys),
         )
@@ -79,15 +80,20 @@ def read_stack(project: Path, stack: str) -> StackFile:
         raise RenderError(f"There is no file of a stack {stack!r} here (there is: {known}).")
     given = {**about.config(name, of_project=True), **_document(path).config(name)}
     config: dict[str, str] = {}
-    secrets: set[str] = set()
+    encrypted: dict[str, str] = {}
     for key, value in given.items():
         open_value = _without_encrypted(key, value)
         if open_value != value:
-            secrets.add(key)
+            encrypted[key] = hashlib.sha256(_text(key, value).encode()).hexdigest()
         config[key] = _text(key, open_value)
     program = (project / (about.plain("main") or ".")).resolve()
     return StackFile(
-        project=name, stack=stack, program=program, config=config, secrets=frozenset(secrets)
+        project=name,
+        stack=stack,
+        program=program,
+        config=config,
+        secrets=frozenset(encrypted),
+        encrypted=encrypted,
     )
 
 

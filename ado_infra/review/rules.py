@@ -1,0 +1,74 @@
+"""Policies that are broken, or that a stack is excused from, on one side and the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ado_infra.policies import Finding, findings
+from ado_infra.review.differences import short_name
+from ado_infra.review.side import Side
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What becomes of findings.
+
+    Attributes:
+        new: This branch brings them.
+        gone: It mends them.
+        standing: How many are there before and after.
+        waived: Findings that the stack is excused of.
+        reasons: Name of a policy → why; those alone that excuse something.
+        changed: Names of policies whose waiver is new, or worded otherwise.
+        withdrawn: Names of those that were waived.
+    """
+
+    new: Sequence[Finding]
+    gone: Sequence[Finding]
+    standing: int
+    waived: Sequence[Finding]
+    reasons: Mapping[str, str]
+    changed: Sequence[str]
+    withdrawn: Sequence[str]
+
+    @property
+    def differ(self) -> bool:
+        """Whether there is anything to tell that this branch did."""
+        return bool(self.new or self.gone or self.changed or self.withdrawn)
+
+
+def rules(before: Side, after: Side) -> Rules:
+    """What differs; one that only words its object otherwise, such as by another tag, stands."""
+    olds, news = _found(before), _found(after)
+    new = [each for key in news for each in _more(news[key], olds.get(key, []))]
+    gone = [each for key in olds for each in _more(olds[key], news.get(key, []))]
+    everything = findings(after.objects, production=after.is_production)
+    given = {name: why for name, why in after.waivers.items() if why.strip()}
+    waived = [each for each in everything if each.rule in given]
+    excused = {each.rule for each in waived}
+    return Rules(
+        new=new,
+        gone=gone,
+        standing=sum(map(len, news.values())) - len(new),
+        waived=waived,
+        reasons={name: why for name, why in given.items() if name in excused},
+        changed=sorted(n for n, why in after.waivers.items() if before.waivers.get(n) != why),
+        withdrawn=sorted(before.waivers.keys() - after.waivers.keys()),
+    )
+
+
+def _found(side: Side) -> dict[tuple[str, str], list[Finding]]:
+    """By rule and object, of a Job without the digest of its name."""
+    by: dict[tuple[str, str], list[Finding]] = {}
+    for each in findings(side.objects, production=side.is_production, excused=side.waivers):
+        kind, _, name = each.subject.partition("/")
+        by.setdefault((each.rule, f"{kind}/{short_name(kind, name)}"), []).append(each)
+    return by
+
+
+def _more(some: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:
+    """Those that are more than on the other side, and first those that are worded as none there."""
+    said = {each.remedy for each in others}
+    by_word = sorted(some, key=lambda each: each.remedy in said)
+    return by_word[: max(0, len(some) - len(others))]
