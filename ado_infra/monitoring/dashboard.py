@@ -37,7 +37,7 @@ def render_dashboard(instance: str, namespace: str, queues: tuple[str, ...]) -> 
 
     It opens on `namespace` and all queues; `queues` are offered for choice.
     """
-    file = resources.files(__package__) / "files" / "dashboard.json"
+    file = resources.files("ado_infra.monitoring") / "files" / "dashboard.json"
     board: dict[str, Any] = json.loads(file.read_text())
     name = dashboard_name(instance, namespace)
     board |= {"title": f"ADO: {name}", "uid": _uid(name)}
