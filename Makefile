@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview render status picture destroy down unit test soak report settings lint
+.PHONY: help up preview render status picture destroy down unit test soak report settings docs lint
 STACK ?= dev
 OUT ?= build/rendered
 PYTHON ?= python3
@@ -53,10 +53,15 @@ settings: $(READY) ## what a stack may say, written to docs/settings.md and docs
 	@$(RUN) -m ado_infra.ops schema > build/settings.json && mv build/settings.json docs/settings.schema.json
 	@$(RUN) -m ado_infra.ops schema --markdown > build/settings.md && mv build/settings.md docs/settings.md
 
-lint: $(READY) ## style and types
+docs: $(READY) ## the documentation site, written to build/site; its picture is drawn anew
+	@$(RUN) -m tests.picture
+	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+lint: $(READY) ## style, types and spelling
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/basedpyright
+	@.venv/bin/codespell
 
 # The tools, in a virtual environment of the checkout's own; made anew when the pins change.
 $(READY): requirements.txt requirements-ops.txt requirements-dev.txt

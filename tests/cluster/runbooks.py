@@ -1,15 +1,18 @@
-"""What the pages about data tell operators to type, taken from the pages themselves."""
+"""What pages tell people to type, taken from the pages themselves."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 
 from tests.support.recording import ROOT
 
 PAGES = tuple(ROOT / "docs" / name for name in ("data.md", "data-runbooks.md", "data-design.md"))
-_PROGRAMS = ("ado-ops", "kubectl", "pulumi", "redis-check-aof", "redis-cli")
-_CODE = re.compile(r"^ *```\n(?P<block>.*?)^ *```$|`(?P<inline>[^`]+)`", re.DOTALL | re.MULTILINE)
+PROGRAMS = ("ado-ops", "kubectl", "pulumi", "redis-check-aof", "redis-cli")
+_CODE = re.compile(
+    r"^ *```(?P<language>\w*)\n(?P<block>.*?)^ *```$|`(?P<inline>[^`]+)`", re.DOTALL | re.MULTILINE
+)
 _TABLE = re.compile(r"^\| `(ado-ops \w+) …` \|.*\n\|---.*\n((?:\|.*\n)+)", re.MULTILINE)
 
 
@@ -21,14 +24,20 @@ def section(title: str) -> str:
     return re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def commands(text: str) -> list[str]:
+def commands(text: str, programs: Sequence[str] = PROGRAMS) -> list[str]:
     """Each command of a text, one line each, as whoever types it leaves out what explains it."""
     found: list[str] = []
     for code in _CODE.finditer(text):
         inline = code["inline"]
-        lines = [" ".join(inline.split())] if inline else _lines(code["block"])
-        found += [command for line in lines if (command := _command(line))]
+        lines = [" ".join(inline.split())] if inline else _lines(code)
+        found += [command for line in lines if (command := _command(line, programs))]
     return found
+
+
+def in_blocks(text: str) -> list[str]:
+    """Every line of blocks that are typed, whatever program it begins with."""
+    blocks = (code for code in _CODE.finditer(text) if not code["inline"])
+    return [line for code in blocks for line in map(_plain, _lines(code)) if line]
 
 
 def of_tables(text: str) -> list[str]:
@@ -47,10 +56,12 @@ def typed(title: str, words: str) -> list[str]:
     return shlex.split(line)
 
 
-def _lines(block: str) -> list[str]:
+def _lines(code: re.Match[str]) -> list[str]:
     """The lines of a block; what goes on, after a backslash or between quotes, is one."""
+    if code["language"] not in {"", "sh"}:
+        return []
     found = [""]
-    for line in block.replace("\\\n", " ").splitlines():
+    for line in code["block"].replace("\\\n", " ").splitlines():
         if found[-1].count("'") % 2:
             found[-1] += line
         else:
@@ -58,10 +69,16 @@ def _lines(block: str) -> list[str]:
     return found
 
 
-def _command(line: str) -> str:
-    """Without number, comment and the virtual environment; nothing when it is none."""
+def _plain(line: str) -> str:
+    """Without number, comment and the virtual environment."""
     line = re.sub(r"^\d+\. ", "", line.strip())
     line = re.sub(r" {2,}[#(].*", "", line).removeprefix(".venv/bin/")
-    line = re.sub(r" {2,}", " ", line)
-    whole = line.partition(" ")[0] in _PROGRAMS or " | .venv/bin/ado-ops " in line
+    return re.sub(r" {2,}", " ", line)
+
+
+def _command(line: str, programs: Sequence[str]) -> str:
+    """The same, where it is a command; nothing when it is none."""
+    line = _plain(line)
+    program = re.sub(r"^(?:[A-Z][A-Z0-9_]*=\S+ )+", "", line).partition(" ")[0]
+    whole = program in programs or " | .venv/bin/ado-ops " in line
     return line if whole and " " in line and "…" not in line else ""

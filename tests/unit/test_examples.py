@@ -13,7 +13,7 @@ import pytest
 from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
 from tests.support.examples import FOLDER, NAMES, config, project, record_example, run
 from tests.support.manifests import environment, pod, templates
-from tests.support.recording import ROOT, SECRETS, Recording, configure, record, unwrapped
+from tests.support.recording import SECRETS, Recording, configure, record, unwrapped
 from tests.unit.data.test_external_stores import OF_POSTGRESQL, OF_REDIS
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
@@ -174,7 +174,3 @@ def test_a_part_alone_takes_twelve_lines(example: str) -> None:
     assert isinstance(docstring, ast.Expr)
     lines = sum((each.end_lineno or 0) - each.lineno + 1 for each in rest)
     assert lines <= 12
-
-
-def test_the_readme_leads_here() -> None:
-    assert "(examples)" in (ROOT / "README.md").read_text()

@@ -149,7 +149,7 @@ PATTERNS = {
 """A whole command, as a pattern → the test that runs it."""
 
 
-def _named(command: str) -> str:
+def named(command: str) -> str:
     """The same with a placeholder for each pod and each backup."""
     command = command.replace(".venv/bin/", "")
     command = re.sub(r"\b20260102T030000Z\b", "NAME", command)
@@ -158,7 +158,7 @@ def _named(command: str) -> str:
 
 COMMANDS = sorted(
     {
-        _named(command)
+        named(command)
         for page in PAGES
         for command in commands(page.read_text()) + of_tables(page.read_text())
     }
@@ -166,7 +166,7 @@ COMMANDS = sorted(
 
 
 @cache
-def _tests(path: str) -> frozenset[str]:
+def known_tests(path: str) -> frozenset[str]:
     """The names of the tests in a file, which is not run."""
     parsed = ast.parse((ROOT / path).read_text())
     functions = (node.name for node in ast.walk(parsed) if isinstance(node, ast.FunctionDef))
@@ -184,7 +184,7 @@ def test_a_command_of_the_pages_is_run_by_a_test_that_there_is(command: str) -> 
     assert tests, f"no test runs {command!r}: write one, and name it in {__name__}"
     for test in tests:
         path, _, name = test.partition("::")
-        assert name in _tests(path), f"there is no test {test}"
+        assert name in known_tests(path), f"there is no test {test}"
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
