@@ -110,6 +110,7 @@ DRAIN: Final = _together(
     *(*PROMOTE, *REDIS),
     Right("", "pods", ("list",)),
     Right("", "pods/eviction", ("create",)),
+    Right("batch", "jobs", ("list",)),
 )
 UNDRAIN: Final = (_ALONE,)
 NODES: Final = (Right("", "nodes", ("get", "patch")),)

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from ado_infra.ops import NAME, rights
+from ado_infra.ops.errors import OpsError
 from ado_infra.ops.lease import alone
 from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.nodes.draining import Draining
 from ado_infra.ops.nodes.node import Node
 from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say
+from ado_infra.ops.postgres import backups
 from ado_infra.ops.postgres.pair import pod_name
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.redis.cluster import NAME as REDIS
@@ -41,6 +43,7 @@ def drain(
     if undo:
         _undo(platform, found, dry_run=dry_run)
         return
+    _see_no_restore(platform)
     draining = _draining(target, platform, found, accept_outage=accept_outage)
     if dry_run:
         plan(*draining.steps())
@@ -53,6 +56,15 @@ def drain(
         f"No pod of {platform.name} is on {node}, and none comes until `{NAME} drain {node} "
         f"--undo`. Those of other namespaces were not touched: `kubectl drain {node}`."
     )
+
+
+def _see_no_restore(platform: Namespace) -> None:
+    """Raises OpsError while one goes on: its pod has one try, wherever it is."""
+    if command := backups.going_on(platform):
+        raise OpsError(
+            f"A restore goes on, which an eviction would end half-way: `{NAME} postgres {command}` "
+            "waits for its end. Nothing was touched."
+        )
 
 
 def _draining(target: Target, platform: Namespace, node: Node, *, accept_outage: bool) -> Draining:

@@ -308,6 +308,8 @@ class TestCommand:
         monkeypatch.setattr(commands, "Node", made)
         monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
         monkeypatch.setattr(rights, "require_nodes", lambda _: None)
+        self.restoring: str | None = None
+        monkeypatch.setattr(commands.backups, "going_on", lambda _: self.restoring)
         monkeypatch.setattr(Target, "reach", lambda *_: self.host.cluster)
         monkeypatch.setattr(Target, "is_external", lambda _, store: store == "redis")
         monkeypatch.setattr(Cluster, "stateful_set", lambda *_: None, raising=False)
@@ -332,6 +334,13 @@ class TestCommand:
         assert "Without a node: postgresql-0" in done.stdout
         assert "other namespaces were not touched" in done.stdout
         assert "`ado-ops drain n1 --undo`" in done.stdout
+
+    @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--accept-outage",)])
+    def test_a_restore_that_goes_on_is_not_evicted(self, options: tuple[str, ...]) -> None:
+        self.restoring = "restore x"
+        refused = self._run(*options)
+        assert "`ado-ops postgres restore x` waits for its end" in str(refused.exception)
+        assert self.host.cluster.calls == 0
 
     def test_undone_pods_come_again(self) -> None:
         self._run()
