@@ -13,13 +13,20 @@ from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
 from tests.cluster.writing import patiently
 
-STORAGE = {
+AS_DEPLOYED: dict[str, dict[str, str]] = {
     "ado:objectStorage": {
         "endpoint": object_storage.ENDPOINT,
         "region": object_storage.REGION,
-    }
+    },
+    **{
+        f"ado:{key}": {"secure": "v1:of:another"}
+        for key in (
+            *("anthropicApiKey", "googleApiKey"),
+            *("objectStorageAccessKey", "objectStorageSecretKey"),
+        )
+    },
 }
-"""What the sandbox deploys in the place of what the stack says."""
+"""What the sandbox deploys beside, or in the place of, what the stack says."""
 WRITERS = {"ado-api-gateway", "ado-orchestrator", "ado-worker"}
 LONGEST_OUTAGE = 60.0
 """Seconds that a writer may wait while the primary moves."""
@@ -39,7 +46,7 @@ def _wanted(deployment: Deployment) -> dict[str, int]:
 
 def _drift(deployment: Deployment) -> dict[str, list[str]]:
     """What `drift` finds, by its kind of finding."""
-    deployment.write(STORAGE)
+    deployment.write(AS_DEPLOYED)
     done = deployment.ops("drift", "--json")
     assert done.returncode in {0, 3}, done.stdout + done.stderr
     found = json.loads(done.stdout)
@@ -61,19 +68,21 @@ def test_a_pause_leaves_no_writer_and_resume_brings_back_as_many_of_each(
     deployment.kubectl("scale", "deployment/ado-worker", "-n", NAMESPACE, "--replicas=3")
     deployment.wait_until_ready()
     before = _wanted(deployment)
-    with deployment.started_ops("pause") as cut:
-        assert cut.stdout
-        while "stopping ado-worker" not in cut.stdout.readline():
-            assert cut.poll() is None
-        cut.send_signal(signal.SIGKILL)
-    assert "Paused" in _did(deployment, "pause")
-    assert {name for name, pods in _wanted(deployment).items() if pods == 0} == WRITERS
-    for name in WRITERS:
-        assert deployment.pods(name) == set()
-    (paused,) = (e for e in _drift(deployment)["changed"] if "ado-orchestrator" in e)
-    assert "paused, `resume`" in paused
-
-    started = _did(deployment, "resume")
+    try:
+        with deployment.started_ops("pause") as cut:
+            assert cut.stdout
+            while "stopping ado-worker" not in cut.stdout.readline():
+                assert cut.poll() is None
+            cut.send_signal(signal.SIGKILL)
+        assert "Paused" in _did(deployment, "pause")
+        assert {name for name, pods in _wanted(deployment).items() if pods == 0} == WRITERS
+        for name in WRITERS:
+            assert deployment.pods(name) == set()
+        found = _drift(deployment)["changed"]
+        assert {line.partition(" ")[0] for line in found} == WRITERS
+        assert all("paused, `resume`" in line for line in found)
+    finally:
+        started = _did(deployment, "resume")
     assert all(name in started for name in WRITERS)
     assert _wanted(deployment) == before
     deployment.wait_until_ready()
