@@ -11,7 +11,6 @@ from sandbox.cluster import object_storage
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
-from tests.cluster.writing import patiently
 
 AS_DEPLOYED: dict[str, dict[str, str]] = {
     "ado:objectStorage": {
@@ -147,30 +146,36 @@ def test_a_drained_node_hands_over_under_a_writer_and_gets_its_pods_back(
     planned = _did(deployment, "drain", node, "--dry-run")
     assert f"make {pod(1 - former)} the primary in the place of {pod(former)}" in planned
     assert pair.primary == former
+    try:
+        done = _drained_under_a_writer(pair, node)
+        assert "other namespaces were not touched" in done
+        assert _pods_on(deployment, node) == []
+        assert pair.primary == 1 - former
+    finally:
+        _did(deployment, "drain", node, "--undo")
+    pair.healthy()
+    assert pair.primary == 1 - former  # nobody moved it back
+    assert _drift(deployment) == NONE
+
+
+def _drained_under_a_writer(pair: Pair, node: str) -> str:
+    """What the second of two drains has said, of which the first was killed half-way."""
     with pair.writer() as told:
-        with deployment.started_ops("drain", node) as cut:
+        with pair.deployment.started_ops("drain", node) as cut:
             assert cut.stdout
             assert cut.stderr
             while f"{node} is cordoned" not in cut.stdout.readline():
                 assert cut.poll() is None, cut.stderr.read()
             cut.send_signal(signal.SIGKILL)
-        done = _did(deployment, "drain", node)
+        done = _did(pair.deployment, "drain", node)
         told.goes_on()
     lost = pair.lost(told)
     record(
-        "A node drained with the primary on it, under a writer",
+        "PostgreSQL: its node drained under a writer",
         rto_seconds=told.longest_gap,
         rows_acknowledged=len(told.rows),
         rows_lost=len(lost),
     )
     assert lost == set()
     assert told.longest_gap < LONGEST_OUTAGE
-    assert pair.primary == 1 - former
-    assert "other namespaces were not touched" in done
-    assert _pods_on(deployment, node) == []
-
-    _did(deployment, "drain", node, "--undo")
-    patiently(pair.healthy)
-    deployment.wait_until_ready()
-    assert pair.primary == 1 - former  # nobody moved it back
-    assert _drift(deployment) == NONE
+    return done
