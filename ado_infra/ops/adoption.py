@@ -16,8 +16,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
 
@@ -27,11 +25,10 @@ from kubernetes import client
 
 from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError, begun
+from ado_infra.ops.living import Document, LivingObjects
 from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say
 from ado_infra.ops.target import Target
 
-Document: TypeAlias = dict[str, Any]
-"""A part of the state, of a stack file, or a manifest."""
 Living: TypeAlias = Callable[[str, str, str], Document | None]
 """API version, kind and the provider's id (`namespace/name`) → the manifest as it lives."""
 
@@ -167,32 +164,7 @@ def adopt(
 
 def reader(api: client.ApiClient) -> Living:
     """Reads any object from the API server."""
-
-    def get(path: str) -> Document | None:
-        asked = api.param_serialize("GET", path, auth_settings=["BearerToken"])
-        answer: Any = api.call_api(*asked)
-        answer.read()
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        if answer.status != HTTPStatus.OK:
-            raise client.ApiException(status=answer.status, reason=answer.reason)
-        found: Document = json.loads(answer.data)
-        return found
-
-    @cache
-    def plurals(group: str) -> Mapping[str, str]:
-        """Kind → how its paths name it, without parts such as `deployments/scale`."""
-        known = (get(group) or {}).get("resources") or ()
-        return {each["kind"]: each["name"] for each in known if "/" not in each["name"]}
-
-    def read(api_version: str, kind: str, identifier: str) -> Document | None:
-        group = f"/{'apis' if '/' in api_version else 'api'}/{api_version}"
-        namespace, _, name = identifier.rpartition("/")
-        within = f"/namespaces/{namespace}" if namespace else ""
-        plural = plurals(group).get(kind)
-        return get(f"{group}{within}/{plural}/{name}") if plural else None
-
-    return read
+    return LivingObjects(api).read
 
 
 def given_secrets(

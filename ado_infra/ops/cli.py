@@ -12,7 +12,9 @@ from urllib3.exceptions import HTTPError
 
 from ado_infra.ops import NAME, adoption, render, review, rights
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.nodes.commands import drain
 from ado_infra.ops.options import say
+from ado_infra.ops.platform import drift, pausing
 from ado_infra.ops.postgres import commands as postgres
 from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.running import command_line, refuse
@@ -24,6 +26,10 @@ app.add_typer(redis.app, name="redis")
 app.command()(adoption.adopt)
 app.command()(render.render)
 app.command()(review.review)
+app.command()(drift.drift)
+app.command()(drain)
+app.command()(pausing.pause)
+app.command()(pausing.resume)
 
 
 @app.command()
@@ -31,9 +37,14 @@ def role(
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", help="Where the platform is.")
     ] = NAMESPACE,
+    *,
+    nodes: Annotated[
+        bool, typer.Option("--nodes", help="And a ClusterRole for `drain`, which changes nodes.")
+    ] = False,
 ) -> None:
     """Print a Role with all the rights that these commands need, for `kubectl apply -f -`."""
-    say(yaml.safe_dump(rights.role(namespace), sort_keys=False).rstrip())
+    printed = [rights.role(namespace), *([rights.cluster_role()] if nodes else [])]
+    say(yaml.safe_dump_all(printed, sort_keys=False).rstrip())
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """The rights that the commands need: asked for before anything is changed, and as a Role to give.
 
-Nothing outside the platform's own namespace is among them. Who may also `get nodes` is told sooner
-of a node that does not answer.
+Nothing outside the platform's own namespace is among them, but for `drain`, which changes a node: a
+ClusterRole of its own has that. Who may also `get nodes` is told sooner of a node that does not
+answer.
 """
 
 from __future__ import annotations
@@ -90,6 +91,13 @@ START_WRITERS: Final = (
     _ALONE,
 )
 RESTORE: Final = _together(*LIST, *START_WRITERS)
+PAUSE: Final = (
+    Right("", "pods", ("list",)),
+    Right("apps", "deployments", ("list", "patch")),
+    Right("apps", "deployments/scale", ("patch",)),
+    _ALONE,
+)
+RESUME: Final = START_WRITERS
 
 REDIS_LOOK: Final = (
     Right("", "pods", ("get",)),
@@ -99,12 +107,38 @@ REDIS_LOOK: Final = (
 )
 REDIS: Final = (*REDIS_LOOK, _ALONE)
 """What is told to the nodes of Redis, in their pods."""
+DRAIN: Final = _together(
+    *(*PROMOTE, *REDIS),
+    Right("", "pods", ("list",)),
+    Right("", "pods/eviction", ("create",)),
+    Right("batch", "jobs", ("list",)),
+)
+UNDRAIN: Final = (_ALONE,)
+NODES: Final = (Right("", "nodes", ("get", "patch")),)
+"""Beside these two; the only ones that no Role can give."""
+DRIFT: Final = tuple(
+    Right(group, resource, ("get", "list"))
+    for group, resources in {
+        "": ("configmaps", "secrets", "services", "serviceaccounts"),
+        "apps": ("deployments", "statefulsets"),
+        "autoscaling": ("horizontalpodautoscalers",),
+        "batch": ("jobs", "cronjobs"),
+        "monitoring.coreos.com": ("servicemonitors",),
+        "networking.k8s.io": ("ingresses", "networkpolicies"),
+        "policy": ("poddisruptionbudgets",),
+        "rbac.authorization.k8s.io": ("roles", "rolebindings"),
+    }.items()
+    for resource in resources
+)
+"""Of Secrets only the keys are looked at, which cannot be had without their values."""
+SEE_NAMESPACE: Final = (Right("", "namespaces", ("get",)),)
 ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get",)))
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
 
 ALL: Final = _together(
     *(*LOOK, *SEE_SERVICES, *SEE_REVISION, *SEE_PASSWORD, *SEE_RESTORE, *SEE_BACKUP),
     *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
+    *(*PAUSE, *RESUME, *DRAIN, *UNDRAIN, *DRIFT, *SEE_NAMESPACE),
 )
 
 
@@ -120,7 +154,20 @@ def require(api: client.ApiClient, namespace: str, needed: Sequence[Right]) -> N
         )
 
 
-def missing(api: client.ApiClient, namespace: str, needed: Sequence[Right]) -> list[str]:
+def require_nodes(api: client.ApiClient) -> None:
+    """Asks for what is done with nodes, which are of no namespace.
+
+    Raises OpsError naming what is missing.
+    """
+    if lacking := missing(api, None, NODES):
+        raise OpsError(
+            f"You may not {', '.join(lacking)}. Nothing was touched. `{NAME} role --nodes` prints "
+            "a ClusterRole that allows it; who administers the cluster applies it and binds you to "
+            "it."
+        )
+
+
+def missing(api: client.ApiClient, namespace: str | None, needed: Sequence[Right]) -> list[str]:
     """Those that the API server would refuse, such as `list pods`."""
     return list(_missing(client.AuthorizationV1Api(api), namespace, needed))
 
@@ -134,7 +181,7 @@ def remedy(namespace: str) -> str:
 
 
 def _missing(
-    api: client.AuthorizationV1Api, namespace: str, needed: Sequence[Right]
+    api: client.AuthorizationV1Api, namespace: str | None, needed: Sequence[Right]
 ) -> Iterator[str]:
     for right in needed:
         resource, _, part = right.resource.partition("/")
@@ -156,13 +203,22 @@ def _missing(
 
 def role(namespace: str) -> Mapping[str, Any]:
     """A Role, as a manifest, with all that the commands do."""
+    return _manifest("Role", {"name": NAME, "namespace": namespace}, ALL)
+
+
+def cluster_role() -> Mapping[str, Any]:
+    """A ClusterRole, as a manifest, with what `drain` does with nodes."""
+    return _manifest("ClusterRole", {"name": f"{NAME}-nodes"}, NODES)
+
+
+def _manifest(kind: str, metadata: Mapping[str, str], given: Sequence[Right]) -> Mapping[str, Any]:
     rules = [
         {"apiGroups": [right.group], "resources": [right.resource], "verbs": list(right.verbs)}
-        for right in ALL
+        for right in given
     ]
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": NAME, "namespace": namespace},
+        "kind": kind,
+        "metadata": dict(metadata),
         "rules": rules,
     }

@@ -29,7 +29,7 @@ LONGEST_FIRST = (
     *("test_redis_reliability", "test_own_cluster"),
     "test_life_of_a_stack",  # and the second goes on with this, which needs nothing deployed.
     *("test_postgres_takeover", "test_sandbox_lifecycle", "test_interrupted_up", "test_examples"),
-    *("test_postgres_fencing", "test_postgres_services"),
+    *("test_postgres_fencing", "test_postgres_services", "test_day_two"),
     *("test_postgres_reliability", "test_data_tier", "test_platform_changes"),
     *("test_backup", "test_provider", "test_worker_autoscaling", "test_secrets_stay_secret"),
     *("test_platform_running", "test_no_setting_replaces", "test_refusals"),

@@ -14,6 +14,7 @@ RESULT = ROOT / "build" / "reliability.json"
 TEST, SOAK = "make test", "make soak"
 SCENARIOS = {
     "PostgreSQL: promotion under a writer": TEST,
+    "PostgreSQL: its node drained under a writer": TEST,
     "PostgreSQL: standby away past the slot's limit": TEST,
     "PostgreSQL: password rotated under a writer": TEST,
     "PostgreSQL: backup and restore": TEST,

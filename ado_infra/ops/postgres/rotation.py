@@ -17,7 +17,7 @@ import os
 import secrets
 import string
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -151,21 +151,22 @@ def with_password(url: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username}:{quote(password, safe='')}@{where}"))
 
 
-def readers(deployments: list[Model]) -> list[str]:
+def readers(deployments: Sequence[Model]) -> list[str]:
     """The Deployments whose containers are given the URL."""
-    return [d.metadata.name for d in deployments if (URLS, URL) in set(_given(d))]
+    return [d.metadata.name for d in deployments if (URLS, URL) in set(given(d))]
 
 
-def _made() -> str:
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
-
-
-def _given(deployment: Model) -> Iterator[tuple[str, str]]:
+def given(deployment: Model) -> Iterator[tuple[str, str]]:
+    """Secret and key of each variable that the containers of a Deployment have from one."""
     for container in deployment.spec.template.spec.containers:
         for variable in container.env or ():
             source = variable.value_from and variable.value_from.secret_key_ref
             if source:
                 yield source.name, source.key
+
+
+def _made() -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(LENGTH))
 
 
 def _unsettled(namespace: Namespace) -> list[Model]:

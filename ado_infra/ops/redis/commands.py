@@ -34,7 +34,7 @@ def status(stack: Stack, context: Context = None, namespace: In = None) -> None:
     if platform.stateful_set(NAME) is None and target.is_external("redis"):
         say(_EXTERNAL)
         return
-    cluster = _cluster(target, platform)
+    cluster = seen(target, platform)
     show(report.table(cluster), list(report.findings(cluster)))
 
 
@@ -93,10 +93,10 @@ def _do(
     """Takes the steps, and says what the pods are then; None when that was only to be said."""
     platform = target.reach(*rights.REDIS)
     if dry_run:
-        plan(*map(str, steps(_cluster(target, platform))))
+        plan(*map(str, steps(seen(target, platform))))
         return None
     with alone(platform, say):
-        cluster = carry_out(platform, lambda: _cluster(target, platform), steps, pods, say)
+        cluster = carry_out(platform, lambda: seen(target, platform), steps, pods, say)
     for pod in pods:
         say(_described(cluster, repair.pod_of(cluster, pod)))
     return cluster
@@ -109,7 +109,7 @@ def _described(cluster: Cluster, member: Member) -> str:
     return f"{member.name} is {slots}."
 
 
-def _cluster(target: Target, platform: Namespace) -> Cluster:
+def seen(target: Target, platform: Namespace) -> Cluster:
     """All pods as they are now.
 
     Raises OpsError when there are none.

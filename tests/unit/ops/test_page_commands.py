@@ -51,6 +51,9 @@ TOLD = NODE + "test_pods_of_a_lost_node_go_once_the_cluster_is_told_and_come_bac
 DRAINED = CLUSTER + (
     "data_tier.py::test_a_drained_node_ends_its_pods_and_gets_them_back_the_primarys_and_its_replicas"
 )
+DAY_TWO = CLUSTER + (
+    "day_two.py::test_a_drained_node_hands_over_under_a_writer_and_gets_its_pods_back"
+)
 KEPT = BACKUP + "test_only_the_last_ones_are_kept_and_what_cannot_be_uploaded_is_none"
 OF_EACH_KIND = OPS + "page_commands.py::test_the_settings_of_the_pages_are_the_programs"
 
@@ -115,6 +118,9 @@ KUBECTL = {
 OTHERS = {
     "ado-ops --help": OPS + "command.py::test_it_lists_its_commands_under_its_name",
     "ado-ops adopt": ADOPTED,
+    "ado-ops drain NODE": DAY_TWO,
+    "ado-ops drain NODE --dry-run": DAY_TWO,
+    "ado-ops drain NODE --undo": DAY_TWO,
     "ado-ops adopt --secrets": UNIT
     + "ops/test_adoption.py::test_secrets_are_set_by_standard_input",
     "pulumi preview --diff": ADOPTED,

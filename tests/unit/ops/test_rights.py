@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from kubernetes import client
 from kubernetes.client.rest import RESTResponse
 from pydantic import ValidationError
@@ -20,6 +21,8 @@ from urllib3 import HTTPResponse
 from ado_infra.ops import cli, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Namespace
+from ado_infra.ops.nodes.node import Node
+from ado_infra.ops.platform import drift, pausing
 from ado_infra.ops.postgres import commands, pair, writers
 from ado_infra.ops.rights import Right
 from ado_infra.ops.target import Target
@@ -84,7 +87,9 @@ class Recorder(client.ApiClient):
 
     def call_api(self, *arguments: Any, **_: Any) -> Any:
         method, url = arguments[:2]
-        _, _, inside = urlsplit(url).path.partition("/namespaces/ado-system/")
+        path = urlsplit(url).path
+        _, _, inside = path.partition("/namespaces/ado-system/")
+        inside = inside or path.removeprefix("/api/v1/")  # what is of no namespace
         kind, name, part = [*inside.split("/"), "", ""][:3]
         reads = "get" if name else "list"
         verb = {"GET": reads, "POST": "create"}.get(method, method.lower())
@@ -144,6 +149,10 @@ def _stopped(platform: Platform) -> None:
     writers.stop(platform, lambda _: None)  # pyright: ignore[reportArgumentType]
 
 
+def _paused(platform: Platform) -> None:
+    pausing.stop(platform, lambda _: None)  # pyright: ignore[reportArgumentType]
+
+
 def _cut_off(platform: Platform) -> None:
     """A restore, and a rotation."""
     _stopped(platform)
@@ -168,7 +177,10 @@ COMMANDS: dict[str, tuple[tuple[pair.Member, pair.Member], Callable[[Platform], 
     "restore --list": ((PRIMARY, STANDBY), _listed),
     f"restore {BACKUP}": ((PRIMARY, STANDBY), _listed),
     "start-writers": ((PRIMARY, STANDBY), _stopped),
+    "pause": ((PRIMARY, STANDBY), lambda _: None),
+    "resume": ((PRIMARY, STANDBY), _paused),
 }
+OF_THE_PLATFORM = {"pause", "resume"}
 
 
 @pytest.mark.parametrize("typed", COMMANDS)
@@ -196,14 +208,95 @@ def test_a_command_asks_for_exactly_what_it_uses(
     monkeypatch.setattr(Target, "settings", lambda _: {})
     monkeypatch.setattr(Target, "cluster", "test")
     monkeypatch.setattr(commands, "alone", alone)
+    monkeypatch.setattr(pausing, "alone", alone)
     monkeypatch.setattr(platform, "lacking", lacking, raising=False)
-    done = CliRunner().invoke(cli.app, ["postgres", *typed.split(), "--stack", "dev"])
+    room = [] if typed in OF_THE_PLATFORM else ["postgres"]
+    done = CliRunner().invoke(cli.app, [*room, *typed.split(), "--stack", "dev"])
     assert done.exit_code in {0, 3}, done.exception
     assert noting.used == asked
+
+
+NODE: dict[str, tuple[Callable[[Node], object], set[str]]] = {
+    "read": (lambda n: n.read(), {"get nodes"}),
+    "takes_pods": (lambda n: n.takes_pods(), {"get nodes"}),
+    "moved": (lambda n: n.moved(), {"get nodes"}),
+    "note_moved": (lambda n: n.note_moved(0), {"patch nodes"}),
+    "cordon": (lambda n: n.cordon(cordoned=True), {"patch nodes"}),
+    "pods": (lambda n: n.pods(), {"list pods"}),
+    "waiting": (lambda n: n.waiting(), {"list pods"}),
+    "evict": (lambda n: n.evict(POD), {"create pods/eviction"}),
+}
+"""What the methods of Node ask of the API server."""
+
+
+@pytest.mark.parametrize("name", NODE)
+def test_what_is_done_with_a_node_is_among_the_rights_of_drain(name: str) -> None:
+    api = Recorder()
+    call, asked = NODE[name]
+    with suppress(AttributeError):  # what is empty has no spec
+        call(Node(Namespace(api, "ado-system"), "n1"))
+    assert api.asked == asked
+    assert asked <= _named((*rights.DRAIN, *rights.NODES))
+
+
+def test_every_method_of_a_node_is_noted() -> None:
+    methods = {name for name, _ in inspect.getmembers(Node, inspect.isfunction)}
+    assert {name for name in methods if not name.startswith("_")} == NODE.keys()
+
+
+def test_drain_asks_for_what_it_does_through_others() -> None:
+    others = (*rights.PROMOTE, *rights.REJOIN, *rights.REDIS)
+    assert _named(others) <= _named(rights.DRAIN)
+    assert {"get statefulsets"} <= _named(rights.DRAIN)
+
+
+def _plural(kind: str) -> str:
+    """How paths name it."""
+    name = kind.lower()
+    if name.endswith("y"):
+        return name.removesuffix("y") + "ies"
+    return name + ("es" if name.endswith("s") else "s")
+
+
+def test_drift_asks_for_the_kinds_that_it_lists() -> None:
+    listed = {
+        (api_version.rpartition("/")[0], _plural(kind))
+        for api_version, kinds in drift.KINDS.items()
+        for kind in kinds
+    }
+    assert {(right.group, right.resource) for right in rights.DRIFT} == listed
 
 
 def test_the_role_has_every_right_that_any_command_asks_for() -> None:
     given = _named(rights.ALL)
     for name, value in vars(rights).items():
-        if name.isupper() and isinstance(value, tuple):
+        if name.isupper() and isinstance(value, tuple) and name != "NODES":
             assert _named(value) <= given, name
+
+
+def test_what_no_role_can_give_is_asked_for_without_a_namespace_and_printed_when_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str | None, str | None]] = []
+
+    def review(_: object, body: client.V1SelfSubjectAccessReview) -> SimpleNamespace:
+        of = body.spec.resource_attributes
+        assert of is not None
+        asked.append((of.namespace, of.resource))
+        return SimpleNamespace(status=SimpleNamespace(allowed=of.verb != "patch"))
+
+    api = "kubernetes.client.AuthorizationV1Api.create_self_subject_access_review"
+    monkeypatch.setattr(api, review)
+    with pytest.raises(OpsError, match=r"You may not patch nodes\. .*`ado-ops role --nodes`"):
+        rights.require_nodes(client.ApiClient())
+    assert asked == [(None, "nodes")] * 2
+    plain, both = (
+        list(yaml.safe_load_all(CliRunner().invoke(cli.app, ["role", *options]).stdout))
+        for options in ((), ("--nodes",))
+    )
+    assert [each["kind"] for each in plain] == ["Role"]
+    assert [each["kind"] for each in both] == ["Role", "ClusterRole"]
+    assert "namespace" not in both[1]["metadata"]
+    assert both[1]["rules"] == [
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "patch"]}
+    ]

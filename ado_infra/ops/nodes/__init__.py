@@ -1,0 +1,1 @@
+"""The operator's commands for nodes of the cluster."""
