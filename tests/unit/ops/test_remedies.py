@@ -120,7 +120,7 @@ NO_ARGUMENT = {"rotate", "backup", "start-writers"}
 def _operator(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Operator:
     monkeypatch.setattr(Target, "reach", lambda *_: platform)
     monkeypatch.setattr(Target, "settings", lambda _: {})
-    monkeypatch.setattr(Target, "cluster", "test")
+    monkeypatch.setattr(Target, "kubectl", "kubectl")
     return Operator(platform)
 
 
