@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -86,7 +87,8 @@ def show(
 def say_json(findings: Sequence[str], data: Mapping[str, Any]) -> None:
     """Prints what `status` found, for programs."""
     about = {"ready": not findings, "findings": list(findings)}
-    say(json.dumps(about | dict(data), indent=2, default=str, ensure_ascii=False))
+    text = json.dumps(about | dict(data), indent=2, default=datetime.isoformat, ensure_ascii=False)
+    say(text)
 
 
 def finish(findings: Sequence[str], *, quiet: bool = False, code: int = TROUBLE) -> None:

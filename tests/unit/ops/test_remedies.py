@@ -6,6 +6,7 @@ The commands are taken from the printed lines, and run as an operator types them
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -593,3 +594,27 @@ def test_writers_are_not_started_while_a_restore_goes_on(monkeypatch: pytest.Mon
     refused = operator.run("start-writers")
     assert f"`restore {BACKUP}` waits for it" in str(refused.exception)
     assert set(platform.replicas().values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [((), 3), (("--json",), 3), (("--check",), 1), (("--check", "--json"), 1)]
+)
+def test_programs_are_told_the_same_and_by_the_exit_code(
+    options: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = Platform(PRIMARY, STANDBY)
+    _fenced(1)(platform)
+    _operator(platform, monkeypatch)
+    done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev", *options])
+    assert done.exit_code == code
+    if "--json" not in options:
+        assert "- postgresql-1 is fenced" in done.stdout
+        assert ("timeline" in done.stdout) is (not options)
+        return
+    told = json.loads(done.stdout)
+    assert (told["ready"], told["external"]) == (False, False)
+    assert "postgresql-1 is fenced" in told["findings"][0]
+    assert [pod["recorded"] for pod in told["pods"]] == ["primary", "standby"]
+    assert [pod["fenced"] for pod in told["pods"]] == [False, True]
+    assert told["backup"]["schedule"] == "0 3 * * *"
+    assert told["backup"]["last"].startswith("20")
