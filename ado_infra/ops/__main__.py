@@ -16,10 +16,9 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        if sys.argv[1:2] == ["render"]:  # needs no client of Kubernetes, which takes long to load
-            from ado_infra.ops import render as cli  # noqa: PLC0415 - may be missing
-        else:
-            from ado_infra.ops import cli  # noqa: PLC0415 - may be missing
+        from ado_infra.ops import cli  # noqa: PLC0415 - may be missing
+
+        cli.main()
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package in {"", "ado_infra"}:
@@ -30,7 +29,6 @@ def _run() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    cli.main()
 
 
 if __name__ == "__main__":

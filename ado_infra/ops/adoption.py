@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
@@ -23,6 +23,7 @@ import typer
 import yaml
 from kubernetes import client
 
+from ado_infra import ownership
 from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError, begun
 from ado_infra.ops.living import Document, LivingObjects
@@ -118,7 +119,7 @@ def adopt(
     settings, pulumi = target.settings(), Pulumi(stack)
     api = target.reach(*rights.ADOPTION).api
     living = reader(api)
-    if living("v1", "ConfigMap", f"{namespace}/ado-config") is None:
+    if living("v1", "ConfigMap", f"{namespace}/{ownership.CONFIG_MAP}") is None:
         raise OpsError(f"No platform lives in namespace {namespace}; `pulumi up` deploys one.")
     before = pulumi.state()
     known = _known(before)
@@ -194,12 +195,16 @@ def cluster_settings(settings: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in named.items() if isinstance(value, str)}
 
 
-def rendering(document: Document, directory: Path) -> Document:
-    """A stack file with which the provider writes to a directory, and to no cluster."""
+def rendering(document: Document, directory: Path, of_project: Collection[str] = ()) -> Document:
+    """A stack file with which the provider writes to a directory, and to no cluster.
+
+    What the project gives of the cluster, the keys `of_project`, can only be made empty.
+    """
     without = {f"kubernetes:{key}" for key in _CLUSTER}
     config: Document = document.get("config") or {}
     kept = {key: value for key, value in config.items() if key not in without}
-    return document | {"config": kept | {f"kubernetes:{_RENDER}": str(directory)}}
+    empty = {key: "" for key in without if key in of_project}
+    return document | {"config": kept | empty | {f"kubernetes:{_RENDER}": str(directory)}}
 
 
 def restored(
@@ -283,14 +288,25 @@ def _make(pulumi: Pulumi, target: Target) -> None:
     where = memory if memory.is_dir() else None
     with tempfile.TemporaryDirectory(dir=where) as made:
         directory = Path(made)
-        source = Path(f"Pulumi.{target.stack}.yaml")
-        copy, current = directory / source.name, directory / "kubeconfig"
-        document = rendering(yaml.safe_load(source.read_text()) or {}, directory / "manifests")
+        copy = directory / target.file.name
+        document = rendering(
+            yaml.safe_load(target.file.read_text()) or {},
+            directory / "manifests",
+            target.config.of_project,
+        )
         copy.write_text(yaml.safe_dump(document))
-        # The first file that names a context decides; the stack's own cannot be given.
-        current.write_text(yaml.safe_dump({"current-context": target.cluster}))
-        others = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
         pulumi.run(
             *("up", "--config-file", str(copy), "--yes", "--skip-preview"),
-            KUBECONFIG=f"{current}{os.pathsep}{others}",
+            **_environment(target, directory / "kubeconfig"),
         )
+
+
+def _environment(target: Target, file: Path) -> dict[str, str]:
+    """What leads the engine to the target's cluster, with a kubeconfig `file` to be written."""
+    kubeconfig = target.way.kubeconfig
+    if kubeconfig is None:
+        return {}  # in a pod
+    # The first file that names a context decides; the stack's own cannot be given.
+    document = dict(kubeconfig.document or {}) | {"current-context": target.cluster}
+    file.write_text(yaml.safe_dump(document))
+    return {"KUBECONFIG": os.pathsep.join(map(str, (file, *kubeconfig.paths)))}

@@ -1,63 +1,75 @@
-"""The command line: `ado-ops postgres status` and so on."""
+"""The command line: `ado-ops status`, `ado-ops postgres status` and so on."""
 
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Final
 
-import typer
-import yaml
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
-from ado_infra.ops import NAME, adoption, render, review, rights
+from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.nodes.commands import drain
-from ado_infra.ops.options import say
-from ado_infra.ops.platform import drift, pausing
-from ado_infra.ops.postgres import commands as postgres
-from ado_infra.ops.redis import commands as redis
 from ado_infra.ops.running import command_line, refuse
-from ado_infra.ops.target import NAMESPACE
 
-app = command_line("What an operator does with a platform that runs.")
-app.add_typer(postgres.app, name="postgres")
-app.add_typer(redis.app, name="redis")
-app.command()(adoption.adopt)
-app.command()(render.render)
-app.command()(review.review)
-app.command()(drift.drift)
-app.command()(drain)
-app.command()(pausing.pause)
-app.command()(pausing.resume)
+if TYPE_CHECKING:
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
 
+COMMANDS: Final = {
+    "status": (
+        "ado_infra.ops.platform.commands:status",
+        "Every tier as it runs, and what it lacks.",
+    ),
+    "picture": (
+        "ado_infra.ops.platform.commands:picture",
+        "The platform as it runs, and who talks to whom, drawn.",
+    ),
+    "postgres": (
+        "ado_infra.ops.postgres.commands:app",
+        "PostgreSQL: failover, passwords, backup and restore.",
+    ),
+    "redis": (
+        "ado_infra.ops.redis.commands:app",
+        "Redis: whether its cluster is whole, and repairs.",
+    ),
+    "drift": (
+        "ado_infra.ops.platform.drift:drift",
+        "What differs between the stack as written and the cluster.",
+    ),
+    "drain": (
+        "ado_infra.ops.nodes.commands:drain",
+        "Take the platform off a node, the databases first.",
+    ),
+    "pause": (
+        "ado_infra.ops.platform.pausing:pause",
+        "Stop the applications, and nothing of the data.",
+    ),
+    "resume": (
+        "ado_infra.ops.platform.pausing:resume",
+        "Start what was paused.",
+    ),
+    "adopt": (
+        "ado_infra.ops.adoption:adopt",
+        "Make the lost state of a stack anew.",
+    ),
+    "render": (
+        "ado_infra.ops.render:render",
+        "Every object of a stack as YAML, or all images.",
+    ),
+    "review": (
+        "ado_infra.ops.review:review",
+        "What a branch changes in each stack, as Markdown.",
+    ),
+    "role": (
+        "ado_infra.ops.printed:role",
+        "A Role with the rights that these commands need.",
+    ),
+    "schema": (
+        "ado_infra.ops.printed:schema",
+        "What a stack file may say, as a JSON Schema.",
+    ),
+}
+"""Name → where it is, and what it does, in a line of the list."""
 
-@app.command()
-def role(
-    namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Where the platform is.")
-    ] = NAMESPACE,
-    *,
-    nodes: Annotated[
-        bool, typer.Option("--nodes", help="And a ClusterRole for `drain`, which changes nodes.")
-    ] = False,
-) -> None:
-    """Print a Role with all the rights that these commands need, for `kubectl apply -f -`."""
-    printed = [rights.role(namespace), *([rights.cluster_role()] if nodes else [])]
-    say(yaml.safe_dump_all(printed, sort_keys=False).rstrip())
-
-
-@app.command()
-def schema(
-    *,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="As the page docs/settings.md instead.")
-    ] = False,
-) -> None:
-    """Print what a stack may say, as the JSON Schema of Pulumi.<stack>.yaml; asks no cluster."""
-    from ado_infra import schema as settings  # noqa: PLC0415 - no other command needs it
-
-    say((settings.page() if markdown else settings.as_text(settings.stack_schema())).rstrip())
+app = command_line("What an operator does with a platform that runs.", COMMANDS)
 
 
 def main() -> None:
@@ -65,9 +77,24 @@ def main() -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # each try again is no news
     try:
         app(prog_name=NAME)
+    except (SystemExit, ModuleNotFoundError):
+        raise
     except OpsError as error:
         refuse(str(error))
-    except client.ApiException as refused:
+    except _refusals() as refused:
         refuse(f"The API server refuses: {refused.status} {refused.reason}")
-    except HTTPError as unreachable:
+    except _failures() as unreachable:
         refuse(f"The API server does not answer: {unreachable}")
+
+
+# Both are asked for once something has gone wrong: until then the client need not be loaded.
+def _refusals() -> type[ApiException]:
+    from kubernetes.client import ApiException  # noqa: PLC0415
+
+    return ApiException
+
+
+def _failures() -> type[HTTPError]:
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    return HTTPError

@@ -11,10 +11,8 @@ from typing import Annotated
 
 import typer
 
-from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Stack, say
-from ado_infra.ops.running import command_line, refuse
 
 
 def render(
@@ -32,17 +30,6 @@ def render(
         raise OpsError("Say one of --out DIRECTORY and --images.")
     with _no_collector():
         _render(stack, out)
-
-
-def main() -> None:
-    """Run the command line with this command alone."""
-    app = command_line("What a stack is made of.")
-    app.callback()(lambda: None)  # else the command's name would be left out
-    app.command()(render)
-    try:
-        app(prog_name=NAME)
-    except OpsError as error:
-        refuse(str(error))
 
 
 def _render(stack: str, out: Path | None) -> None:

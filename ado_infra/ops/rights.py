@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from kubernetes import client
+from typing import TYPE_CHECKING, Any, Final
 
 from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
+
+if TYPE_CHECKING:
+    from kubernetes import client
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,22 @@ _ALONE: Final = Right("coordination.k8s.io", "leases", ("get", "create", "update
 _RECORD: Final = Right("", "configmaps", ("get", "patch"))
 _DEPLOYMENTS: Final = Right("apps", "deployments", ("list",))
 
+SEE_PLATFORM: Final = (
+    Right("apps", "deployments", ("list",)),
+    Right("apps", "statefulsets", ("list",)),
+    Right("batch", "jobs", ("list",)),
+    Right("autoscaling", "horizontalpodautoscalers", ("list",)),
+    Right("", "pods", ("list",)),
+    Right("", "events", ("list",)),
+    Right("", "services", ("list",)),
+    Right("", "persistentvolumeclaims", ("list",)),
+    Right("networking.k8s.io", "ingresses", ("list",)),
+    Right("monitoring.coreos.com", "servicemonitors", ("list",)),
+    Right("", "configmaps", ("get",)),
+)
+"""`status` and `picture` of the whole, which do without any of them and say what they lack."""
+SEE_VERSIONS: Final = (_EXEC,)
+"""Which versions of the stores really run, for the same."""
 LOOK: Final = (Right("", "pods", ("get",)), _EXEC, Right("", "configmaps", ("get",)))
 """PostgreSQL's pods and their record; `status` needs these, and can do without the next five."""
 SEE_SERVICES: Final = (Right("", "services", ("get",)),)
@@ -136,7 +153,8 @@ ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
 
 ALL: Final = _together(
-    *(*LOOK, *SEE_SERVICES, *SEE_REVISION, *SEE_PASSWORD, *SEE_RESTORE, *SEE_BACKUP),
+    *(*SEE_PLATFORM, *SEE_VERSIONS, *LOOK, *SEE_SERVICES, *SEE_REVISION, *SEE_PASSWORD),
+    *(*SEE_RESTORE, *SEE_BACKUP),
     *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
     *(*PAUSE, *RESUME, *DRAIN, *UNDRAIN, *DRIFT, *SEE_NAMESPACE),
 )
@@ -169,6 +187,8 @@ def require_nodes(api: client.ApiClient) -> None:
 
 def missing(api: client.ApiClient, namespace: str | None, needed: Sequence[Right]) -> list[str]:
     """Those that the API server would refuse, such as `list pods`."""
+    from kubernetes import client  # noqa: PLC0415 - who only prints the Role does without
+
     return list(_missing(client.AuthorizationV1Api(api), namespace, needed))
 
 
@@ -183,6 +203,8 @@ def remedy(namespace: str) -> str:
 def _missing(
     api: client.AuthorizationV1Api, namespace: str | None, needed: Sequence[Right]
 ) -> Iterator[str]:
+    from kubernetes import client  # noqa: PLC0415 - as above
+
     for right in needed:
         resource, _, part = right.resource.partition("/")
         for verb in right.verbs:

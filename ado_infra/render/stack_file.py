@@ -22,6 +22,8 @@ MARK: Final = "PLACEHOLDER-"
 _SCHEMES: Final = {"databaseUrl": "postgresql://", "redisUrl": "rediss://"}
 """Secrets that are URLs: what theirs begin with."""
 _STACK: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_BEFORE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""An organisation or a project, as they stand before the name of a stack."""
 _SCALARS: Final = {
     "tag:yaml.org,2002:bool": r"true|True|TRUE|false|False|FALSE",
     "tag:yaml.org,2002:null": r"null|Null|NULL|~|",
@@ -70,31 +72,83 @@ def placeholder(key: str) -> str:
 def read_stack(project: Path, stack: str) -> StackFile:
     """The stack of a project, whose directory has the `Pulumi.yaml`.
 
-    Raises RenderError when there is no such stack, or a file cannot be read as one.
+    Raises RenderError as `read_config` does.
     """
-    about = _document(project / "Pulumi.yaml")
-    name = about.plain("name")
-    path = project / f"Pulumi.{stack}.yaml"
-    if not _STACK.fullmatch(stack) or not path.is_file():
-        known = ", ".join(sorted(p.name for p in project.glob("Pulumi.*.yaml"))) or "none"
-        raise RenderError(f"There is no file of a stack {stack!r} here (there is: {known}).")
-    given = {**about.config(name, of_project=True), **_document(path).config(name)}
+    given = read_config(project, stack)
     config: dict[str, str] = {}
     encrypted: dict[str, str] = {}
-    for key, value in given.items():
+    for key, value in given.values.items():
         open_value = _without_encrypted(key, value)
         if open_value != value:
             encrypted[key] = hashlib.sha256(_text(key, value).encode()).hexdigest()
         config[key] = _text(key, open_value)
-    program = (project / (about.plain("main") or ".")).resolve()
+    program = (project / (given.main or ".")).resolve()
     return StackFile(
-        project=name,
-        stack=stack,
+        project=given.project,
+        stack=given.stack,
         program=program,
         config=config,
         secrets=frozenset(encrypted),
         encrypted=encrypted,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What the files of a project and of one of its stacks give.
+
+    Attributes:
+        project: Name of the project.
+        stack: Name of the stack, without organisation and project.
+        main: Where the program is, if the project says so.
+        values: Key with its namespace → its value; what is encrypted is `{"secure": …}` still. A
+            stack's own value goes before its project's.
+        of_project: The keys that the project gives.
+    """
+
+    project: str
+    stack: str
+    main: str
+    values: Mapping[str, Any]
+    of_project: frozenset[str]
+
+
+def read_config(project: Path, stack: str) -> Config:
+    """The config of a stack, which may be named with its organisation: `acme/ado/prod`.
+
+    Raises RenderError when there is no such stack, or a file cannot be read as one.
+    """
+    about = _document(project / "Pulumi.yaml")
+    name = about.plain("name")
+    short = _short(stack, name)
+    path = project / f"Pulumi.{short}.yaml"
+    if not _STACK.fullmatch(short) or not path.is_file():
+        known = ", ".join(f"Pulumi.{each}.yaml" for each in stacks(project)) or "none"
+        raise RenderError(f"There is no file of a stack {stack!r} here (there is: {known}).")
+    of_project = about.config(name, of_project=True)
+    return Config(
+        project=name,
+        stack=short,
+        main=about.plain("main"),
+        values={**of_project, **_document(path).config(name)},
+        of_project=frozenset(of_project),
+    )
+
+
+def stacks(project: Path) -> list[str]:
+    """The stacks of which there is a file."""
+    names = (path.name for path in project.glob("Pulumi.*.yaml"))
+    return sorted(name.removeprefix("Pulumi.").removesuffix(".yaml") for name in names)
+
+
+def _short(stack: str, project: str) -> str:
+    """`prod` of `prod`, of `acme/prod` and of `acme/ado/prod`; else all of it, which is none."""
+    *before, short = stack.split("/")
+    if len(before) > 2 or not all(map(_BEFORE.fullmatch, before)):
+        return stack
+    if len(before) == 2 and before[1] != project:
+        raise RenderError(f"{stack} is a stack of project {before[1]}; here is project {project}.")
+    return short
 
 
 class _Loader(yaml.SafeLoader):

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pulumi
 import yaml
 
+from ado_infra import ownership
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import ConfigFile, SecretDirectory
 from ado_infra.secrets import AgentCredentials
@@ -38,8 +39,9 @@ class ConfigurationArgs:
 class Configuration(pulumi.ComponentResource):
     """What the applications read.
 
-    Produces: ConfigMap `ado-config`, Secret `ado-agent-credentials` (with the keys that were
-    given). It does not mount them: the tiers do.
+    Produces: ConfigMap `ado-config`, whose annotation also tells operators which stack the platform
+    is, Secret `ado-agent-credentials` (with the keys that were given). It does not mount them: the
+    tiers do.
     """
 
     config_file: ConfigFile
@@ -54,7 +56,7 @@ class Configuration(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         config_map = publish_config(
             f"{name}-config",
-            args.site.metadata(COMPONENT, "ado-config"),
+            args.site.metadata(COMPONENT, ownership.CONFIG_MAP, annotations=_mark()),
             {CONFIG_KEY: render_config(args.config)},
             child,
         )
@@ -73,6 +75,10 @@ class Configuration(pulumi.ComponentResource):
                 "credentialsDigest": self.credentials.digest,
             }
         )
+
+
+def _mark() -> dict[str, str]:
+    return {ownership.STACK: ownership.mark(pulumi.get_project(), pulumi.get_stack())}
 
 
 def render_config(config: ApplicationConfig) -> str:

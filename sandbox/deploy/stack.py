@@ -11,14 +11,15 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubernetes import client
 from rich.console import Console
 
-from ado_infra.ops.platform.tiers import Platform
+from ado_infra.ops.namespace import Namespace
+from ado_infra.ops.platform.reading import Sight, look
+from ado_infra.ops.platform.report import findings
 from sandbox import files
 from sandbox.build import images
 from sandbox.cluster import cluster, health, object_storage
@@ -58,9 +59,10 @@ class Stack:
             with self._connected() as connection:
                 with step(self.console, "Waiting until every tier is Ready"):
                     rollout.wait_until_ready(connection, outputs["namespace"])
-                platform = rollout.platform(self.sandbox, connection, outputs["namespace"])
+                with rollout.answering():
+                    sight = look(Namespace(connection, outputs["namespace"]))
                 links = publish(self.sandbox, connection, outputs)
-        shown.show(self.console, platform, links)
+        shown.show(self.console, sight, links)
         self.console.print(f"Stack {self.name} is up ({time.monotonic() - started:.1f} s).")
 
     def preview(self, *, diff: bool) -> str:
@@ -85,31 +87,31 @@ class Stack:
         """
         seen = health.require_api(self.sandbox, self._up)
         state = self._deployed()
-        platform, missing = self._platform(state)
+        sight, missing = self._look(state)
+        platform = sight.platform
         if as_json:
-            print(shown.as_json(platform, missing, seen))
+            print(shown.as_json(sight, missing, seen))
         else:
             if holder := self._holder():
                 self.console.print(f"Under way: {holder}", markup=False)
-            shown.show(self.console, platform, seen.links, missing, self._up)
+            shown.show(self.console, sight, seen.links, missing, self._up)
             if platform.postgresql:
                 ask = f".venv/bin/ado-ops postgres status --stack {self.name}"
                 kubeconfig = f"KUBECONFIG={self.sandbox.kubeconfig}"
                 self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
             self.console.print(deployed.used_versions(self.sandbox))
             shown.tell_trouble(self.console, seen, self._up)
-        return platform.settled and not missing and seen.running
+        return not findings(sight) and not missing and seen.running
 
     def picture(self, output: Path) -> None:
         """Draw the platform as it runs: every tier, its state, and who talks to whom."""
         from ado_infra.ops.platform import picture
 
         self._reach()
-        platform, _ = self._platform(self._deployed())
-        if not platform.tiers:
+        sight, _ = self._look(self._deployed())
+        if not sight.platform.tiers:
             raise SandboxError(f"Nothing of stack {self.name} runs here; {self._up} mends it.")
-        now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
-        drawn = picture.svg(platform, f"ADO platform, stack {self.name}", now)
+        drawn = picture.svg(sight.platform, f"ADO platform, stack {self.name}")
         files.write(output, drawn, mode=0o644)
 
     def destroy(self) -> bool:
@@ -203,11 +205,11 @@ class Stack:
             )
         return state
 
-    def _platform(self, state: Deployed) -> tuple[Platform, set[str]]:
+    def _look(self, state: Deployed) -> tuple[Sight, set[str]]:
         """What runs, and the workloads that were deployed and are not there."""
-        with self._connected() as connection:
-            platform = rollout.platform(self.sandbox, connection, str(state.namespace))
-        return platform, state.workloads - {tier.name for tier in platform.tiers}
+        with self._connected() as connection, rollout.answering():
+            sight = look(Namespace(connection, str(state.namespace)))
+        return sight, state.workloads - {tier.name for tier in sight.platform.tiers}
 
     def _deploy(self) -> None:
         # The engine's own preparation says first what is wrong with the stack file.

@@ -7,6 +7,7 @@ import json
 
 from kubernetes import client
 
+from ado_infra.ops.platform.objects import Model
 from sandbox.deploy import rollout
 from tests.cluster.deployment import NAMESPACE, Deployment
 
@@ -48,5 +49,5 @@ def ready_container(deployment: Deployment, pod: str) -> str:
 
 def _secret(deployment: Deployment, name: str) -> str:
     with rollout.api(deployment.sandbox) as api:
-        found: rollout.Model = client.CoreV1Api(api).read_namespaced_secret(name, NAMESPACE)
+        found: Model = client.CoreV1Api(api).read_namespaced_secret(name, NAMESPACE)
     return base64.b64decode(found.data["password"]).decode()

@@ -21,6 +21,9 @@ import yaml
 from kubernetes import client
 from rich.console import Console
 
+from ado_infra.ops.platform.objects import Model
+from ado_infra.ops.platform.reading import PART_OF
+from ado_infra.ops.platform.tiers import Tier
 from sandbox.cluster import kubectl
 from sandbox.deploy import deployed, rollout, stack
 from sandbox.deploy.deployed import Deployed
@@ -175,7 +178,7 @@ class Deployment:
             "namespaces,configmaps,secrets,deployments,statefulsets,jobs,cronjobs,services,ingresses,hpa,pdb,"
             "servicemonitors,serviceaccounts,roles,rolebindings,pods,replicasets"
         )
-        listed = json.loads(self.kubectl("get", kinds, "-A", "-l", rollout.PART_OF, "-o", "json"))
+        listed = json.loads(self.kubectl("get", kinds, "-A", "-l", PART_OF, "-o", "json"))
         return {(item["kind"], item["metadata"]["name"]): item for item in listed["items"]}
 
     def pods(self, workload: str) -> set[str]:
@@ -186,12 +189,12 @@ class Deployment:
         """Where a workload's pods run: pod → node."""
         return {pod.metadata.name: pod.spec.node_name for pod in self._running(workload)}
 
-    def _running(self, workload: str) -> list[rollout.Model]:
+    def _running(self, workload: str) -> list[Model]:
         with rollout.api(self.sandbox) as api:
             found = client.CoreV1Api(api).list_namespaced_pod(
                 NAMESPACE, label_selector=f"app={workload}"
             )
-        pods: list[rollout.Model] = found.items
+        pods: list[Model] = found.items
         return [pod for pod in pods if not pod.metadata.deletion_timestamp]
 
     def jobs(self) -> dict[str, str]:
@@ -240,7 +243,7 @@ class Deployment:
     def process(self, pod: str, pattern: str) -> int:
         """The pid, out here, of the one process of a pod that has such a command line."""
         with rollout.api(self.sandbox) as api:
-            found: rollout.Model = client.CoreV1Api(api).read_namespaced_pod(pod, NAMESPACE)
+            found: Model = client.CoreV1Api(api).read_namespaced_pod(pod, NAMESPACE)
         uid: str = found.metadata.uid
         parents: dict[int, int] = {}
         for directory in Path("/proc").glob("[0-9]*"):
@@ -261,7 +264,7 @@ class Deployment:
         with rollout.api(self.sandbox) as api:
             return stack.publish(self.sandbox, api, self.state().outputs)
 
-    def wait_until_ready(self, namespace: str = NAMESPACE) -> list[rollout.Tier]:
+    def wait_until_ready(self, namespace: str = NAMESPACE) -> list[Tier]:
         """Every tier, once all of them are settled."""
         with rollout.api(self.sandbox) as api:
             return rollout.wait_until_ready(api, namespace)

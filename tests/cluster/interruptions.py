@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from ado_infra.ops.platform.reading import PART_OF
 from sandbox.cluster import kubectl
-from sandbox.deploy import rollout
 from sandbox.deploy.mishaps import GOES_ON
 from sandbox.deploy.planned import containers
 from sandbox.host import programs
@@ -119,7 +119,7 @@ def written(deployment: Deployment) -> Plan:
 def seen(deployment: Deployment, kinds: set[str]) -> dict[Key, Mapping[str, Any]]:
     """What there is of these kinds, without what controllers made of it."""
     names = ",".join(sorted(kind.lower() for kind in kinds))
-    listed = deployment.kubectl("get", names, "-A", "-l", rollout.PART_OF, "-o", "json")
+    listed = deployment.kubectl("get", names, "-A", "-l", PART_OF, "-o", "json")
     items = [i for i in json.loads(listed)["items"] if "ownerReferences" not in i["metadata"]]
     found = {(item["kind"], item["metadata"]["name"]): item for item in items}
     assert len(found) == len(items), f"made twice: {[i['metadata']['name'] for i in items]}"

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from rich.console import Console
 
+from ado_infra.ops.platform.reading import PART_OF
 from sandbox.cluster import kubectl, object_storage
 from sandbox.deploy import rollout, stack
 from sandbox.deploy.outcome import Outcome
@@ -209,6 +210,6 @@ def test_each_goes_without_a_trace(brought: Brought) -> None:
         command = "pulumi destroy --yes --skip-preview"
         list(pool.map(lambda reader: reader.types(command), brought.readers.values()))
     kinds = "deployments,statefulsets,jobs,services,ingresses,secrets,configmaps,roles,hpa,pdb"
-    of_examples = ("get", kinds, "-l", rollout.PART_OF, "-o", "name")
+    of_examples = ("get", kinds, "-l", PART_OF, "-o", "name")
     for namespace in (shop.NAMESPACE, *PLATFORMS):
         assert not kubectl.run(brought.sandbox, *of_examples, "-n", namespace)

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from sandbox.cluster import cluster as clusters
 from sandbox.host import programs
+from tests.cluster import operators
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import SERVER, Pair, pod
 
@@ -72,16 +72,8 @@ def test_a_server_whose_node_was_deleted_is_not_taken_for_ended(pair: Pair) -> N
 @pytest.fixture
 def operator(pair: Pair, tmp_path: Path) -> Generator[Path]:
     """The kubeconfig of somebody who has no right yet."""
-    run, name = pair.deployment.kubectl, "test-operator"
-    run("create", "serviceaccount", name, "-n", NAMESPACE)
-    token = run("create", "token", name, "-n", NAMESPACE).strip()
-    config = yaml.safe_load(pair.deployment.sandbox.kubeconfig.read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    file = tmp_path / "kubeconfig"
-    file.write_text(yaml.safe_dump(config))
-    yield file
-    run("delete", "serviceaccount", name, "-n", NAMESPACE)
+    with operators.operator(pair.deployment, tmp_path, "test-operator") as file:
+        yield file
 
 
 def test_whoever_has_the_printed_role_alone_promotes_and_who_lacks_it_touches_nothing(
@@ -97,18 +89,12 @@ def test_whoever_has_the_printed_role_alone_promotes_and_who_lacks_it_touches_no
         assert "Nothing was touched" in refused.stderr
     assert _versions(deployment.kubectl(*versions, "-o", "json")) == _versions(before)
 
-    role = deployment.ops("role").stdout
-    deployment.kubectl("apply", "-f", "-", given=role)
-    bound = f"--serviceaccount={NAMESPACE}:test-operator"
-    deployment.kubectl("create", "rolebinding", "test", "--role=ado-ops", bound, "-n", NAMESPACE)
-    try:
+    with operators.allowed(deployment, "test-operator", deployment.ops("role").stdout):
         done = deployment.ops("postgres", "promote", new, kubeconfig=operator)
         assert done.returncode == 0, done.stdout + done.stderr
         again = deployment.ops("postgres", "rejoin", pod(1 - pair.primary), kubeconfig=operator)
         assert again.returncode == 0, again.stdout + again.stderr
         assert deployment.ops("postgres", "status", kubeconfig=operator).returncode == 0
-    finally:
-        deployment.kubectl("delete", "role/ado-ops", "rolebinding/test", "-n", NAMESPACE)
     assert pair.kept()
 
 

@@ -168,6 +168,7 @@ def record(
     program: Callable[[], object],
     *,
     into: Recording | None = None,
+    stack: str = "test",
 ) -> Recording:
     """Runs a program under fresh mocks and returns what it registered.
 
@@ -180,7 +181,7 @@ def record(
     pulumi.runtime.set_mocks(
         recording,
         project="ado",
-        stack="test",
+        stack=stack,
         preview=False,
         logger=logger,
         monitor=_Monitor(recording, transforms),
@@ -225,7 +226,7 @@ def record_stack(
         runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
         return pulumi.Output.all(**root.outputs).apply(recording.exports.update)
 
-    record(program, into=recording)
+    record(program, into=recording, stack=stack)
     assert recording.resources, "the program registered nothing"
     return recording
 

@@ -1,1 +1,1 @@
-"""A platform as it runs in a cluster: read from its objects, judged, and drawn. Pure functions."""
+"""A platform as it runs in a cluster: read, judged, shown and drawn. `reading` alone asks."""

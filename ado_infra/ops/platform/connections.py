@@ -58,6 +58,12 @@ def owners(seen: Objects) -> Owners:
     }
 
 
+def orphans(seen: Objects, owned: Owners) -> list[str]:
+    """The Services whose pods no workload makes; not those that lead out of the platform."""
+    names = [service.metadata.name for service in seen.services if service.spec.selector]
+    return [name for name in names if name not in owned]
+
+
 def needs(workload: Model, owned: Owners) -> tuple[Need, ...]:
     """What the variables of a workload's pods lead to, other than the workload itself."""
     hosts = {

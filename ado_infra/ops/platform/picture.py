@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -37,8 +38,9 @@ _LINE: Final = 18.0
 _FONT: Final = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
-def svg(platform: Platform, title: str, when: str) -> str:
-    """The picture as an SVG document, headed by `title` and `when`."""
+def svg(platform: Platform, title: str, when: str = "") -> str:
+    """The picture as an SVG document, headed by `title` and `when`: now, if nobody says it."""
+    when = when or f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}"
     boxes, arrows = boxes_of(platform), arrows_of(platform)
     layout = _layout(boxes, arrows)
     width = layout.right + _MARGIN

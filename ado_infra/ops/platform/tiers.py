@@ -64,6 +64,8 @@ class Platform:
     monitors: Sequence[Monitor]
     postgresql: str = ""
     """What is unusual about its pods and their roles; empty when nothing is."""
+    orphans: Sequence[str] = ()
+    """Services that lead to no workload, which so is missing."""
 
     @property
     def settled(self) -> bool:
@@ -80,6 +82,7 @@ def platform(namespace: str, seen: Objects) -> Platform:
         routes=connections.routes(seen, owned),
         monitors=connections.monitors(seen, owned),
         postgresql=_postgresql(found, seen),
+        orphans=connections.orphans(seen, owned),
     )
 
 

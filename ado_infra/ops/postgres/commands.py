@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from getpass import getpass
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.lease import alone
-from ado_infra.ops.options import Context, DryRun, In, Stack, plan, say, show
+from ado_infra.ops.options import (
+    Check,
+    Context,
+    DryRun,
+    In,
+    Json,
+    Stack,
+    plan,
+    say,
+    say_json,
+    show,
+)
 from ado_infra.ops.postgres import (
     backups,
     fencing,
@@ -28,8 +38,11 @@ from ado_infra.ops.target import Target
 app = typer.Typer(
     help="PostgreSQL: who is the primary, how the other one becomes it; backup and restore.",
     no_args_is_help=True,
+    rich_markup_mode=None,
 )
-
+_EXTERNAL: Final = (
+    "PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it."
+)
 Pod = Annotated[str, typer.Argument(help="postgresql-0 or postgresql-1.")]
 NodeIsOff = Annotated[
     bool, typer.Option("--node-is-off", help="A node that does not answer is off for certain.")
@@ -37,13 +50,21 @@ NodeIsOff = Annotated[
 
 
 @app.command()
-def status(stack: Stack, context: Context = None, namespace: In = None) -> None:
+def status(
+    stack: Stack,
+    context: Context = None,
+    namespace: In = None,
+    *,
+    as_json: Json = False,
+    check: Check = False,
+) -> None:
     """Show both pods and what to do about them; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, given_namespace=namespace)
     if target.is_external("postgres"):
-        say("PostgreSQL is outside the platform (ado:postgres.mode is external): ask who runs it.")
+        say_json((), {"external": True}) if as_json else say(_EXTERNAL)
         return
-    show(*examine(target.reach(*rights.LOOK)))
+    seen = examine(target.reach(*rights.LOOK))
+    show(seen.table, seen.findings, seen.data, as_json=as_json, check=check)
 
 
 @app.command()
@@ -189,9 +210,8 @@ def rotate(
         "Tell the stack; until then a `pulumi up` that would undo it is refused. The next one "
         "restarts both pods and rolls the readers once more:"
     )
-    kubectl = f"kubectl --context {shlex.quote(target.cluster)} -n {target.namespace}"
     say(
-        f"  {kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
+        f"  {target.kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
         f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
     )
 

@@ -45,10 +45,37 @@ def table(record: Record, members: Sequence[Member]) -> Table:
     return shown
 
 
+def data(record: Record, members: Sequence[Member]) -> dict[str, Any]:
+    """The same for programs; `behind` is bytes, and what cannot be told is null."""
+    leader = members[record.primary]
+    pods = [
+        {
+            "name": member.name,
+            "node": member.node,
+            "phase": member.phase,
+            "ready": member.ready,
+            "recorded": "primary" if member is leader else "standby",
+            "fenced": member.ordinal in record.fenced,
+            "server": member.server,
+            "disk": member.disk,
+            "timeline": member.timeline,
+            "behind": _bytes_behind(leader, member),
+            "slot": member.slot,
+        }
+        for member in members
+    ]
+    return {"external": False, "pods": pods, "backup": None}
+
+
 def _behind(leader: Member, member: Member) -> str:
+    behind = _bytes_behind(leader, member)
+    return "-" if behind is None else f"{behind} B"
+
+
+def _bytes_behind(leader: Member, member: Member) -> int | None:
     if member is leader or member.end is None or leader.end is None:
-        return "-"
-    return f"{max(0, leader.end - member.end)} B"
+        return None
+    return max(0, leader.end - member.end)
 
 
 def findings(

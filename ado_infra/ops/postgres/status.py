@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from rich.table import Table
 
@@ -33,7 +34,18 @@ _NEEDS: Final = {
 }
 
 
-def examine(namespace: Namespace) -> tuple[Table, list[str]]:
+class Seen(NamedTuple):
+    """PostgreSQL as it is: a row for each pod, and what is not as it should be.
+
+    `data` is the table for programs.
+    """
+
+    table: Table
+    findings: list[str]
+    data: dict[str, Any]
+
+
+def examine(namespace: Namespace) -> Seen:
     """A row for each pod, and what is not as it should be, each with what to do.
 
     Raises OpsError where there is no record.
@@ -44,7 +56,7 @@ def examine(namespace: Namespace) -> tuple[Table, list[str]]:
     order = (1 - record.primary, record.primary)
     members = sorted((pair.look(namespace, n) for n in order), key=lambda member: member.ordinal)
     services = None if lacking[Part.SERVICES] else _selectors(namespace)
-    table = report.table(record, members)
+    table, data = report.table(record, members), report.data(record, members)
     revision = None if lacking[Part.REVISION] else _revision(namespace)
     wrong = list(report.findings(record, members, services, namespace.name, revision=revision))
     if not lacking[Part.PASSWORD]:
@@ -54,9 +66,10 @@ def examine(namespace: Namespace) -> tuple[Table, list[str]]:
     if not lacking[Part.BACKUP] and (backup := backups.seen(namespace)):
         now = datetime.now(UTC)
         table.caption = backups.described(backup, now)
+        data["backup"] = asdict(backup)
         wrong += backups.findings(backup, now, namespace.name)
     wrong += unseen(lacking, namespace.name)
-    return table, wrong
+    return Seen(table, wrong, data)
 
 
 def unseen(lacking: Mapping[Part, Sequence[str]], namespace: str) -> Iterator[str]:

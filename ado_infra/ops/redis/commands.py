@@ -12,7 +12,19 @@ from ado_infra.ops import rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.lease import alone
 from ado_infra.ops.namespace import Namespace
-from ado_infra.ops.options import Context, DryRun, In, Stack, finish, plan, say, show
+from ado_infra.ops.options import (
+    Check,
+    Context,
+    DryRun,
+    In,
+    Json,
+    Stack,
+    finish,
+    plan,
+    say,
+    say_json,
+    show,
+)
 from ado_infra.ops.redis import repair, report
 from ado_infra.ops.redis.cluster import MASTERS, NAME, Cluster, spans
 from ado_infra.ops.redis.nodes import Member, Step, look
@@ -20,22 +32,32 @@ from ado_infra.ops.redis.telling import carry_out
 from ado_infra.ops.target import Target
 
 app = typer.Typer(
-    help="Redis: whether its cluster is whole, and what makes it so.", no_args_is_help=True
+    help="Redis: whether its cluster is whole, and what makes it so.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _EXTERNAL: Final = "Redis is outside the platform (ado:redis.mode is external): ask who runs it."
 Pod = Annotated[str, typer.Argument(help="redis-0 to redis-2, or to redis-5 with replicas.")]
 
 
 @app.command()
-def status(stack: Stack, context: Context = None, namespace: In = None) -> None:
+def status(
+    stack: Stack,
+    context: Context = None,
+    namespace: In = None,
+    *,
+    as_json: Json = False,
+    check: Check = False,
+) -> None:
     """Show every node and what to do about it; exit code 3 if there is something to do."""
     target = Target(stack=stack, context=context, given_namespace=namespace)
     platform = target.reach(*rights.REDIS_LOOK)
     if platform.stateful_set(NAME) is None and target.is_external("redis"):
-        say(_EXTERNAL)
+        say_json((), {"external": True}) if as_json else say(_EXTERNAL)
         return
     cluster = seen(target, platform)
-    show(report.table(cluster), list(report.findings(cluster)))
+    findings = list(report.findings(cluster))
+    show(report.table(cluster), findings, report.data(cluster), as_json=as_json, check=check)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.table import Table
 
@@ -29,6 +30,31 @@ def table(cluster: Cluster) -> Table:
             *(_told(cluster, member, member.own) if member.own else (_silence(member),)),
         )
     return shown
+
+
+def data(cluster: Cluster) -> dict[str, Any]:
+    """The same for programs; sizes are bytes, and what cannot be told is null."""
+    return {
+        "external": False,
+        "summary": summary(cluster),
+        "pods": [*map(_of_pod, cluster.members)],
+    }
+
+
+def _of_pod(member: Member) -> dict[str, Any]:
+    own = member.own
+    return {
+        "name": member.name,
+        "node": member.node,
+        "phase": member.phase,
+        "ready": member.ready,
+        "id": own and own.id,
+        "master": (own and own.master) or None,
+        "slots": len(member.slots) if own else None,
+        "keys": member.keys if own else None,
+        "memory": member.number("used_memory") if own else None,
+        "maxmemory": member.number("maxmemory") if own else None,
+    }
 
 
 def summary(cluster: Cluster) -> str:

@@ -17,6 +17,7 @@ from ado_infra.ops import adoption, cli, target
 from ado_infra.ops.adoption import GENERATED, SECRETS, Document, Pulumi
 from ado_infra.ops.errors import OpsError
 from ado_infra.secrets import ConfigSecret
+from tests.support import kubeconfigs
 from tests.support.recording import record_stack
 
 KEY = "0f" * 32
@@ -155,6 +156,12 @@ def test_the_stack_file_that_is_rendered_names_no_cluster(tmp_path: Path) -> Non
     assert adoption.cluster_settings(document["config"]) == NAMED
 
 
+def test_what_the_project_names_of_a_cluster_is_made_empty(tmp_path: Path) -> None:
+    made = adoption.rendering({}, tmp_path, {"kubernetes:context", "ado:profile"})
+    assert made["config"]["kubernetes:context"] == ""
+    assert "ado:profile" not in made["config"]
+
+
 def test_an_encrypted_cluster_is_refused() -> None:
     with pytest.raises(OpsError, match="kubernetes:kubeconfig is encrypted"):
         adoption.cluster_settings({"kubernetes:kubeconfig": {"secure": "v1:…"}})
@@ -224,6 +231,8 @@ class TestCommand:
         seen = lambda *_: _manifest() if self.lives else None  # noqa: E731
         monkeypatch.setattr(adoption, "reader", lambda _: seen)
         monkeypatch.chdir(tmp_path)
+        (tmp_path / "Pulumi.yaml").write_text("name: ado\n")
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfigs.write(tmp_path / "kubeconfig", "here")))
         (tmp_path / "Pulumi.prod.yaml").write_text(
             yaml.safe_dump({"config": {"ado:databasePassword": {"secure": "v1:…"}}})
         )

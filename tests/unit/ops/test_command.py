@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ado_infra.ops.cli import COMMANDS
 from tests.support.recording import ROOT
 
 (MODULE, FUNCTION) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"][
@@ -41,13 +42,13 @@ def test_it_lists_its_commands_under_its_name() -> None:
     shown = started("--help")
     assert shown.returncode == 0, shown.stderr
     assert "Usage: ado-ops" in shown.stdout
-    for section in ("postgres", "redis"):
-        assert section in shown.stdout
+    for name in COMMANDS:
+        assert name in shown.stdout
 
 
 @pytest.mark.parametrize("package", ["typer", "rich", "kubernetes"])
 def test_without_its_extra_it_says_what_to_install(package: str) -> None:
-    refused = started("--help", before=f"sys.modules['{package}'] = None")
+    refused = started("status", "--stack", "dev", before=f"sys.modules['{package}'] = None")
     assert refused.returncode == 1
     assert refused.stdout == ""
     assert refused.stderr.startswith(f"ado-ops needs {package}, which is not installed: pip")
@@ -64,6 +65,7 @@ users: [{name: u, user: {}}]
 
 
 def test_ctrl_c_ends_what_only_waits_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: ado\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         (tmp_path / "kubeconfig").write_text(KUBECONFIG % silent.getsockname()[1])
@@ -113,7 +115,7 @@ sys.meta_path.insert(0, Interrupting)
 
 
 def test_ctrl_c_while_it_is_still_loaded_is_one_line_too() -> None:
-    done = started("--help", before=IMPORTING)
+    done = started("status", "--stack", "dev", before=IMPORTING)
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
 
 
@@ -126,3 +128,47 @@ def test_what_a_stack_may_say_is_printed_without_a_cluster(
     printed = started("schema", *options, before="import os; os.environ['KUBECONFIG'] = '/none'")
     assert printed.returncode == 0, printed.stderr
     assert printed.stdout == (ROOT / "docs" / name).read_text()
+
+
+LOADED = """
+import atexit
+atexit.register(lambda: print("loaded:", *sys.modules, file=sys.stderr))
+"""
+
+
+@pytest.mark.parametrize("typed", ["--help", "role", "render --help", "--show-completion bash"])
+def test_what_needs_no_cluster_waits_for_no_client_of_it(typed: str) -> None:
+    done = started(*typed.split(), before=LOADED)
+    loaded = {*done.stderr.rpartition("loaded:")[2].split()}
+    assert "ado_infra.ops.cli" in loaded
+    assert not loaded & {"kubernetes", "pulumi", "rich"}
+
+
+def completed(words: str, directory: Path) -> set[str]:
+    """What a shell would offer for the last word of a line."""
+    told = {
+        "_ADO_OPS_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        command(), cwd=directory, env=os.environ | told, capture_output=True, text=True, check=True
+    )
+    return {*done.stdout.split()}
+
+
+def test_a_shell_completes_commands_and_the_stacks_that_have_a_file(tmp_path: Path) -> None:
+    for stack in ("dev", "prod"):
+        (tmp_path / f"Pulumi.{stack}.yaml").touch()
+    (tmp_path / "Pulumi.yaml").touch()
+    assert completed("ado-ops r", tmp_path) == {
+        "redis",
+        "render",
+        "resume",
+        "review",
+        "role",
+    }
+    assert completed("ado-ops redis fail", tmp_path) == {"failover"}
+    assert completed("ado-ops postgres status --stack ", tmp_path) == {"dev", "prod"}
+    assert completed("ado-ops status -s p", tmp_path) == {"prod"}

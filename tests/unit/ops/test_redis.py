@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -328,10 +329,12 @@ def test_one_that_does_not_let_the_command_in_says_why() -> None:
     assert _look("redis-7").trouble == "there is no such pod"
 
 
-def _status(monkeypatch: pytest.MonkeyPatch, *names: str, **settings: object) -> Result:
+def _status(
+    monkeypatch: pytest.MonkeyPatch, *names: str, options: tuple[str, ...] = (), **settings: object
+) -> Result:
     monkeypatch.setattr(Target, "reach", lambda *_: Pods(*names))
     monkeypatch.setattr(Target, "settings", lambda _: {"ado:redis": settings})
-    return CliRunner().invoke(app, ["redis", "status", "--stack", "dev"])
+    return CliRunner().invoke(app, ["redis", "status", "--stack", "dev", *options])
 
 
 def test_what_is_wrong_is_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,6 +342,25 @@ def test_what_is_wrong_is_an_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.exit_code == 3
     assert "ok, tail cut at start" in done.output
     assert "redis-2 tells nothing (there is no such pod)" in done.output
+
+
+def test_programs_are_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = _status(monkeypatch, "redis-0", "redis-1", options=("--json",))
+    assert done.exit_code == 3
+    told = json.loads(done.stdout)
+    assert (told["ready"], told["external"]) == (False, False)
+    assert "redis-2 tells nothing (there is no such pod)" in told["findings"][0]
+    first, _, lost = told["pods"]
+    assert (first["name"], first["node"], first["keys"]) == ("redis-0", "n1", 9)
+    assert (lost["phase"], lost["keys"], lost["master"]) == ("absent", None, None)
+    outside = _status(monkeypatch, options=("--json",), mode="external")
+    assert json.loads(outside.stdout) == {"ready": True, "findings": [], "external": True}
+
+
+def test_a_check_prints_what_is_wrong_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = _status(monkeypatch, "redis-0", "redis-1", options=("--check",))
+    assert done.exit_code == 1
+    assert all(line.startswith("- ") for line in done.stdout.splitlines())
 
 
 def test_a_redis_outside_the_platform_is_said_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:

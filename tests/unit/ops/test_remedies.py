@@ -6,6 +6,7 @@ The commands are taken from the printed lines, and run as an operator types them
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -123,7 +124,7 @@ NO_ARGUMENT = {"rotate", "backup", "start-writers"}
 def _operator(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Operator:
     monkeypatch.setattr(Target, "reach", lambda *_: platform)
     monkeypatch.setattr(Target, "settings", lambda _: {})
-    monkeypatch.setattr(Target, "cluster", "test")
+    monkeypatch.setattr(Target, "kubectl", "kubectl")
     return Operator(platform)
 
 
@@ -725,3 +726,27 @@ def test_only_a_pod_that_kubernetes_never_replaces_is_called_so(
     assert any("`kubectl -n ado-system delete pod postgresql-0`" in line for line in left)
     found = _operator(Platform(replace(first, **changes), last), monkeypatch).status()
     assert not any("delete pod" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [((), 3), (("--json",), 3), (("--check",), 1), (("--check", "--json"), 1)]
+)
+def test_programs_are_told_the_same_and_by_the_exit_code(
+    options: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = Platform(PRIMARY, STANDBY)
+    _fenced(1)(platform)
+    _operator(platform, monkeypatch)
+    done = CliRunner().invoke(cli.app, ["postgres", "status", "--stack", "dev", *options])
+    assert done.exit_code == code
+    if "--json" not in options:
+        assert "- postgresql-1 is fenced" in done.stdout
+        assert ("timeline" in done.stdout) is (not options)
+        return
+    told = json.loads(done.stdout)
+    assert (told["ready"], told["external"]) == (False, False)
+    assert "postgresql-1 is fenced" in told["findings"][0]
+    assert [pod["recorded"] for pod in told["pods"]] == ["primary", "standby"]
+    assert [pod["fenced"] for pod in told["pods"]] == [False, True]
+    assert told["backup"]["schedule"] == "0 3 * * *"
+    assert told["backup"]["last"].startswith("20")

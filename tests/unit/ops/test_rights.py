@@ -206,7 +206,7 @@ def test_a_command_asks_for_exactly_what_it_uses(
 
     monkeypatch.setattr(Target, "reach", reach)
     monkeypatch.setattr(Target, "settings", lambda _: {})
-    monkeypatch.setattr(Target, "cluster", "test")
+    monkeypatch.setattr(Target, "kubectl", "kubectl")
     monkeypatch.setattr(commands, "alone", alone)
     monkeypatch.setattr(pausing, "alone", alone)
     monkeypatch.setattr(platform, "lacking", lacking, raising=False)

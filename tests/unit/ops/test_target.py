@@ -6,41 +6,54 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 import yaml
 from kubernetes import client
-from kubernetes.config import kube_config
 from typer.testing import CliRunner, Result
 
+from ado_infra import ownership
 from ado_infra.ops import cli, rights, target
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.postgres import commands, rotation
 from ado_infra.ops.target import Target
+from tests.support import kubeconfigs
 
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a stack file, and a kubeconfig of two contexts."""
-    contexts = [
-        {"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("here", "far away")
-    ]
-    kubeconfig = {
-        "current-context": "here",
-        "contexts": contexts,
-        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
-        "users": [{"name": "u", "user": {}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    (tmp_path / "Pulumi.dev.yaml").write_text("config: {}\n")
-    # The client has read KUBECONFIG when it was imported.
-    place = str(tmp_path / "kubeconfig")
-    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", place)
+    """A directory with the files of a stack, and a kubeconfig of two contexts."""
+    file = kubeconfigs.write(tmp_path / "kubeconfig", "here", "far away")
+    kubeconfigs.stack_files(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Makes the platform there that of a stack; None is one that does not say."""
+
+    def made(mark: str | None) -> None:
+        annotations = {ownership.STACK: mark} if mark else None
+        found = SimpleNamespace(metadata=SimpleNamespace(annotations=annotations))
+        _answers(monkeypatch, lambda: found)
+
+    return made
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, answer: Callable[[], object]) -> None:
+    def read(_: object, name: str, namespace: str) -> object:
+        assert (name, namespace) == ("ado-config", "ado-system")
+        return answer()
+
+    monkeypatch.setattr("kubernetes.client.CoreV1Api.read_namespaced_config_map", read)
 
 
 def _run(*command: str) -> Result:
@@ -64,18 +77,61 @@ def test_a_command_says_which_cluster_and_namespace_it_talks_to(
     directory: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (directory / "Pulumi.dev.yaml").write_text(f"config: {settings}\n")
+    kubeconfigs.stack_files(directory, settings)
     context, namespace = asked
-    Target(stack="dev", context=context, given_namespace=namespace).reach()
+    Target(stack="dev", context=context, given_namespace=namespace).announce()
     said = capsys.readouterr()
     assert said.err == f"Stack dev · context {where[0]} · namespace {where[1]}\n"
     assert said.out == ""
 
 
-def test_a_context_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(OpsError, match=r"No cluster to talk to: .*--context"):
-        Target(stack="dev", context="elsewhere").reach()
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize("name", ["dev", "acme/dev", "acme/ado/dev"])
+def test_a_stack_may_be_named_with_its_organisation(
+    name: str, runs: Callable[[str | None], None]
+) -> None:
+    runs("ado/dev")
+    target = Target(stack=name)
+    assert target.reach().name == "ado-system"
+    assert target.file == Path("Pulumi.dev.yaml")
+
+
+def test_a_stack_of_another_project_is_refused() -> None:
+    with pytest.raises(OpsError, match="acme/shop/dev is a stack of project shop; here is project"):
+        Target(stack="acme/shop/dev").reach()
+
+
+@pytest.mark.parametrize("mark", ["ado/prod", "shop/dev"])
+@pytest.mark.parametrize(
+    "typed", ["status", "status --check", "picture", "postgres status", "redis heal", "adopt"]
+)
+def test_nothing_is_asked_of_another_stacks_platform(
+    typed: str, mark: str, runs: Callable[[str | None], None]
+) -> None:
+    runs(mark)
+    done = _run(*typed.split(), "--stack", "dev")
+    project, _, stack = mark.partition("/")
+    assert done.exit_code == 1
+    assert f"is stack {stack} of project {project}, not dev of ado: nothing was asked" in str(
+        done.exception
+    )
+
+
+def test_a_platform_that_does_not_say_whose_it_is_is_warned_of(
+    runs: Callable[[str | None], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def warning() -> str:
+        Target(stack="dev").reach()
+        (_, warned) = capsys.readouterr().err.splitlines()
+        return warned
+
+    runs(None)
+    assert "Warning: namespace ado-system does not say which stack" in warning()
+    for status, said in ((404, "has no ConfigMap ado-config"), (403, "you may not get configmaps")):
+        refused = client.ApiException(status=status)
+        _answers(monkeypatch, mock.Mock(side_effect=refused))
+        assert said in warning()
 
 
 def test_what_rotate_prints_tells_the_stack(
@@ -84,6 +140,7 @@ def test_what_rotate_prints_tells_the_stack(
     monkeypatch.setattr(rotation, "rotate", lambda *_: 1.0)
     monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
     monkeypatch.setattr(target, "require", lambda *_: None)
+    monkeypatch.setattr(Target, "_recognise", lambda *_: None)
     done = _run("postgres", "rotate", "--stack", "dev", "--context", "far away")
     programs = {
         "kubectl": """printf '%s\\n' "$@" >asked; printf bkB3 # n@w""",
@@ -145,6 +202,7 @@ def test_rights_that_are_missing_are_named_before_anything_is_touched(
 
     api = "kubernetes.client.AuthorizationV1Api.create_self_subject_access_review"
     monkeypatch.setattr(api, review)
+    monkeypatch.setattr(Target, "_recognise", lambda *_: None)
     done = _run(*typed.split(), "--stack", "dev")
     said = str(done.exception)
     assert f"You may not {lacking} in namespace ado-system." in said

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-import ado_infra.ops.render as command
+from ado_infra.ops import cli
 from ado_infra.render.errors import RenderError
 from ado_infra.render.objects import RenderedObject, images
 from ado_infra.render.rendering import Rendering, render
@@ -91,7 +91,7 @@ def run(monkeypatch: pytest.MonkeyPatch, directory: Path, *arguments: str) -> in
     monkeypatch.chdir(directory)
     monkeypatch.setattr(sys, "argv", ["ado-ops", "render", *arguments])
     with pytest.raises(SystemExit) as ended:
-        command.main()
+        cli.main()
     return int(ended.value.code or 0)
 
 

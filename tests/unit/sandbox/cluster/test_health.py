@@ -25,6 +25,7 @@ from sandbox.errors import NotReadyError, SandboxError
 from sandbox.host import machine, programs
 from sandbox.host.programs import Program, ProgramStatus, State
 from sandbox.paths import Sandbox
+from tests.unit.ops.test_platform_status import sight, whole
 from tests.unit.sandbox.health import running
 
 
@@ -222,10 +223,10 @@ def test_what_is_deployed_is_read_from_the_engines_state(sandbox: Sandbox) -> No
 
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
-    """A platform of nothing that runs, on a cluster that does."""
-    found = Platform(namespace="ado-system", tiers=[], routes=(), monitors=())
+    """A platform that runs, on a cluster that does."""
+    found = whole()
     monkeypatch.setattr(health, "require_api", lambda *_: running())
-    monkeypatch.setattr(stack.Stack, "_platform", lambda *_: (found, set[str]()))
+    monkeypatch.setattr(stack.Stack, "_look", lambda *_: (sight(found), set[str]()))
     return found
 
 
