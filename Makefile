@@ -11,8 +11,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  STACK=dev|prod            which stack, for up, preview, render, status, picture and destroy'
 	@echo '  DIFF=1                    every detail, for preview'
-	@echo '  The first of them installs the Python packages into .venv, which takes about a minute.'
 	@echo '  OUT=build/rendered        where to, for render; with IMAGES=1 it lists the images instead'
+	@echo '  The first target you make installs the Python packages into .venv: about a minute.'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
 	@$(RUN) -m sandbox up --stack $(STACK)
