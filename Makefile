@@ -12,6 +12,7 @@ help: ## this list
 	@echo '  STACK=dev|prod            which stack, for up, preview, render, status, picture and destroy'
 	@echo '  DIFF=1                    every detail, for preview'
 	@echo '  OUT=build/rendered        where to, for render; with IMAGES=1 it lists the images instead'
+	@echo '  The first target you make installs the Python packages into .venv: about a minute.'
 
 up: $(READY) ## the platform on a real cluster, here: start, deploy, wait until Ready, print links
 	@$(RUN) -m sandbox up --stack $(STACK)

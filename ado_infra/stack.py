@@ -36,6 +36,14 @@ _SECTIONS: Final = [field.alias or name for name, field in Settings.model_fields
 def load_stack() -> tuple[Settings, StackSecrets]:
     """What the selected stack says, in the open and encrypted.
 
+    Raises pulumi.RunError as `check_stack` does.
+    """
+    return check_stack(), StackSecrets.from_config()
+
+
+def check_stack() -> Settings:
+    """What the selected stack says in the open, where all that it says is right.
+
     Raises pulumi.RunError naming every problem at once: key, value (never that of a secret or of
     an unknown key, which may be a misspelt secret) and what to do.
     """
@@ -60,7 +68,7 @@ def load_stack() -> tuple[Settings, StackSecrets]:
         problems += problems_between(dict(_valid(sections)))
     if problems or settings is None:
         raise pulumi.RunError(_message(problems))
-    return settings, StackSecrets.from_config()
+    return settings
 
 
 def missing_secrets() -> list[ConfigSecret]:

@@ -26,6 +26,8 @@ class NotReadyError(SandboxError):
 def run(command: Callable[[], object]) -> None:
     """Run a command line; a user's mistake is a message and an exit code, never a traceback.
 
+    So is what the machine refuses: a directory that cannot be written, a disk that is full.
+
     Where nobody reads what it prints (`| head`) it ends in silence, as by SIGPIPE; after Ctrl-C in
     one line, with exit code 130 and nothing left of what it has started.
     """
@@ -46,10 +48,12 @@ def _run(command: Callable[[], object]) -> None:
     with Interrupt() as interrupt:
         try:
             command()
-        except SandboxError as error:
+        except (SandboxError, OSError) as error:
+            if isinstance(error, BrokenPipeError) and not interrupt.happened:
+                raise
             if not interrupt.happened:
-                _print(error)
-                sys.exit(error.exit_code)
+                _print(_said(error))
+                sys.exit(error.exit_code if isinstance(error, SandboxError) else 1)
         except BaseException:
             if not interrupt.happened:  # else it is how the end of a program was noticed
                 raise
@@ -62,9 +66,14 @@ def _run(command: Callable[[], object]) -> None:
             os._exit(128 + signal.SIGINT)
 
 
-def _print(error: SandboxError) -> None:
+def _said(error: SandboxError | OSError) -> str:
+    """The message; of what the machine refuses, the path and the reason."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
+
+
+def _print(message: str) -> None:
     from rich.console import Console  # noqa: PLC0415 - loaded by those that print anyway
 
-    Console(stderr=True).print(
-        str(error), style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)

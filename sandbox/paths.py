@@ -19,11 +19,9 @@ MAKE_TARGETS = ("up", "preview", "status", "picture", "destroy", "down")
 
 
 def cache_dir() -> Path:
-    """Built programs and images, shared by every checkout of this user."""
+    """Built programs and images, shared by every checkout of this user; it need not be there."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    path = Path(base) / "ado-sandbox"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+    return Path(base) / "ado-sandbox"
 
 
 @dataclass(frozen=True)

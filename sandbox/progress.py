@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -66,7 +67,8 @@ def _plain(console: Console, title: str) -> Generator[Report]:
 
     def tell() -> None:
         while not ended.wait(PLAIN_INTERVAL):
-            line = f"  {title}: {doing} ({_clock(time.monotonic() - started)})"
+            now = f"{title}: {doing}" if doing else title
+            line = f"  {now} ({_clock(time.monotonic() - started)})"
             console.print(line, markup=False, highlight=False)
 
     teller = threading.Thread(target=tell, daemon=True)
@@ -76,6 +78,11 @@ def _plain(console: Console, title: str) -> Generator[Report]:
     finally:
         ended.set()
         teller.join()
+
+
+def say_unused(what: str, why: object) -> None:
+    """Why a program is not used, in a line that no later progress takes the place of."""
+    print(f"{what} is not used: {why}", file=sys.stderr)  # stdout may be JSON
 
 
 def _processor_seconds() -> float:

@@ -21,7 +21,6 @@ import os
 import platform
 import re
 import shutil
-import sys
 import tarfile
 import urllib.request
 import zipfile
@@ -35,7 +34,7 @@ from urllib.error import HTTPError
 
 from sandbox.build.oci import ARCHITECTURES
 from sandbox.errors import SandboxError
-from sandbox.progress import Report
+from sandbox.progress import Report, say_unused
 
 HOSTS: Mapping[str, str] = {
     "kubernetes": "https://dl.k8s.io/release",
@@ -226,11 +225,6 @@ class Publishers:
             if begun.cancel():
                 raise TimeoutError(f"no answer within {self._answer:g} s") from None
             return begun.result()
-
-
-def say_unused(what: str, why: object) -> None:
-    """Why a publisher's file is not used, in a line that no later progress takes the place of."""
-    print(f"{what} is not used: {why}", file=sys.stderr)  # stdout may be JSON
 
 
 def _place(room: Path, member: str, target: Path) -> None:

@@ -137,7 +137,7 @@ def module_directory(module: GoModule) -> Path:
         capture_output=True,
         text=True,
         env=_go_environment(),
-        cwd=cache_dir(),
+        cwd="/",  # in no other module
         check=False,
     )
     try:

@@ -7,21 +7,24 @@ Only for `random`, whose module cannot be had, a stand-in answers (`sandbox/plug
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
+import select
 import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import sandbox
 from sandbox import files
 from sandbox.build import downloads, kubernetes_provider, tools
 from sandbox.build.gobuild import GoModule
 from sandbox.paths import cache_dir
-from sandbox.progress import Report
+from sandbox.progress import Report, say_unused
 
 PATIENCE = 60
 """Seconds that the engine has to download a plugin."""
@@ -86,12 +89,12 @@ def _fetched_by_engine(name: str, pulumi: Path, report: Report) -> Plugin | None
     except subprocess.TimeoutExpired:
         why = f"it was not here within {PATIENCE} s"
     if not (found := _found(name)):
-        downloads.say_unused(f"The publisher's {_program(name)}", why)
+        say_unused(f"The publisher's {_program(name)}", why)
     return found
 
 
 def _found(name: str) -> Plugin | None:
-    if on_path := shutil.which(_program(name)):
+    if (on_path := shutil.which(_program(name))) and _starts(on_path):
         return Plugin(name, "", tools.ON_PATH, Path(on_path).parent)
     downloaded = _downloaded(name)
     users_own = Path.home() / ".pulumi" / "plugins" / downloaded.name
@@ -104,6 +107,30 @@ def _found(name: str) -> Plugin | None:
         if (directory / _program(name)).is_file() and not partial:
             return Plugin(name, sdk_version(name), origin, directory)
     return None
+
+
+@functools.cache
+def _starts(program: str) -> bool:
+    """Whether a plugin does first what the engine waits for: print the port that it listens on.
+
+    None has to know `--version`, and the official one does not.
+    """
+    try:
+        with subprocess.Popen(
+            [program], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as started:
+            output = cast("IO[bytes]", started.stdout)
+            answered, _, _ = select.select([output], [], [], tools.PATIENCE)
+            printed = os.read(output.fileno(), 64) if answered else b""
+            started.kill()
+    except OSError as failed:
+        say_unused(program, failed.strerror)
+        return False
+    if not answered:
+        say_unused(program, f"it did not answer within {tools.PATIENCE:g} s")
+    elif not printed.strip().isdigit():
+        say_unused(program, "it does not start as a plugin of Pulumi's does")
+    return printed.strip().isdigit()
 
 
 def _built() -> Plugin:

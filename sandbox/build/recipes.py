@@ -23,7 +23,7 @@ def made(kind: str, recipe: Sequence[str], build: Callable[[Path, Path], None]) 
     It appears under its name when it is whole, and one process at a time builds a kind.
     """
     directory = cache_dir() / "images"
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     cached = directory / f"{kind}-{version(recipe)}.tar"
     if not cached.exists():
         with locked(directory / f"{kind}.lock"):

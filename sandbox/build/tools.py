@@ -15,12 +15,13 @@ import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from sandbox.build import gobuild, kubernetes_provider
 from sandbox.build.gobuild import GoModule
 from sandbox.files import locked
 from sandbox.paths import cache_dir
-from sandbox.progress import Report
+from sandbox.progress import Report, say_unused
 
 KUBERNETES = GoModule(
     path="k8s.io/kubernetes",
@@ -82,6 +83,8 @@ _WORKSPACES = ((KUBERNETES, ETCD, COREDNS, METRICS_SERVER), (PULUMI, PROVIDER))
 """Modules that are built together; any other is built alone."""
 _ASK_FOR_VERSION = {"kubectl": ("version", "--client"), "pulumi": ("version",)}
 """How a program is asked that does not know `--version`."""
+PATIENCE: Final = 5.0
+"""Seconds that a program on PATH has to say which one it is."""
 ON_PATH, DOWNLOADED = "found on PATH", "downloaded"
 """Origins for the user; the latter is also the name of a mark beside a program in the cache."""
 
@@ -92,19 +95,19 @@ def ensure(modules: Sequence[GoModule], report: Report) -> dict[str, Path]:
     Raises SandboxError when Go can be had nowhere or a build fails (the compiler's last lines
     are in the message).
     """
-    absent = [module for module in modules if None in _found(module).values()]
+    found = _found(modules)
+    absent = [m for m in modules if any(found[name] is None for name in m.programs)]
     if absent:
         _provide(absent, report)
-    return {
-        name: path
-        for module in modules
-        for name, path in _found(module).items()
-        if path is not None
-    }
+        found = _found(modules)
+    return {name: path for name, path in found.items() if path is not None}
 
 
-def _found(module: GoModule) -> dict[str, Path | None]:
-    return {name: find(module, name) for name in module.programs}
+def _found(modules: Sequence[GoModule]) -> dict[str, Path | None]:
+    """Each program, or None; looked for side by side, since one on PATH may not answer."""
+    asked = {name: module for module in modules for name in module.programs}
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(asked, pool.map(find, asked.values(), asked), strict=True))
 
 
 def _provide(modules: Sequence[GoModule], report: Report) -> None:
@@ -123,7 +126,7 @@ def _build(workspace: Sequence[GoModule], modules: Sequence[GoModule], report: R
         absent = [
             name
             for module in wanted
-            for name, path in _found(module).items()
+            for name, path in _found([module]).items()
             if path is None and not _download(module, name, report)
         ]
         if absent:
@@ -161,16 +164,20 @@ def find(module: GoModule, program: str) -> Path | None:
 
 @functools.cache
 def _fits(program: str, pinned: str) -> bool:
-    """Same major and minor version as the pinned one."""
+    """Same major and minor version as the pinned one; one that does not answer is named."""
     try:
         printed = subprocess.run(
             [program, *_ASK_FOR_VERSION.get(Path(program).name, ("--version",))],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=PATIENCE,
             check=False,
         ).stdout
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        say_unused(program, f"it did not say its version within {PATIENCE:g} s")
+        return False
+    except OSError as failed:
+        say_unused(program, failed.strerror)
         return False
     seen = re.search(r"(\d+)\.(\d+)\.\d+", printed)
     return seen is not None and pinned.startswith(f"v{seen[1]}.{seen[2]}.")

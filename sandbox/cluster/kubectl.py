@@ -68,9 +68,12 @@ def become(sandbox: Sandbox, arguments: Sequence[str]) -> NoReturn:
 def _program() -> str:
     program = tools.find(tools.KUBERNETES, "kubectl")
     if program is None:
+        from sandbox.build import downloads  # noqa: PLC0415 - loads an HTTP client
+
+        does = "downloads or builds" if downloads.enabled() else "builds"
         raise MissingError(
             f"kubectl {tools.KUBERNETES.version} is not on this machine yet; "
-            "`.venv/bin/python -m sandbox prepare` downloads or builds it."
+            f"`.venv/bin/python -m sandbox prepare` {does} it."
         )
     return str(program)
 

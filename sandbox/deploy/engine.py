@@ -16,6 +16,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,7 +28,7 @@ from sandbox import files
 from sandbox.build import providers, tools
 from sandbox.build.providers import Plugin
 from sandbox.cluster import object_storage
-from sandbox.deploy import deployed, stack_files
+from sandbox.deploy import deployed, mishaps, stack_files
 from sandbox.deploy.fingerprint import fingerprint
 from sandbox.deploy.outcome import Outcome, plain
 from sandbox.deploy.stack_files import ACCESS_KEY, SECRET_KEY
@@ -96,7 +97,7 @@ class Engine:
     @property
     def project(self) -> Path:
         """The copies of the project and stack files."""
-        return self._sandbox.pulumi / "project" / self._name
+        return stack_files.copies(self._sandbox, self._name)
 
     def preview(self, on_event: OnEvent | None = None, *, refresh: bool = True) -> Outcome:
         """What `up` would change, with every planned object; changes nothing.
@@ -107,13 +108,8 @@ class Engine:
             lambda see: self._stack.preview(on_event=see, diff=True, refresh=refresh), on_event
         )
 
-    def mend(self) -> Outcome | None:
-        """Clears what a run that was killed left in the state, where there is any.
-
-        What it made is kept.
-        """
-        if not deployed.read(self._sandbox, self._name).interrupted:
-            return None
+    def mend(self) -> Outcome:
+        """Clears what a run that was killed left in the state; what it made is kept."""
         return self._run(
             lambda see: self._stack.refresh(
                 on_event=see, clear_pending_creates=True, show_secrets=False
@@ -183,6 +179,9 @@ class Engine:
         return files.locked(self._sandbox.pulumi / "lock", files.say_waiting)
 
     def _run(self, command: Callable[[OnEvent], Result], on_event: OnEvent | None) -> Outcome:
+        # The Automation API warns in a thread of its own when the engine's connection breaks off;
+        # whether the engine was killed its exit code says.
+        warnings.filterwarnings("ignore", "Error in event stream", UserWarning)
         outcome = Outcome()
         failures: list[BaseException] = []
 
@@ -201,8 +200,9 @@ class Engine:
             try:
                 outcome.text = command(see).stdout
             except automation.errors.CommandError as failed:
-                if not outcome.errors:
-                    outcome.errors.append(plain(str(failed)))
+                why = plain(mishaps.of_engine(str(failed)))
+                if not outcome.errors or why == mishaps.ENGINE_ENDED:
+                    outcome.errors.append(why)
             else:
                 outcome.succeeded = True
         if failures:

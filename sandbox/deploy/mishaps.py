@@ -6,6 +6,11 @@ import re
 from collections.abc import Sequence
 
 GOES_ON = "What it had made by then is kept; the same command goes on from here."
+_ENDED = "{} ended in the middle of its work; it was killed, or failed."
+ENGINE_ENDED = _ENDED.format("pulumi")
+_RESULT = re.compile(r"\s*code: (-?\d+)\n stdout: (.*)\n stderr: (.*)", re.DOTALL)
+"""How the Automation API writes down the end of a program."""
+_LAST_LINES = 15
 _WRAPPING = re.compile(
     r'\d+ errors? occurred:\s*\* |(?:(?:update|creation) of )?resource "urn:[^"]*" (?:failed: )?'
 )
@@ -24,9 +29,20 @@ _UNANSWERED = re.compile(
 _EMPTY = ("update failed", "preview failed")
 
 
+def of_engine(result: str) -> str:
+    """Why the engine failed, from what the Automation API says of its end."""
+    if not (seen := _RESULT.fullmatch(result)):
+        return result
+    code, printed, complaints = int(seen[1]), seen[2].strip(), seen[3].strip()
+    if code < 0:  # by a signal
+        return ENGINE_ENDED
+    last = (complaints or printed).splitlines()[-_LAST_LINES:]
+    return "\n".join(last) or f"pulumi failed with exit code {code} and did not say why."
+
+
 def interrupted(errors: Sequence[str]) -> bool:
     """Whether a mishap ended the run, and not what it was asked to do."""
-    return any(_DIED.search(error) or _is_unanswered(error) for error in errors)
+    return ENGINE_ENDED in errors or any(_DIED.search(e) or _is_unanswered(e) for e in errors)
 
 
 def told(errors: Sequence[str]) -> list[str]:
@@ -35,7 +51,7 @@ def told(errors: Sequence[str]) -> list[str]:
     if died := next(filter(None, map(_DIED.search, kept)), None):
         kept = [e for e in kept if not (_CUT_OFF.search(e) or _DIED.search(e))]
         program = died[1].rpartition("/")[2]
-        kept.append(f"{program} ended in the middle of its work; it was killed, or failed.")
+        kept.append(_ENDED.format(program))
         kept += filter(None, [died[2].strip()])
     if lost := [e for e in kept if _is_unanswered(e)]:
         kept = [e for e in kept if e not in lost]

@@ -8,7 +8,7 @@ longer to load than a status to be read.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.planned import buckets_needed, containers, nodes_needed
 from sandbox.deploy.refusals import failure, protected, refuse_beside
 from sandbox.errors import NotReadyError, SandboxError
+from sandbox.host import machine
 from sandbox.paths import Called, Sandbox
 from sandbox.progress import step
 
@@ -51,7 +52,11 @@ class Stack:
     def up(self) -> None:
         """Start the sandbox when needed, deploy, wait until all is Ready, print the links."""
         started = time.monotonic()
-        stack_files.find(self.project, self.name)  # a slip is said before anything is started
+        machine.require_root()
+        # A slip is said before anything is started.
+        stack_files.find(self.project, self.name)
+        self._refuse_beside()
+        self._check_settings()
         cluster.up(self.sandbox, None, self.console)
         with self._alone():
             self._deploy()
@@ -66,10 +71,17 @@ class Stack:
         self.console.print(f"Stack {self.name} is up ({time.monotonic() - started:.1f} s).")
 
     def preview(self, *, diff: bool) -> str:
-        """Show what `up` would change; change nothing. With `diff` the engine's whole text."""
+        """Show what `up` would change; change nothing. With `diff` the engine's whole text.
+
+        Only what a killed run left in the engine's own state is cleared: its plan would be wrong.
+        """
         stack_files.find(self.project, self.name)
         self._reach()
+        self._check_settings()
         engine = self._engine()
+        if deployed.read(self.sandbox, self.name).interrupted:
+            with self._alone():  # or it is an `up` that goes on right now, and ends well
+                self._mend(engine)
         with self._display(planned=True) as display:
             plan = _checked(engine.preview(None if diff else display.see), self._called)
         if diff and plan.changed:
@@ -85,6 +97,7 @@ class Stack:
 
         Raises SandboxError when the stack is not deployed, or nothing can be said of it.
         """
+        self._require_known()
         seen = health.require_api(self.sandbox, self._up)
         state = self._deployed()
         sight, missing = self._look(state)
@@ -107,6 +120,7 @@ class Stack:
         """Draw the platform as it runs: every tier, its state, and who talks to whom."""
         from ado_infra.ops.platform import picture
 
+        self._require_known()
         self._reach()
         sight, _ = self._look(self._deployed())
         if not sight.platform.tiers:
@@ -116,11 +130,13 @@ class Stack:
 
     def destroy(self) -> bool:
         """Delete what the stack made, a protected stack is left whole; whether there was any."""
+        self._require_known()
         self._reach()
         with self._alone():
             if not deployed.read(self.sandbox, self.name).resources:
                 return False
             engine = self._engine()
+            self._mend(engine)
             with self._display() as display:
                 outcome = engine.destroy(display.see)
         if any("protect" in error for error in outcome.errors):
@@ -147,6 +163,34 @@ class Stack:
     @property
     def _up(self) -> str:
         return f"`{self._called.command('up')}`"
+
+    def _require_known(self) -> None:
+        """Raises SandboxError when there is no such stack; one whose file is gone may be deployed.
+
+        Without it a misspelt name would be advised in commands.
+        """
+        if not deployed.read(self.sandbox, self.name).resources:
+            stack_files.find(self.project, self.name)
+
+    def _refuse_beside(self) -> None:
+        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self._called)
+
+    def _check_settings(self) -> None:
+        """Raises SandboxError for what the program would refuse, before anything is started."""
+        from sandbox.deploy import settings
+
+        if refusal := settings.refusal(self._called):
+            raise _unchanged([refusal], self._called)
+
+    def _mend(self, engine: Engine) -> None:
+        """Clears what a run that was killed left in the state; the engine would stumble over it."""
+        if not deployed.read(self.sandbox, self.name).interrupted:
+            return
+        with step(self.console, "Looking at what an interrupted run left"):
+            mended = engine.mend()
+        if not mended.succeeded:
+            end = "The cluster cannot be looked at after a run that was interrupted."
+            raise failure(mended.errors, end, self._called)
 
     def _reach(self) -> None:
         """Makes sure that the cluster's API server answers; says what else is missing."""
@@ -212,15 +256,11 @@ class Stack:
         return sight, state.workloads - {tier.name for tier in sight.platform.tiers}
 
     def _deploy(self) -> None:
-        # The engine's own preparation says first what is wrong with the stack file.
+        self._refuse_beside()  # another may have been deployed while this one waited
         engine = self._engine()
         self.console.print(engine.versions)
-        refuse_beside(deployed.stacks(self.sandbox) - {self.name}, self._called)
+        self._mend(engine)
         with step(self.console, f"Planning stack {self.name}"):
-            mended = engine.mend()
-            if mended and not mended.succeeded:
-                end = "The cluster cannot be looked at after a run that was interrupted."
-                raise failure(mended.errors, end, self._called)
             # What was deployed as it is now is planned only, against the cluster. Anything else
             # is an `up`, which looks at the cluster itself, also when its plan is empty: what is
             # protected shows in none.
@@ -240,8 +280,12 @@ class Stack:
 
 def _checked(outcome: Outcome, called: Called) -> Outcome:
     if not outcome.succeeded:
-        raise failure(outcome.errors, f"Stack {called.stack}: nothing was changed.", called)
+        raise _unchanged(outcome.errors, called)
     return outcome
+
+
+def _unchanged(errors: Sequence[str], called: Called) -> SandboxError:
+    return failure(errors, f"Stack {called.stack}: nothing was changed.", called)
 
 
 def provide(sandbox: Sandbox, plan: Outcome, console: Console) -> None:

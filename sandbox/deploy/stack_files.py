@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from sandbox import files
 from sandbox.cluster import object_storage
 from sandbox.errors import SandboxError
+from sandbox.paths import Sandbox
 
 STAND_IN_SECRETS: Final = ("ado:anthropicApiKey", "ado:googleApiKey")
 """Secrets that a stack demands and that only its owner has: the sandbox puts in marked values."""
@@ -51,6 +52,11 @@ def find(checkout: Path, stack: str) -> Path:
         raise SandboxError(f"There is no stack {stack!r} here; there are {', '.join(known)}.")
     load(file)
     return file
+
+
+def copies(sandbox: Sandbox, stack: str) -> Path:
+    """Where a sandbox keeps its copies of a stack's project and stack files."""
+    return sandbox.pulumi / "project" / stack
 
 
 def secret_path(key: str) -> str:

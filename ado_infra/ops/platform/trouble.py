@@ -10,6 +10,8 @@ from ado_infra.ops.platform.objects import Model, condition, holds
 
 LONGEST: Final = 300
 """Characters that are shown of what somebody else says."""
+_PROBE_FAILED: Final = "Readiness probe failed:"
+"""How the kubelet begins what a probe printed, which may be nothing."""
 _UNDER_WAY: Final = {"ContainerCreating", "PodInitializing"}
 _NAMED_PODS: Final = 3
 """Pods with one and the same trouble that are named; the others are counted."""
@@ -68,7 +70,7 @@ def _of_containers(status: Model, warned: str) -> str:
     running = [container for container in containers if container.state.running]
     if not running or any(container.started is False for container in running):
         return _said("is starting", warned)
-    return _said("its readiness probe fails", warned)
+    return _said("its readiness probe fails", warned.removeprefix(_PROBE_FAILED))
 
 
 def _of_container(container: Model) -> str:
@@ -89,4 +91,5 @@ def _death(ended: Model) -> str:
 
 
 def _said(what: str, message: str | None) -> str:
-    return f"{what}: {message}" if message else what
+    said = (message or "").strip().removesuffix(":")
+    return f"{what}: {said}" if said else what

@@ -45,3 +45,25 @@ def test_another_exit_code_stays_as_it_is() -> None:
     program = "from sandbox import errors; errors.run(lambda: exit(3))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
     assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("open('/proc/version/a')", "/proc/version/a: Not a directory"),
+        ("pathlib.Path('/proc').write_text('')", "/proc: Is a directory"),
+        ("subprocess.run(['/no/program'])", "/no/program: No such file or directory"),
+        ("os.kill(1 << 22, 0)", "[Errno 3] No such process"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line_with_path_and_reason(
+    statement: str, said: str
+) -> None:
+    program = (
+        "import os, pathlib, subprocess\nfrom sandbox import errors\n"
+        f"errors.run(lambda: {statement})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{said}\n")

@@ -480,7 +480,7 @@ def test_why_a_file_is_not_used_is_printed_above_the_line_that_moves(capsys: Cap
     console = Console(file=printed, force_terminal=True, width=80)
     with progress.step(console, "Programs") as report:
         report("downloading etcd")
-        downloads.say_unused("etcd", "it is not what SHA256SUMS has")
+        progress.say_unused("etcd", "it is not what SHA256SUMS has")
         report("compiling etcd")
     assert "etcd is not used: it is not what SHA256SUMS has\n" in printed.getvalue()
     assert capsys.readouterr().err == ""

@@ -99,13 +99,41 @@ def test_one_that_the_engine_has_not_unpacked_to_the_end_is_not_taken(
 def test_one_on_path_goes_before(
     machine: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", str(_program(tmp_path / "bin", PROGRAM)))
+    program = _program(tmp_path / "bin", PROGRAM) / PROGRAM
+    program.write_text("#!/bin/sh\necho 37009\nexec /bin/sleep 1d\n")  # as the engine wants it
+    monkeypatch.setenv("PATH", str(program.parent))
     found = located(tmp_path)
     assert (found["kubernetes"].origin, found["kubernetes"].directory) == (
         "found on PATH",
         tmp_path / "bin",
     )
     assert machine.built == []
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("#!/bin/sh\nexit 1\n", "it does not start as a plugin of Pulumi's does"),
+        ("#!/bin/sh\necho Usage:\n", "it does not start as a plugin of Pulumi's does"),
+        ("#!/bin/sh\nexec /bin/sleep 1d\n", "it did not answer within 0.1 s"),
+        ("\x7fELF of another machine", "Exec format error"),
+    ],
+    ids=["ends", "talks", "hangs", "foreign"],
+)
+@pytest.mark.usefixtures("machine")
+def test_one_on_path_that_does_not_start_is_named_once_and_passed_over(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    why: str,
+) -> None:
+    program = _program(tmp_path / "bin", PROGRAM) / PROGRAM
+    program.write_text(text)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setattr(tools, "PATIENCE", 0.1 if "sleep" in text else 10)
+    assert located(tmp_path)["kubernetes"].origin == "built from its Go module"
+    assert capsys.readouterr().err == f"{program} is not used: {why}\n"
 
 
 def test_where_the_provider_can_be_downloaded_so_is_random(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,50 @@ def test_kubectl_on_path_is_taken_where_it_is_of_the_pinned_version(
     if taken:
         assert kubectl._program() == str(program)
     else:
-        with pytest.raises(kubectl.MissingError, match="-m sandbox prepare` downloads or builds"):
+        with pytest.raises(kubectl.MissingError):
             kubectl._program()
     assert go == []
+
+
+@pytest.mark.parametrize(("downloads", "does"), [("yes", "downloads or builds"), ("no", "builds")])
+def test_how_a_kubectl_comes_is_told_as_the_user_has_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, downloads: str, does: str
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("SANDBOX_DOWNLOADS", downloads)
+    with pytest.raises(kubectl.MissingError, match=f"-m sandbox prepare` {does} it"):
+        kubectl._program()
+
+
+def test_programs_on_path_that_do_not_answer_are_waited_for_together_and_named(
+    go: list[tuple[str, ...]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    directory = tmp_path / "bin"
+    names = [f"no-such-{number}" for number in range(4)]
+    for name in names:
+        files.write(directory / name, "#!/bin/sh\nexec sleep 1d\n", mode=0o755)
+    monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
+    monkeypatch.setattr(tools, "PATIENCE", 1.5)
+    modules = [GoModule(f"example.org/{name}", "v1.2.3", {name: "cmd"}) for name in names]
+    started = time.monotonic()
+    found = tools._found(modules)
+    assert time.monotonic() - started < 4.5
+    assert found == dict.fromkeys(names)
+    assert sorted(capsys.readouterr().err.splitlines()) == [
+        f"{directory / name} is not used: it did not say its version within 1.5 s" for name in names
+    ]
+    tools.ensure(modules, lambda _: None)
+    assert capsys.readouterr().err == ""  # said once
+    assert [arguments[0] for arguments in go].count("build") == 4
+
+
+def test_looking_a_program_up_makes_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "read-only"))
+    assert tools.find(GoModule("m", "v1.2.3", {"no-such-program": ""}), "no-such-program") is None
+    assert list(tmp_path.iterdir()) == []

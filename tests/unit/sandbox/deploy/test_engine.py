@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from pulumi.automation import events
 
 from ado_infra.secrets import STORE_SECRETS, ConfigSecret
 from sandbox.cluster import object_storage
-from sandbox.deploy import deployed, stack_files
+from sandbox.deploy import deployed, mishaps, stack_files
 from sandbox.deploy.engine import Engine, OnEvent
 from sandbox.deploy.outcome import Outcome
 from sandbox.errors import SandboxError
@@ -174,6 +175,22 @@ def test_the_engines_events_are_drained_although_nobody_can_show_them(
         made._run(engine, show)
     assert shown == [0]
     assert len(taken_in) == 3
+
+
+def test_an_engine_that_is_killed_says_so_once_and_nothing_else(sandbox: Sandbox) -> None:
+    made = Engine.__new__(Engine)
+    made._sandbox = sandbox
+
+    def engine(see: OnEvent) -> automation.PreviewResult:
+        failed = {"message": "redis: refused", "color": "never", "severity": "error"}
+        see(events.EngineEvent.from_json({"diagnosticEvent": failed}))
+        # As the Automation API does, which is an error in these tests.
+        warnings.warn("Error in event stream: <_MultiThreadedRendezvous", stacklevel=1)
+        raise automation.errors.CommandError(automation.CommandResult("Updating …", "", -9))
+
+    outcome = made._run(engine, None)
+    assert not outcome.succeeded
+    assert outcome.errors == ["redis: refused", mishaps.ENGINE_ENDED]
 
 
 class Stack:

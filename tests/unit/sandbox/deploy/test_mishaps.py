@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sandbox.deploy.mishaps import interrupted, told
+import pytest
+
+from sandbox.deploy.mishaps import interrupted, of_engine, told
 
 URN = 'resource "urn:pulumi:dev::ado::ado:index:AdoPlatform$kubernetes:core/v1:Secret::redis" '
 DIED = (
@@ -74,3 +76,26 @@ def test_only_a_mishap_interrupts() -> None:
     assert interrupted([DIED])
     assert interrupted([f"redis: {URN}{UNANSWERED}", "update failed"])
     assert not interrupted(["dashboard: Deployment is refused", "update failed"])
+
+
+def test_an_engine_that_was_killed_is_told_in_one_line_whatever_it_had_printed() -> None:
+    printed = "\n".join(f" +  ado object-{number} created" for number in range(190))
+    why = of_engine(f"\n code: -9\n stdout: {printed}\n stderr: ")
+    assert told([why]) == ["pulumi ended in the middle of its work; it was killed, or failed."]
+    assert interrupted([why])
+
+
+@pytest.mark.parametrize(
+    ("printed", "complaint", "why"),
+    [
+        ("Updating (dev):", "error: no such stack\n", "error: no such stack"),
+        ("x\n" * 190 + "error: disk full", "", "\n".join(["x"] * 14 + ["error: disk full"])),
+        ("", "", "pulumi failed with exit code 255 and did not say why."),
+    ],
+)
+def test_of_an_engine_that_failed_the_end_of_what_it_said_is_told(
+    printed: str, complaint: str, why: str
+) -> None:
+    result = f"\n code: 255\n stdout: {printed}\n stderr: {complaint}"
+    assert of_engine(result) == why
+    assert not interrupted([why])

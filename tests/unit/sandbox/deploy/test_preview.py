@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from sandbox import cli
 from sandbox.cluster import health
-from sandbox.deploy import stack
+from sandbox.deploy import deployed, stack
 from sandbox.deploy.engine import OnEvent
 from sandbox.deploy.outcome import Outcome, details
 from sandbox.deploy.refusals import ROTATED, protected, refuse_beside
@@ -68,6 +68,7 @@ def shown(
     printed = io.StringIO()
     monkeypatch.setattr(health, "require_api", lambda *_: running(*missing))
     monkeypatch.setattr(stack.Stack, "_engine", lambda _: engine)
+    monkeypatch.setattr(deployed, "read", lambda *_: deployed.Deployed())
     console = Console(file=printed, soft_wrap=True)
     monkeypatch.setattr(cli, "_console", lambda **_: console)
     done = CliRunner().invoke(cli.app, ["preview", *options], catch_exceptions=False)
