@@ -10,7 +10,7 @@ import yaml
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from ado_infra.ops import NAME, adoption, render, rights
+from ado_infra.ops import NAME, adoption, policies, render, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import say
 from ado_infra.ops.postgres import commands as postgres
@@ -23,6 +23,7 @@ app.add_typer(postgres.app, name="postgres")
 app.add_typer(redis.app, name="redis")
 app.command()(adoption.adopt)
 app.command()(render.render)
+app.command()(policies.policies)
 
 
 @app.command()
