@@ -1,4 +1,4 @@
-"""Which of the policies a stack does without, and why; what they are is in `ado_infra/policies.py`."""
+"""Which of the policies (`ado_infra/policies.py`) a stack does without, and why."""
 
 from __future__ import annotations
 

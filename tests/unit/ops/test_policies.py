@@ -1,4 +1,4 @@
-"""`ado-ops policies`: what breaks a policy is said with the remedy, what is waived with the reason."""
+"""`ado-ops policies`: what breaks one is said with the remedy, what is waived with the reason."""
 
 from __future__ import annotations
 
