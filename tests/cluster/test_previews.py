@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,20 @@ from typing import Any
 import pytest
 import yaml
 
+from sandbox.cluster import object_storage
 from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.cluster.reader import Reader, environment
+from tests.cluster.test_platform_changes import WORKLOADS
 from tests.support.recording import ROOT
 
 RIGHTS = ROOT / "deploy" / "preview-rights.yaml"
+PAGE = (ROOT / "docs" / "pull-requests.md").read_text()
+ONCE, ENVIRONMENT = PAGE.partition("\n## An environment for a pull request\n")[2].split("```")[
+    1:4:2
+]
+TEMPLATE = (ROOT / "Pulumi.pr.yaml").read_text()
 CHANGE: dict[str, Any] = {
     "ado:gateway": {"image": {"tag": "0.2.0"}},
     "ado:redis": {"replicasPerMaster": 1},
@@ -148,3 +157,41 @@ def test_the_policy_pack_passes_what_is_good_or_waived_and_refuses_the_rest(
     prod.write({"ado:policies": {"waived": why}})
     waived = planned(prod, away, refresh=False, policies=pack)
     assert waived.succeeded, waived.errors
+
+
+@pytest.fixture
+def reader(deployed: Deployment, tmp_path: Path) -> Reader:
+    """Somebody with a checkout, on a cluster where the dev stack runs."""
+    checkout = tmp_path / "ado"
+    unwanted = (".*", "build", "__pycache__")
+    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*unwanted))
+    (checkout / ".venv").symlink_to(Path(sys.prefix))
+    template = checkout / "Pulumi.pr.yaml"
+    endpoint = "https://s3.us-east-1.amazonaws.com"
+    template.write_text(TEMPLATE.replace(endpoint, object_storage.ENDPOINT))
+    object_storage.make_buckets(deployed.sandbox, re.findall(r"ado-shared-\w+", TEMPLATE))
+    reader = Reader(checkout, environment(deployed.sandbox, tmp_path))
+    reader.types("export PULUMI_CONFIG_PASSPHRASE=a-passphrase")
+    reader.types(f"pulumi login 'file://{tmp_path}?metadata=skip'")
+    return reader
+
+
+def test_a_pull_request_has_an_environment_beside_dev_and_leaves_nothing(
+    deployed: Deployment, reader: Reader
+) -> None:
+    first, access_key, secret_key = ONCE.strip().splitlines()
+    up, down = ENVIRONMENT.strip().splitlines()
+    before = deployed.objects()
+    keys = object_storage.credentials(deployed.sandbox)
+    reader.types(first)
+    reader.types(access_key, keys.access_key)
+    reader.types(secret_key, keys.secret_key)
+    reader.types(up)
+    tiers = deployed.wait_until_ready("ado-pr-123")
+    assert {tier.name for tier in tiers if tier.kind != "Job"} == set(WORKLOADS)
+    deployed.wait_until_ready()
+    reader.types(down)
+    assert "ado-pr-123" not in deployed.kubectl("get", "namespaces", "-o", "name")
+    assert "pr-123" not in reader.types("pulumi stack ls")
+    assert not (reader.checkout / "Pulumi.pr-123.yaml").exists()
+    assert deployed.objects().keys() >= before.keys()
