@@ -179,11 +179,12 @@ def reader(deployed: Deployment, tmp_path: Path) -> Reader:
 def test_a_pull_request_has_an_environment_beside_dev_and_leaves_nothing(
     deployed: Deployment, reader: Reader
 ) -> None:
-    first, access_key, secret_key = ONCE.strip().splitlines()
+    first, model_key, access_key, secret_key = ONCE.strip().splitlines()
     up, down = ENVIRONMENT.strip().splitlines()
     before = deployed.objects()
     keys = object_storage.credentials(deployed.sandbox)
     reader.types(first)
+    reader.types(model_key, "any")
     reader.types(access_key, keys.access_key)
     reader.types(secret_key, keys.secret_key)
     reader.types(up)
