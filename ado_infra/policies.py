@@ -1,7 +1,7 @@
 """What every object of a platform must be like: each rule a plain function, with the remedy.
 
 They look at rendered objects (`ado_infra/render/`) and at nothing else. A stack can be excused from
-a rule, with a word why (`ado:policies.waived`), and for no longer than there is something to excuse.
+a rule (`ado:policies.waived`), with a word why, for as long as there is something to excuse.
 """
 
 from __future__ import annotations

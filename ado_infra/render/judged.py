@@ -29,8 +29,8 @@ def judged_objects(
 ) -> Judgement:
     """The same of objects that are there already.
 
-    `config`: key with its namespace → its value as a program is given it. Raises RenderError where the stack's waivers are no waivers; only a program that does not read
-    its settings lets those pass until here.
+    `config`: key with its namespace → its value as a program is given it. Raises RenderError where
+    what it waives is no waiver; only a program that does not read its settings lets that pass.
     """
     given = config.get("ado:policies") or "{}"
     try:
