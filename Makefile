@@ -6,6 +6,7 @@ OUT ?= build/rendered
 PYTHON ?= python3
 RUN := .venv/bin/python
 READY := .venv/ready
+POLICIES := policies/.venv/ready
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,4 +74,11 @@ $(READY): requirements.txt requirements-ops.txt requirements-dev.txt
 	@$(RUN) -m pip install --progress-bar off --disable-pip-version-check \
 		-r requirements.txt -r requirements-ops.txt -r requirements-dev.txt
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .  # ado-ops
+	@touch $@
+
+# What the policy pack runs in; its pins do not go with the others.
+$(POLICIES): requirements.txt policies/requirements.txt
+	@$(PYTHON) -m venv policies/.venv
+	@policies/.venv/bin/python -m pip install --progress-bar off --disable-pip-version-check \
+		-r policies/requirements.txt
 	@touch $@

@@ -1,7 +1,7 @@
 """What every object of a platform must be like: each rule a plain function, with the remedy.
 
 They look at rendered objects (`ado_infra/render/`) and at nothing else. A stack can be excused from
-a rule, with a word why, and for no longer than there is something to excuse.
+a rule (`ado:policies.waived`), with a word why, for as long as there is something to excuse.
 """
 
 from __future__ import annotations
@@ -63,29 +63,64 @@ class Finding:
         return ": ".join(filter(None, (self.rule, self.subject, self.remedy)))
 
 
+@dataclass(frozen=True)
+class Waiver:
+    """A rule that a stack does without.
+
+    Attributes:
+        rule: Name of the rule.
+        why: The stack's own reason.
+        excuses: What would be found otherwise; never nothing.
+    """
+
+    rule: str
+    why: str
+    excuses: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        subjects = ", ".join(dict.fromkeys(each.subject for each in self.excuses))
+        return f"{self.rule}: waived for {subjects}: {' '.join(self.why.split())}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What breaks a rule, and what is let pass, each in the order of the rules."""
+
+    findings: tuple[Finding, ...]
+    waivers: tuple[Waiver, ...]
+
+
 def findings(
     objects: Objects, *, production: bool, excused: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """What breaks a rule, in the order of the rules.
+    """What breaks a rule and is not excused; see `judge`."""
+    return list(judge(objects, production=production, excused=excused).findings)
+
+
+def judge(
+    objects: Objects, *, production: bool, excused: Mapping[str, str] | None = None
+) -> Judgement:
+    """Holds objects against the rules.
 
     `production`: whether the stack is of profile production, of which more is demanded.
-    `excused`: name of a rule → why this stack does without.
+    `excused`: name of a rule → why this stack does without. One without a reason, and one that
+    nothing breaks, is a finding itself.
     """
     rules = {rule.__name__: rule for rule in (*ALWAYS, *(IN_PRODUCTION if production else ()))}
-    excused = excused or {}
-    found = [
-        Finding(name, f"{each.kind}/{each.name}", remedy)
+    found = {
+        name: tuple(dict.fromkeys(broken))  # containers of one pod may say the same
         for name, rule in rules.items()
-        for each, remedy in rule(objects)
-    ]
-    broken = {finding.rule for finding in found}
-    kept = [finding for finding in found if not excused.get(finding.rule, "").strip()]
-    for name, why in excused.items():
-        if not why.strip():
+        if (broken := [Finding(name, f"{o.kind}/{o.name}", what) for o, what in rule(objects)])
+    }
+    why = {name: reason for name, reason in (excused or {}).items() if reason.strip()}
+    kept = [finding for name, each in found.items() if name not in why for finding in each]
+    for name in excused or {}:
+        if name not in why:
             kept.append(Finding(name, "", "is excused without a word why; give one"))
-        elif name not in broken:
+        elif name not in found:
             kept.append(Finding(name, "", "is excused and not broken; remove the excuse"))
-    return kept
+    waivers = (Waiver(name, why[name], each) for name, each in found.items() if name in why)
+    return Judgement(tuple(kept), tuple(waivers))
 
 
 def no_latest(objects: Objects) -> Found:

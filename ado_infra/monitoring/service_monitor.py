@@ -49,8 +49,10 @@ def required_crds(
 
     Where it does not, reading fails, and nothing that depends on the result is registered. The
     engine shows little more than the resource's name then, so the name says what is wanted.
+    A preview reads nothing: it may have no cluster, or no right to read what is not of the
+    namespace. To the engine that discards what was read before, which is no change.
     """
-    if not settings.service_monitor:
+    if not settings.service_monitor or pulumi.runtime.is_dry_run():
         return []
     opts = pulumi.ResourceOptions(parent=parent)
     needed = f"{name}-crd-needed-unless-ado:monitoring.serviceMonitor-is-false"

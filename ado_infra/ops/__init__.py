@@ -2,7 +2,7 @@
 
 An extra (`requirements-ops.txt`), not needed to deploy. Those of a store
 talk to the cluster alone, through its API; what a stack has to say afterwards is printed. `adopt`
-runs `pulumi`; `render`, `review`, `schema` and `role` ask no cluster.
+runs `pulumi`; `render`, `review`, `policies`, `schema` and `role` ask no cluster.
 """
 
 from typing import Final

@@ -58,6 +58,10 @@ COMMANDS: Final = {
         "ado_infra.ops.review:review",
         "What a branch changes in each stack, as Markdown.",
     ),
+    "policies": (
+        "ado_infra.ops.policies:policies",
+        "What of a stack breaks a policy, and what mends it.",
+    ),
     "role": (
         "ado_infra.ops.printed:role",
         "A Role with the rights that these commands need.",

@@ -39,6 +39,7 @@ _PAGES: Final = {
     "redis": "data.md",
     "migrations": "migrations.md",
     "monitoring": "monitoring.md",
+    "policies": "pull-requests.md",
 }
 _SHARED: Final = {
     "ImageVersion": "image",

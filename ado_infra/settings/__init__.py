@@ -18,6 +18,7 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
@@ -51,6 +52,8 @@ __all__ = [
     "NamespaceSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",
+    "Policy",
+    "PolicySettings",
     "PostgresSettings",
     "PostgresVolume",
     "Profile",

@@ -16,6 +16,7 @@ from ado_infra.settings.data import (
     PostgresSettings,
     RedisSettings,
 )
+from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
 from ado_infra.settings.tiers import (
     DashboardSettings,
@@ -112,6 +113,8 @@ class Settings(Spec):
     """A command that brings the database's schema up to date; none when not given."""
     monitoring: MonitoringSettings = MonitoringSettings()
     """How a Prometheus finds the platform."""
+    policies: PolicySettings = PolicySettings()
+    """What the policies let pass."""
     config: ApplicationConfig = ApplicationConfig()
     """The applications' own `config.yaml`; keys of their own are kept."""
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from pulumi import automation
 from pulumi.automation import events
 
-from sandbox import files
+from sandbox import files, plugins
 from sandbox.build import providers, tools
 from sandbox.build.providers import Plugin
 from sandbox.cluster import object_storage
@@ -36,6 +36,8 @@ from sandbox.errors import SandboxError
 from sandbox.paths import Sandbox
 from sandbox.progress import Report
 
+_PLUGINS = str(Path(plugins.__file__).parent)
+"""What the engine looks for on PATH: how it starts a policy pack."""
 OnEvent = Callable[[events.EngineEvent], None]
 Result = (
     automation.PreviewResult
@@ -99,13 +101,24 @@ class Engine:
         """The copies of the project and stack files."""
         return stack_files.copies(self._sandbox, self._name)
 
-    def preview(self, on_event: OnEvent | None = None, *, refresh: bool = True) -> Outcome:
+    def preview(
+        self,
+        on_event: OnEvent | None = None,
+        *,
+        refresh: bool = True,
+        policies: Path | None = None,
+    ) -> Outcome:
         """What `up` would change, with every planned object; changes nothing.
 
-        Without `refresh` it trusts the state instead of looking at the cluster.
+        Without `refresh` it trusts the state instead of looking at the cluster. `policies`: folder
+        of a policy pack, with a virtual environment, that the plan has to pass.
         """
+        packs = [str(policies)] if policies else None
         return self._run(
-            lambda see: self._stack.preview(on_event=see, diff=True, refresh=refresh), on_event
+            lambda see: self._stack.preview(
+                on_event=see, diff=True, refresh=refresh, policy_packs=packs
+            ),
+            on_event,
         )
 
     def mend(self) -> Outcome:
@@ -210,9 +223,9 @@ class Engine:
         return outcome
 
     def _select(self) -> automation.Stack:
-        own = str(self._pulumi.parent)
-        if own not in os.environ["PATH"].split(os.pathsep):
-            os.environ["PATH"] = f"{own}{os.pathsep}{os.environ['PATH']}"
+        for own in (str(self._pulumi.parent), _PLUGINS):
+            if own not in os.environ["PATH"].split(os.pathsep):
+                os.environ["PATH"] = f"{own}{os.pathsep}{os.environ['PATH']}"
         self._environment = {
             "KUBECONFIG": str(self._sandbox.kubeconfig),
             # A file of metadata beside each of the state's would not be written whole: killed

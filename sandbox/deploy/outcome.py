@@ -65,6 +65,10 @@ class Outcome:
             said = any(known in message for known in self.errors)
             if message not in {"", _STUMBLE} and not said:
                 self.errors.append(message)
+        broken = event.policy_event
+        if broken and broken.enforcement_level == "mandatory":
+            said = plain(broken.message)
+            self.errors.append(f"{_of_resource(broken.resource_urn)}{broken.policy_name}: {said}")
         step = event.resource_pre_event
         if step and step.metadata.op not in _UNTOUCHED:
             self.touched[step.metadata.urn] = str(step.metadata.op.value)

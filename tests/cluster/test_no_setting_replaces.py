@@ -99,6 +99,7 @@ ELSEWHERE = {
     "redis.nodes": "is of an external Redis",
     "objectStorage.endpoint": "is the sandbox's own here",
     "objectStorage.region": "is the sandbox's own here",
+    "policies.waived": "changes what the policies say, and no object",
     "migrations": "makes a Job; see test_platform_changes",
 }
 """Why a setting is not walked here."""

@@ -334,5 +334,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:postgres": {"image": {"tag": "17.12-alpine"}}},
         "ado:postgres: image.tag 17.12-alpine is none of version 17 on Debian",
     ),
+    "a policy that there is not": (
+        {"ado:policies": {"waived": {"digest": "no images yet"}}},
+        "ado:policies.waived.digest is no possible name: must be 'no_latest', 'probes'",
+    ),
+    "a policy waived without a word why": (
+        {"ado:policies": {"waived": {"digests": " "}}},
+        'ado:policies.waived.digests = " ":',
+    ),
 }
 """What is wrong → changes of the dev stack, pattern."""

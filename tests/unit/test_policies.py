@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ado_infra.policies import ALWAYS, IN_PRODUCTION, Finding, findings
+from ado_infra.policies import ALWAYS, IN_PRODUCTION, Finding, findings, judge
 from ado_infra.render.objects import RenderedObject
 from ado_infra.render.rendering import render
+from ado_infra.settings import Policy
 from tests.support.recording import ROOT, merged
 from tests.unit.render.test_render import committed, project
 
@@ -269,3 +270,24 @@ def test_every_rule_has_a_name_of_its_own_and_says_what_it_is_for() -> None:
     rules = (*ALWAYS, *IN_PRODUCTION)
     assert len({rule.__name__ for rule in rules}) == len(rules)
     assert all(rule.__doc__ for rule in rules)
+
+
+def test_what_is_excused_is_kept_with_its_reason_and_all_that_it_excuses() -> None:
+    without = judge(rendered("prod"), production=True)
+    judged = judge(rendered("prod"), production=True, excused={"digests": "no images\nyet"})
+    (waiver,) = judged.waivers
+    assert waiver.rule == "digests"
+    assert waiver.excuses == tuple(each for each in without.findings if each.rule == "digests")
+    assert {each.rule for each in judged.findings} == {"backup", "redis_replicas"}
+    assert str(waiver).startswith("digests: waived for Deployment/ado-api-gateway, ")
+    assert str(waiver).endswith(": no images yet")
+    assert not without.waivers
+
+
+def test_what_two_containers_of_a_pod_share_is_said_once() -> None:
+    found = findings(rendered("prod"), production=True)
+    assert len(found) == len(set(found))
+
+
+def test_the_settings_know_every_rule_and_no_other() -> None:
+    assert list(Policy) == [rule.__name__ for rule in (*ALWAYS, *IN_PRODUCTION)]
