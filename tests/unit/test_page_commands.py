@@ -32,6 +32,19 @@ LIFECYCLE = CLUSTER + "sandbox_lifecycle.py::"
 PLAN = UNIT + "sandbox/deploy/test_preview.py::"
 STAYS = CLUSTER + "secrets_stay_secret.py::"
 SITE = "tests/package/test_documentation.py::"
+REVIEW = UNIT + "review/test_review_command.py::"
+PREVIEWS = CLUSTER + "previews.py::"
+DAY_TWO = CLUSTER + "day_two.py::"
+SEEN = CLUSTER + "status_anywhere.py::test_with_the_printed_role_all_of_the_platform_is_seen"
+DRIFT = DAY_TWO + "test_nothing_has_drifted_after_an_up_and_what_is_changed_by_hand_is_named"
+PAUSE = DAY_TWO + "test_a_pause_leaves_no_writer_and_resume_brings_back_as_many_of_each"
+FOR_NODES = UNIT + (
+    "ops/test_rights.py::"
+    "test_what_no_role_can_give_is_asked_for_without_a_namespace_and_printed_when_asked"
+)
+RIGHTS = PREVIEWS + "test_the_shipped_rights_suffice_to_look_for_drift_and_change_nothing"
+PACK = PREVIEWS + "test_the_policy_pack_passes_what_is_good_or_waived_and_refuses_the_rest"
+BESIDE = PREVIEWS + "test_a_pull_request_has_an_environment_beside_dev_and_leaves_nothing"
 
 RUN = {
     "make up": UP,
@@ -52,6 +65,31 @@ RUN = {
     "ado-ops render": RENDERED,
     "ado-ops render --stack prod --out rendered/prod": RENDERED,
     "ado-ops render --stack prod --images": IMAGES,
+    "ado-ops status( --stack prod)?": SEEN,
+    "ado-ops picture --stack prod": SEEN,
+    "ado-ops postgres status --stack prod": UNIT
+    + "ops/test_remedies.py::test_programs_are_told_the_same_and_by_the_exit_code",
+    "ado-ops redis status --stack prod": UNIT
+    + "ops/test_redis.py::test_programs_are_told_the_same",
+    "ado-ops --install-completion": UNIT
+    + "ops/test_command.py::test_a_shell_completes_commands_and_the_stacks_that_have_a_file",
+    "ado-ops drift": DRIFT,
+    "ado-ops (pause|resume)": PAUSE,
+    r"ado-ops role --nodes( --namespace ado-system \| kubectl apply -f -)?": FOR_NODES,
+    "ado-ops policies( --stack prod)?": UNIT
+    + "ops/test_policies.py::"
+    + "test_findings_have_remedies_waivers_reasons_and_the_exit_code_is_one",
+    "ado-ops review( --base origin/main)?": REVIEW + "test_nothing_is_one_line",
+    "ado-ops review --base origin/main --out review.md": REVIEW + "test_it_is_written_to_a_file",
+    "ado-ops review --base origin/main --preview prod.json": REVIEW
+    + "test_a_preview_finds_its_stack",
+    "ado-ops review --base origin/main --stack prod --fail-on policy": REVIEW
+    + "test_a_branch_that_is_refused_is_told_and_fails_where_policies_must_hold",
+    r"pulumi preview --json --stack prod > prod\.json": PREVIEWS
+    + "test_a_change_is_planned_the_same_without_rights_and_without_a_cluster",
+    "pulumi preview --refresh( --diff| --expect-no-changes)?": RIGHTS,
+    "pulumi (preview|up) --policy-pack policies|make policies/.venv/ready": PACK,
+    "pulumi destroy --yes --remove --stack pr-123|sed .* Pulumi.pr.yaml > .*": BESIDE,
     "ado-ops schema": UNIT
     + "ops/test_command.py::test_what_a_stack_may_say_is_printed_without_a_cluster",
     r"export (ADO_STACK=prod|KUBECONFIG=\$\(python -m sandbox kubeconfig\))": UNIT
@@ -102,6 +140,10 @@ NOT_RUN = {
     "kubectl -n ado-system (get endpointslices|logs deployment/ado-orchestrator)": READS,
     "kubectl -n ado-system logs job/ado-migrations-<digest>": READS,
     "kubectl get pods": READS,
+    "kubectl create (clusterrolebinding ado-ops-nodes|token ado-preview) .*": (
+        "kubectl's own; what it binds is printed, compared and tried by tests"
+    ),
+    "pulumi stack init pr": "named as what must not be typed",
     "kubectl -n ado-system describe (ingress ado-ingress|certificate ado-tls)": ABSENT,
     "kubectl get (ingressclass|prometheus .*)": ABSENT,
     "kubectl -n ado-system port-forward service/ado-api-gateway 3000:80": (
