@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
+from ado_infra.kit.quantities import millicores, size_in_bytes
 from ado_infra.kit.schema_rules import exactly_one_of, never
 from ado_infra.kit.values import (
     Cpu,
@@ -17,9 +18,7 @@ from ado_infra.kit.values import (
     Memory,
     Percentage,
     ReplicaCount,
-    millicores,
     share_of,
-    size_in_bytes,
 )
 
 

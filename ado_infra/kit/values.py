@@ -1,8 +1,8 @@
 """The types that settings are made of: quantities, durations, hosts, registries, buckets.
 
 Each is a plain string or number in YAML and stays one in Python; the annotated types below refuse
-what Kubernetes would refuse, or accept and never be able to satisfy. Grammar of quantities:
-kubernetes.io, "Quantity"; of names: RFC 1123; of images: the OCI distribution specification.
+what Kubernetes would refuse, or accept and never be able to satisfy. Grammar of names: RFC 1123;
+of images: the OCI distribution specification; of quantities: `kit/quantities.py`.
 """
 
 from __future__ import annotations
@@ -10,60 +10,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
 from ado_infra.kit import schema_rules as patterns
 from ado_infra.kit.cron import PATTERN, Schedule
+from ado_infra.kit.quantities import MAX_BYTES, MAX_MILLICORES, millicores, size_in_bytes
 from ado_infra.kit.schema_rules import SchemaRules, pattern_rule
 
-MAX_MILLICORES: Final = 1_024_000
-MAX_BYTES: Final = 24 * 2**40
-"""No node sold today has more than 1024 cores or 24 TiB: beyond it is a slip of the finger."""
-
-_CPU = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>m?)", re.ASCII)
-_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>Ki|Mi|Gi|Ti|k|M|G|T)?", re.ASCII)
-_MEMORY_UNITS: Final = {
-    None: 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-}
 _DNS_LABEL = re.compile(patterns.DNS_LABEL)
 _LABEL_NAME = re.compile(patterns.LABEL_NAME)
 _PATH_COMPONENT = re.compile(patterns.PATH_COMPONENT)
-
-
-def millicores(quantity: str) -> int:
-    """A CPU quantity in thousandths of a core: `500m` → 500, `2` → 2000.
-
-    Raises ValueError when it is no quantity, not positive, or beyond any machine.
-    """
-    seen = _CPU.fullmatch(quantity)
-    if not seen:
-        raise ValueError("is no CPU quantity; write cores as '2' or thousandths as '500m'")
-    number = Decimal(seen["number"]) * (1 if seen["unit"] else 1000)
-    return _bounded(number, MAX_MILLICORES, "1024 cores")
-
-
-def size_in_bytes(quantity: str) -> int:
-    """A memory quantity in bytes: `512Mi` → 536870912.
-
-    Raises ValueError when it is no quantity, not positive, or beyond any machine.
-    """
-    seen = _MEMORY.fullmatch(quantity)
-    if not seen:
-        raise ValueError("is no memory quantity; write for example '512Mi' or '2Gi'")
-    number = Decimal(seen["number"]) * _MEMORY_UNITS[seen["unit"]]
-    return _bounded(number, MAX_BYTES, "24Ti")
 
 
 def share_of(value: int | str, total: int) -> int:
@@ -76,12 +35,6 @@ def share_of(value: int | str, total: int) -> int:
 def is_dns_name(host: str) -> bool:
     """Whether a host is an RFC 1123 DNS name."""
     return len(host) <= 253 and all(_DNS_LABEL.fullmatch(label) for label in host.split("."))
-
-
-def _bounded(number: Decimal, maximum: int, shown: str) -> int:
-    if number < 1 or number > maximum:
-        raise ValueError(f"is out of range; more than zero and at most {shown}")
-    return int(number)
 
 
 def _checked(measure: Callable[[str], object]) -> AfterValidator:
