@@ -14,7 +14,13 @@ from typing import Any, Final, cast
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
+from ado_infra.secrets import (
+    LINE_END,
+    STORE_SECRETS,
+    ConfigSecret,
+    StackSecrets,
+    has_line_end,
+)
 from ado_infra.settings import Mode, Profile, Settings
 from ado_infra.settings.errors import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
@@ -146,6 +152,11 @@ def _secret_problems(config: _Config, sections: Mapping[str, object]) -> Iterabl
             yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
         elif not _begins_with(secret, ("",)):
             yield f"ado:{secret} is empty\n    {set_it}"
+        elif has_line_end(_text(secret)):
+            yield (
+                f"ado:{secret} {LINE_END}; set it without\n"
+                f"    pulumi config get ado:{secret} | tr -d '\\r\\n' | {set_it}"
+            )
         elif reason := _unread(secret, sections):
             remove = f"pulumi config rm ado:{secret}"
             yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
@@ -154,7 +165,7 @@ def _secret_problems(config: _Config, sections: Mapping[str, object]) -> Iterabl
 
 
 def _begins_with(secret: ConfigSecret, beginnings: tuple[str, ...]) -> bool:
-    """Whether a secret is not blank and begins so; its value does not leave this function."""
+    """Whether a secret is not blank and begins so."""
     value = _text(secret)
     return bool(value.strip()) and value.startswith(beginnings)
 

@@ -166,6 +166,16 @@ def test_an_empty_secret_is_refused() -> None:
     assert "ado:googleApiKey is empty" in _refusal({}, {**SECRETS, "ado:googleApiKey": " "})
 
 
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
+def test_a_secret_that_a_pipe_ended_with_a_line_break_is_refused(secret: str, ending: str) -> None:
+    refusal = _refusal({}, {**SECRETS, secret: f"canary{ending}"})
+    assert f"{secret} ends with a line break" in refusal
+    mend = f"pulumi config get {secret} | tr -d '\\r\\n' | pulumi config set --secret {secret}"
+    assert mend in refusal
+    assert "canary" not in refusal
+
+
 @pytest.mark.parametrize(
     ("old", "new", "given", "said"),
     [
