@@ -12,12 +12,12 @@ from ado_infra.kit.quantities import millicores, size_in_bytes
 from ado_infra.kit.schema_rules import exactly_one_of, never
 from ado_infra.kit.values import (
     Cpu,
-    DnsName,
     HttpPath,
     IntOrPercent,
     Memory,
     Percentage,
     ReplicaCount,
+    StorageClassName,
     share_of,
 )
 
@@ -190,5 +190,5 @@ class Volume(Spec):
 
     size: Memory
     """Size of the volume in bytes, such as `20Gi`."""
-    storage_class: DnsName | None = None
-    """Name of the StorageClass; the cluster's default when not given."""
+    storage_class: StorageClassName | None = None
+    """Name of the StorageClass; the cluster's default when not given, none where it is `""`."""

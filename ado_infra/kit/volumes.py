@@ -44,7 +44,7 @@ class Kept:
 
     Attributes:
         size: Any quantity.
-        storage_class: Name of the StorageClass; None for the cluster's default.
+        storage_class: Name of the StorageClass; None for the cluster's default, "" for none.
     """
 
     size: str
@@ -113,8 +113,8 @@ def _difference(
 ) -> str | None:
     if kept.storage_class != wanted.storage_class:
         return (
-            f"storageClass = {wanted.storage_class}: the volumes of {name} are of class "
-            f"{kept.storage_class}, and no volume changes its class; set it back, or move the data "
+            f"storageClass = {_class(wanted)}: the volumes of {name} are of class "
+            f"{_class(kept)}, and no volume changes its class; set it back, or move the data "
             "by backup and restore. " + _how_to_begin_anew(namespace, name, claims)
         )
     # As numbers: the server writes 1024Mi as 1Gi, and 1.1Gi as 1181116006400m.
@@ -132,6 +132,10 @@ def _difference(
             namespace, name, claims, wanted.size
         )
     return None
+
+
+def _class(volume: Kept | Volume) -> str:
+    return '""' if volume.storage_class == "" else str(volume.storage_class)
 
 
 def _how_to_grow(namespace: str, name: str, claims: list[str], size: str) -> str:

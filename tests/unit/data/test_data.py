@@ -470,7 +470,13 @@ class TestVolumes:
         with pytest.raises(pulumi.RunError, match=r"RedisSettings\.volume\.size = 1Gi"):
             record(lambda: Redis("redis", args), into=Smaller({"redis"}))
 
-    def test_a_storage_class_is_a_setting(self) -> None:
-        changed = record_stack("dev", changes={"ado:redis": {"volume": {"storageClass": "fast"}}})
+    @pytest.mark.parametrize("name", ["fast", ""])  # none: volumes that somebody makes by hand
+    def test_a_storage_class_is_a_setting(self, name: str) -> None:
+        changed = record_stack("dev", changes={"ado:redis": {"volume": {"storageClass": name}}})
         (claim,) = _spec(changed, "redis")["volumeClaimTemplates"]
-        assert claim["spec"]["storageClassName"] == "fast"
+        assert claim["spec"]["storageClassName"] == name
+
+    def test_no_storage_class_is_another_than_the_clusters_default(self) -> None:
+        message = _refusal(Kept(size="1Gi"), Volume(size="1Gi", storage_class=""))
+        assert message
+        assert message.startswith('storageClass = "": the volumes of redis are of class None')
