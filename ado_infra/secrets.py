@@ -43,6 +43,8 @@ class ConfigSecret(StrEnum):
     """Access key of PostgreSQL's backup alone; both keys or none, then the object storage's."""
     BACKUP_SECRET_KEY = "backupSecretKey"  # noqa: S105 - the key, not the secret
     """Secret key of PostgreSQL's backup alone; both keys or none, then the object storage's."""
+    REGISTRY_PASSWORD = "registryPassword"  # noqa: S105 - the key, not the password
+    """Password or token of `images.registryUser`, which demands it."""
 
 
 STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
@@ -109,6 +111,7 @@ class StackSecrets:
     database_password: Secret | None = None
     redis_url: Secret | None = None
     redis_password: Secret | None = None
+    registry_password: Secret | None = None
 
     @classmethod
     def from_config(cls) -> StackSecrets:
@@ -131,6 +134,7 @@ class StackSecrets:
             database_password=get(ConfigSecret.DATABASE_PASSWORD),
             redis_url=get(ConfigSecret.REDIS_URL),
             redis_password=get(ConfigSecret.REDIS_PASSWORD),
+            registry_password=get(ConfigSecret.REGISTRY_PASSWORD),
         )
 
 

@@ -176,6 +176,8 @@ def _demanded(secret: ConfigSecret, config: _Config, sections: Mapping[str, obje
         section, mode = STORE_SECRETS[secret]
         demanded = mode is Mode.EXTERNAL and _mode(section, sections) is mode
         return f"ado:{section}.mode = {mode} demands it" if demanded else None
+    if secret is ConfigSecret.REGISTRY_PASSWORD:
+        return "ado:images.registryUser demands it" if _names_user(sections) else None
     if sections.get("profile") == Profile.PRODUCTION and secret not in _BACKUP_KEYS:
         return "profile production demands it"
     half = any(secret in pair and pair & config.secrets for pair in _PAIRS)
@@ -186,9 +188,16 @@ def _unread(secret: ConfigSecret, sections: Mapping[str, object]) -> str | None:
     """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
     if secret in _BACKUP_KEYS and "backup" not in _mapping("postgres", sections):
         return "there is no ado:postgres.backup"
+    if secret is ConfigSecret.REGISTRY_PASSWORD and not _names_user(sections):
+        return "there is no ado:images.registryUser"
     section, mode = STORE_SECRETS.get(secret, ("", None))
     chosen = _mode(section, sections)
     return f"ado:{section}.mode = {chosen}" if mode and chosen and mode is not chosen else None
+
+
+def _names_user(sections: Mapping[str, object]) -> bool:
+    """Whether there is somebody who pulls images with a password."""
+    return _mapping("images", sections).get("registryUser") is not None
 
 
 def _mode(section: str, sections: Mapping[str, object]) -> Mode | None:

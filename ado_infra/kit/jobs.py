@@ -112,7 +112,7 @@ class JobArgs:
     resources: Resources
     retries: int = 3
     user: int = DEFAULT_USER
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
     service_account: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class CronArgs:
     steps: Sequence[Step]
     timeout: int
     user: int = DEFAULT_USER
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
 
 
 def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJob:
@@ -242,7 +242,7 @@ def _last_step(args: JobArgs) -> Step:
 def _pod_spec(
     steps: Sequence[Step],
     user: int,
-    pull_secret: str | None,
+    pull_secret: pulumi.Input[str] | None,
     service_account: pulumi.Input[str] | None = None,
 ) -> PodSpecArgs:
     *before, last = [step.container() for step in steps]

@@ -85,7 +85,7 @@ def pod_spec(
     *,
     before: Sequence[ContainerArgs] = (),
     user: int = DEFAULT_USER,
-    pull_secret: str | None = None,
+    pull_secret: pulumi.Input[str] | None = None,
     affinity: AffinityArgs | None = None,
     grace_period: int | None = None,
     restart_policy: str | None = None,
@@ -125,8 +125,8 @@ def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
     )
 
 
-def _pull_secrets(name: str | None) -> list[LocalObjectReferenceArgs] | None:
-    return [LocalObjectReferenceArgs(name=name)] if name else None
+def _pull_secrets(name: pulumi.Input[str] | None) -> list[LocalObjectReferenceArgs] | None:
+    return None if name is None else [LocalObjectReferenceArgs(name=name)]
 
 
 def container_security() -> SecurityContextArgs:

@@ -113,7 +113,7 @@ class StatefulArgs:
     awaited: bool = True
     refuse_volume: volumes.Refuse = volumes.refuse
     pre_stop: tuple[str, ...] | None = None
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)

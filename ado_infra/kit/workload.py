@@ -102,7 +102,7 @@ class WorkloadArgs:
     replicas: int | Autoscaling
     headless: bool = False
     termination: Termination = Termination()
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)

@@ -205,7 +205,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         volume_path=_VOLUME,
         volume_setting=args.volume_setting,
         refuse_volume=args.refuse_volume,
-        pull_secret=args.site.images.pull_secret,
+        pull_secret=args.site.image_pull_secret,
         protect=args.site.protect,
         # A fenced pod is never Ready. The Job that begins the record waits for the database.
         awaited=False,

@@ -159,7 +159,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         volume_path="/data",
         volume_setting=args.volume_setting,
         refuse_volume=args.refuse_volume,
-        pull_secret=args.site.images.pull_secret,
+        pull_secret=args.site.image_pull_secret,
         protect=args.site.protect,
         variables={
             **_VARIABLES,
@@ -184,7 +184,7 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         timeout=600,
         resources=JOB_RESOURCES,
         user=USER,
-        pull_secret=args.site.images.pull_secret,
+        pull_secret=args.site.image_pull_secret,
         variables=_VARIABLES,
         files=workload.files,
     )
