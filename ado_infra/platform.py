@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
@@ -14,7 +14,8 @@ from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.published import generated_digest_key, publish_secret
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
-from ado_infra.secrets import StackSecrets
+from ado_infra.registry import RegistryCredentials, registry_secret
+from ado_infra.secrets import ConfigSecret, StackSecrets
 from ado_infra.settings import Settings
 from ado_infra.site import APPLICATION, Site, require_instance
 from ado_infra.tiers.common import HTTP_PORT
@@ -45,17 +46,23 @@ class AdoPlatformArgs:
     def __post_init__(self) -> None:
         # Before anything is registered, so that a program that is refused has made nothing.
         require_urls(self.settings.postgres, self.settings.redis, self.secrets)
+        if self.settings.images.registry_user and self.secrets.registry_password is None:
+            raise pulumi.RunError(
+                f"ado:{ConfigSecret.REGISTRY_PASSWORD} is missing; ado:images.registryUser demands "
+                "it"
+            )
 
 
 class AdoPlatform(pulumi.ComponentResource):
     """The whole platform in one namespace.
 
     Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false, a
-    RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Stores,
-    Configuration, Migrations where the settings ask for them, ApiGateway, Dashboard, Orchestrator,
-    a WorkerPool for each pool, Edge, Monitoring. With `settings.protect_data` the Namespace, the
-    data stores and what was generated refuse to be destroyed. Its name is the `instance` label of
-    every object; raises pulumi.RunError when it cannot be.
+    RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Secret
+    `ado-registry` where the settings name who pulls images, Stores, Configuration, Migrations where
+    the settings ask for them, ApiGateway, Dashboard, Orchestrator, a WorkerPool for each pool,
+    Edge, Monitoring. With `settings.protect_data` the Namespace, the data stores and what was
+    generated refuse to be destroyed. Its name is the `instance` label of every object; raises
+    pulumi.RunError when it cannot be.
     """
 
     site: Site
@@ -96,6 +103,7 @@ class AdoPlatform(pulumi.ComponentResource):
             digest_key=digest_key,
         )
         self._keep(digest_key)
+        self.site = replace(self.site, pull_secret=self._pull_secret())
 
         self.configuration = self._configuration()
         self.stores = self._stores()
@@ -158,6 +166,20 @@ class AdoPlatform(pulumi.ComponentResource):
             {"hex": digest_key},
             self._child,
             digest_key=digest_key,
+        )
+
+    def _pull_secret(self) -> pulumi.Output[str] | None:
+        """The Secret that images are pulled with, before any pod: by its name they wait for it."""
+        images, password = self._settings.images, self._secrets.registry_password
+        if images.registry_user is None or password is None:
+            return None
+        return registry_secret(
+            f"{self._prefix}-registry",
+            self.site,
+            RegistryCredentials(
+                host=images.registry_host, user=images.registry_user, password=password
+            ),
+            self._child,
         )
 
     def _configuration(self) -> Configuration:

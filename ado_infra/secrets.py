@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum, unique
+from typing import Final
 
 import pulumi
 from pulumi_random import RandomPassword
@@ -42,6 +43,8 @@ class ConfigSecret(StrEnum):
     """Access key of PostgreSQL's backup alone; both keys or none, then the object storage's."""
     BACKUP_SECRET_KEY = "backupSecretKey"  # noqa: S105 - the key, not the secret
     """Secret key of PostgreSQL's backup alone; both keys or none, then the object storage's."""
+    REGISTRY_PASSWORD = "registryPassword"  # noqa: S105 - the key, not the password
+    """Password or token of `images.registryUser`, which demands it."""
 
 
 STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
@@ -108,6 +111,7 @@ class StackSecrets:
     database_password: Secret | None = None
     redis_url: Secret | None = None
     redis_password: Secret | None = None
+    registry_password: Secret | None = None
 
     @classmethod
     def from_config(cls) -> StackSecrets:
@@ -130,6 +134,7 @@ class StackSecrets:
             database_password=get(ConfigSecret.DATABASE_PASSWORD),
             redis_url=get(ConfigSecret.REDIS_URL),
             redis_password=get(ConfigSecret.REDIS_PASSWORD),
+            registry_password=get(ConfigSecret.REGISTRY_PASSWORD),
         )
 
 
@@ -141,7 +146,7 @@ def given_or_generated(
     Unlike there, one that is given later takes the place of the generated one, which is destroyed;
     where that is protected, the engine refuses.
     """
-    return password(name, None, opts) if given is None else pulumi.Output.secret(given)
+    return password(name, None, opts) if given is None else one_line(name, given)
 
 
 def password(name: str, given: Secret | None, opts: pulumi.ResourceOptions) -> Secret:
@@ -151,8 +156,33 @@ def password(name: str, given: Secret | None, opts: pulumi.ResourceOptions) -> S
     destroys nor changes it.
     """
     generated = RandomPassword(name, length=32, special=False, opts=opts).result
-    return pulumi.Output.secret(generated if given is None else given)
+    return pulumi.Output.secret(generated) if given is None else one_line(name, given)
+
+
+def one_line(name: str, value: pulumi.Input[str]) -> Secret:
+    """A secret as given, but for a line break at its end; a warning says so.
+
+    A pipe such as `echo KEY | …` makes one. A shell that reads the value from a file drops it and a
+    URL keeps it: two parts would know two passwords.
+    """
+
+    def kept(text: str) -> str:
+        if not has_line_end(text):
+            return text
+        pulumi.log.warn(f"The secret {name} {LINE_END}; it is used without")
+        return text.rstrip(_LINE_ENDS)
+
+    return pulumi.Output.secret(value).apply(kept)
+
+
+_LINE_ENDS: Final = "\r\n"
+LINE_END: Final = "ends with a line break, as `echo` puts one behind what is piped"
+
+
+def has_line_end(text: str) -> bool:
+    """Whether a text ends as a line does."""
+    return text.endswith(tuple(_LINE_ENDS))
 
 
 def _given(secrets: dict[str, Secret | None]) -> dict[str, Secret]:
-    return {name: pulumi.Output.secret(key) for name, key in secrets.items() if key is not None}
+    return {name: one_line(name, key) for name, key in secrets.items() if key is not None}

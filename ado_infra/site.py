@@ -42,6 +42,8 @@ class Site:
         instance: Name of this installation, unique in its namespace; a label of every object.
         namespace: Where everything is created; it must exist.
         images: Where images come from.
+        pull_secret: Name of an image pull Secret that is made beside the part; without one that of
+            `images`, if any.
         protect: Whether what holds data refuses to be destroyed.
         digest_key: For the digests of Secrets, in hex (see `kit/published.py`); without one
             each Secret gets a key of its own.
@@ -51,6 +53,7 @@ class Site:
     _: KW_ONLY
     namespace: pulumi.Input[str]
     images: ImageSettings = field(default_factory=ImageSettings)
+    pull_secret: pulumi.Input[str] | None = None
     protect: bool = False
     digest_key: pulumi.Input[str] | None = None
 
@@ -63,6 +66,11 @@ class Site:
                 "Site.digest_key is no text of hex digits, two for each byte; leave it out, or "
                 "give the `hex` of a RandomBytes"
             )
+
+    @property
+    def image_pull_secret(self) -> pulumi.Input[str] | None:
+        """Name of the Secret that images are pulled with; None where nobody asks for one."""
+        return self.images.pull_secret if self.pull_secret is None else self.pull_secret
 
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""

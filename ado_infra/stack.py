@@ -14,7 +14,13 @@ from typing import Any, Final, cast
 import pulumi
 from pydantic import TypeAdapter, ValidationError
 
-from ado_infra.secrets import STORE_SECRETS, ConfigSecret, StackSecrets
+from ado_infra.secrets import (
+    LINE_END,
+    STORE_SECRETS,
+    ConfigSecret,
+    StackSecrets,
+    has_line_end,
+)
 from ado_infra.settings import Mode, Profile, Settings
 from ado_infra.settings.errors import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
@@ -154,6 +160,11 @@ def _secret_problems(config: _Config, sections: Mapping[str, object]) -> Iterabl
             yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
         elif not _begins_with(secret, ("",)):
             yield f"ado:{secret} is empty\n    {set_it}"
+        elif has_line_end(_text(secret)):
+            yield (
+                f"ado:{secret} {LINE_END}; set it without\n"
+                f"    pulumi config get ado:{secret} | tr -d '\\r\\n' | {set_it}"
+            )
         elif reason := _unread(secret, sections):
             remove = f"pulumi config rm ado:{secret}"
             yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
@@ -162,7 +173,7 @@ def _secret_problems(config: _Config, sections: Mapping[str, object]) -> Iterabl
 
 
 def _begins_with(secret: ConfigSecret, beginnings: tuple[str, ...]) -> bool:
-    """Whether a secret is not blank and begins so; its value does not leave this function."""
+    """Whether a secret is not blank and begins so."""
     value = _text(secret)
     return bool(value.strip()) and value.startswith(beginnings)
 
@@ -173,6 +184,8 @@ def _demanded(secret: ConfigSecret, config: _Config, sections: Mapping[str, obje
         section, mode = STORE_SECRETS[secret]
         demanded = mode is Mode.EXTERNAL and _mode(section, sections) is mode
         return f"ado:{section}.mode = {mode} demands it" if demanded else None
+    if secret is ConfigSecret.REGISTRY_PASSWORD:
+        return "ado:images.registryUser demands it" if _names_user(sections) else None
     if sections.get("profile") == Profile.PRODUCTION and secret not in _BACKUP_KEYS:
         return "profile production demands it"
     half = any(secret in pair and pair & config.secrets for pair in _PAIRS)
@@ -183,9 +196,16 @@ def _unread(secret: ConfigSecret, sections: Mapping[str, object]) -> str | None:
     """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
     if secret in _BACKUP_KEYS and "backup" not in _mapping("postgres", sections):
         return "there is no ado:postgres.backup"
+    if secret is ConfigSecret.REGISTRY_PASSWORD and not _names_user(sections):
+        return "there is no ado:images.registryUser"
     section, mode = STORE_SECRETS.get(secret, ("", None))
     chosen = _mode(section, sections)
     return f"ado:{section}.mode = {chosen}" if mode and chosen and mode is not chosen else None
+
+
+def _names_user(sections: Mapping[str, object]) -> bool:
+    """Whether there is somebody who pulls images with a password."""
+    return _mapping("images", sections).get("registryUser") is not None
 
 
 def _mode(section: str, sections: Mapping[str, object]) -> Mode | None:

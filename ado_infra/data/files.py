@@ -17,4 +17,4 @@ JOB_RESOURCES: Final = Resources.of(("50m", "32Mi"), ("500m", "128Mi"))
 def packaged(package: str, names: Iterable[str]) -> dict[str, str]:
     """File name → content of files that come with a package, in its folder `files`."""
     folder = resources.files(package) / "files"
-    return {name: (folder / name).read_text() for name in names}
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names}

@@ -19,7 +19,7 @@ from ado_infra.data.postgres import (
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.kit import volumes
 from ado_infra.kit.published import publish_secret
-from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, password
+from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, one_line, password
 from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
 from ado_infra.site import Site
 
@@ -174,7 +174,7 @@ def require_urls(postgres: PostgresSettings, redis: RedisSettings, secrets: Stac
 def _given(url: Secret | None, key: ConfigSecret) -> Secret:
     if url is None:
         raise pulumi.RunError(f"ado:{key} is missing; an external store is known by it alone")
-    return pulumi.Output.secret(url)
+    return one_line(key, url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,9 @@ from pulumi_kubernetes.batch.v1 import (
     Job,
     JobSpecArgs,
     JobTemplateSpecArgs,
+    PodFailurePolicyArgs,
+    PodFailurePolicyOnPodConditionsPatternArgs,
+    PodFailurePolicyRuleArgs,
 )
 from pulumi_kubernetes.core.v1 import ContainerArgs, PodSpecArgs, PodTemplateSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -112,7 +115,7 @@ class JobArgs:
     resources: Resources
     retries: int = 3
     user: int = DEFAULT_USER
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
     service_account: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
@@ -143,7 +146,7 @@ class CronArgs:
     steps: Sequence[Step]
     timeout: int
     user: int = DEFAULT_USER
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
 
 
 def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJob:
@@ -165,6 +168,7 @@ def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJo
                 spec=JobSpecArgs(
                     active_deadline_seconds=args.timeout,
                     backoff_limit=_RETRIES,
+                    pod_failure_policy=_no_failure_of_its_own(),
                     template=PodTemplateSpecArgs(
                         metadata=ObjectMetaArgs(labels=labels),
                         spec=_pod_spec(args.steps, args.user, args.pull_secret),
@@ -197,6 +201,7 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
         spec=JobSpecArgs(
             active_deadline_seconds=args.timeout,
             backoff_limit=args.retries,
+            pod_failure_policy=_no_failure_of_its_own(),
             template=PodTemplateSpecArgs(
                 metadata=ObjectMetaArgs(labels=labels),
                 spec=_pod_spec(
@@ -216,6 +221,17 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{args.timeout + 60}s"),
             ),
         ),
+    )
+
+
+def _no_failure_of_its_own() -> PodFailurePolicyArgs:
+    """A pod that was evicted, preempted or drained is replaced, and not counted as a try.
+
+    One that outgrew what its own directories may hold has no such condition.
+    """
+    condition = PodFailurePolicyOnPodConditionsPatternArgs(type="DisruptionTarget", status="True")
+    return PodFailurePolicyArgs(
+        rules=[PodFailurePolicyRuleArgs(action="Ignore", on_pod_conditions=[condition])]
     )
 
 
@@ -242,7 +258,7 @@ def _last_step(args: JobArgs) -> Step:
 def _pod_spec(
     steps: Sequence[Step],
     user: int,
-    pull_secret: str | None,
+    pull_secret: pulumi.Input[str] | None,
     service_account: pulumi.Input[str] | None = None,
 ) -> PodSpecArgs:
     *before, last = [step.container() for step in steps]

@@ -24,6 +24,7 @@ from pulumi_kubernetes.core.v1 import (
     ResourceRequirementsArgs,
     SeccompProfileArgs,
     SecurityContextArgs,
+    TopologySpreadConstraintArgs,
     VolumeArgs,
     VolumeMountArgs,
     WeightedPodAffinityTermArgs,
@@ -85,8 +86,9 @@ def pod_spec(
     *,
     before: Sequence[ContainerArgs] = (),
     user: int = DEFAULT_USER,
-    pull_secret: str | None = None,
+    pull_secret: pulumi.Input[str] | None = None,
     affinity: AffinityArgs | None = None,
+    spread: Sequence[TopologySpreadConstraintArgs] = (),
     grace_period: int | None = None,
     restart_policy: str | None = None,
     service_account: pulumi.Input[str] | None = None,
@@ -108,6 +110,7 @@ def pod_spec(
         security_context=pod_security(user),
         service_account_name=service_account,
         termination_grace_period_seconds=grace_period,
+        topology_spread_constraints=list(spread) or None,
         volumes=[directory.volume(name) for name, directory in mounted.items()],
     )
 
@@ -125,8 +128,8 @@ def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
     )
 
 
-def _pull_secrets(name: str | None) -> list[LocalObjectReferenceArgs] | None:
-    return [LocalObjectReferenceArgs(name=name)] if name else None
+def _pull_secrets(name: pulumi.Input[str] | None) -> list[LocalObjectReferenceArgs] | None:
+    return None if name is None else [LocalObjectReferenceArgs(name=name)]
 
 
 def container_security() -> SecurityContextArgs:
@@ -158,6 +161,18 @@ def spread_over_hosts(workload: str, anti_affinity: AntiAffinity) -> AffinityArg
         preferred = WeightedPodAffinityTermArgs(weight=100, pod_affinity_term=term)
         rule = PodAntiAffinityArgs(preferred_during_scheduling_ignored_during_execution=[preferred])
     return AffinityArgs(pod_anti_affinity=rule)
+
+
+def spread_over_zones(workload: str) -> list[TopologySpreadConstraintArgs]:
+    """Spreads the pods of a workload over zones, where there are several, whenever possible."""
+    return [
+        TopologySpreadConstraintArgs(
+            max_skew=1,
+            topology_key="topology.kubernetes.io/zone",
+            when_unsatisfiable="ScheduleAnyway",
+            label_selector=LabelSelectorArgs(match_labels=selector(workload)),
+        )
+    ]
 
 
 def disruption_budget(workload: str, disruption: Disruption) -> PodDisruptionBudgetSpecArgs:

@@ -87,9 +87,10 @@ def publish_secret(
     opts: pulumi.ResourceOptions,
     *,
     digest_key: pulumi.Input[str] | None = None,
+    secret_type: str = "Opaque",  # noqa: S107 - no password
 ) -> PublishedSecret:
     """Makes a Secret, and without a key for its digests a key of its own, `<name>-digest-key`."""
-    secret = Secret(name, metadata=metadata, type="Opaque", data=_base64_data(data), opts=opts)
+    secret = Secret(name, metadata=metadata, type=secret_type, data=_base64_data(data), opts=opts)
     return PublishedSecret(
         name=secret.metadata.name,
         data=data,

@@ -35,9 +35,12 @@ MEMORY: Final = (
     rf"|(?:1?[0-9]|2[0-6]){_FRACTION}T|(?:(?:1?[0-9]|2[0-3]){_FRACTION}|24(?:\.0{{1,3}})?)Ti)$"
 )
 LABEL_KEY: Final = rf"^(?!app\.kubernetes\.io/)(?:{DNS_NAME}/)?{LABEL_NAME}$"
-BUCKET: Final = rf"^(?![0-9]+(?:\.[0-9]+){{3}}$){DNS_NAME}$"
-HOST_AND_PORT: Final = rf"^{DNS_NAME}:(?!0+$){_PORT}$"
-HTTP_URL: Final = rf"^[hH][tT][tT][pP][sS]?://{_HOST}(?::(?:{_PORT})?)?(?:/[^\s?#@]*)?$"
+_NO_ADDRESS: Final = r"(?![0-9]+(?:\.[0-9]+){3}$)"
+_IPV6: Final = r"\[[0-9A-Fa-f:.]+\]"
+BUCKET: Final = rf"^{_NO_ADDRESS}[A-Za-z0-9][A-Za-z0-9._-]{{2,254}}$"
+HOST_NAME: Final = rf"^{_NO_ADDRESS}{DNS_NAME}$"
+HOST_AND_PORT: Final = rf"^(?:{DNS_NAME}|{_IPV6}):(?!0+$){_PORT}$"
+HTTP_URL: Final = rf"^[hH][tT][tT][pP][sS]?://(?:{_HOST}|{_IPV6})(?::(?:{_PORT})?)?(?:/[^\s?#@]*)?$"
 REGISTRY: Final = (
     rf"^(?:(?:localhost|{DNS_LABEL}(?:\.{DNS_LABEL})+|{DNS_LABEL}(?=:))(?::[0-9]*)?"
     rf"|{_UNDOTTED}(?!:))(?:/{PATH_COMPONENT})*$"

@@ -8,18 +8,17 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
+from ado_infra.kit.quantities import millicores, size_in_bytes
 from ado_infra.kit.schema_rules import exactly_one_of, never
 from ado_infra.kit.values import (
     Cpu,
-    DnsName,
     HttpPath,
     IntOrPercent,
     Memory,
     Percentage,
     ReplicaCount,
-    millicores,
+    StorageClassName,
     share_of,
-    size_in_bytes,
 )
 
 
@@ -191,5 +190,5 @@ class Volume(Spec):
 
     size: Memory
     """Size of the volume in bytes, such as `20Gi`."""
-    storage_class: DnsName | None = None
-    """Name of the StorageClass; the cluster's default when not given."""
+    storage_class: StorageClassName | None = None
+    """Name of the StorageClass; the cluster's default when not given, none where it is `""`."""

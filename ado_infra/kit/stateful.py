@@ -37,6 +37,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from ado_infra.kit import labels, pods, volumes
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
+from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Resources, Volume
 
@@ -113,7 +114,7 @@ class StatefulArgs:
     awaited: bool = True
     refuse_volume: volumes.Refuse = volumes.refuse
     pre_stop: tuple[str, ...] | None = None
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
@@ -146,12 +147,17 @@ class StatefulWorkload(pulumi.ComponentResource):
         metadata = _metadata(args, args.name)
         if not args.awaited:
             metadata.annotations = {"pulumi.com/skipAwait": "true"}
+        rollout = Rollout(pods=args.replicas, at_once=1, grace_period=args.grace_period)
+        rollout.announce(args.name, self)
         self.stateful_set = StatefulSet(
             f"{name}-statefulset",
             metadata=metadata,
             spec=_spec(args, self.headless_service.metadata.name),
             opts=pulumi.ResourceOptions(
-                parent=self, protect=args.protect, ignore_changes=[volumes.IGNORED]
+                parent=self,
+                protect=args.protect,
+                ignore_changes=[volumes.IGNORED],
+                custom_timeouts=pulumi.CustomTimeouts(update=f"{rollout.seconds}s"),
             ),
         )
         self.disruption_budget = PodDisruptionBudget(
@@ -216,6 +222,7 @@ def _pod_spec(args: StatefulArgs) -> PodSpecArgs:
         user=args.user,
         pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
+        spread=pods.spread_over_zones(args.name),
         grace_period=args.grace_period,
     )
 

@@ -1,8 +1,8 @@
 """The types that settings are made of: quantities, durations, hosts, registries, buckets.
 
 Each is a plain string or number in YAML and stays one in Python; the annotated types below refuse
-what Kubernetes would refuse, or accept and never be able to satisfy. Grammar of quantities:
-kubernetes.io, "Quantity"; of names: RFC 1123; of images: the OCI distribution specification.
+what Kubernetes would refuse, or accept and never be able to satisfy. Grammar of names: RFC 1123;
+of images: the OCI distribution specification; of quantities: `kit/quantities.py`.
 """
 
 from __future__ import annotations
@@ -10,60 +10,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from decimal import Decimal
-from typing import Annotated, Final
+from ipaddress import IPv6Address
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
 from ado_infra.kit import schema_rules as patterns
 from ado_infra.kit.cron import PATTERN, Schedule
+from ado_infra.kit.quantities import MAX_BYTES, MAX_MILLICORES, millicores, size_in_bytes
 from ado_infra.kit.schema_rules import SchemaRules, pattern_rule
 
-MAX_MILLICORES: Final = 1_024_000
-MAX_BYTES: Final = 24 * 2**40
-"""No node sold today has more than 1024 cores or 24 TiB: beyond it is a slip of the finger."""
-
-_CPU = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>m?)", re.ASCII)
-_MEMORY = re.compile(r"(?P<number>\d+(?:\.\d{1,3})?)(?P<unit>Ki|Mi|Gi|Ti|k|M|G|T)?", re.ASCII)
-_MEMORY_UNITS: Final = {
-    None: 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-}
+_ADDRESS = re.compile(r"\d+(?:\.\d+){3}", re.ASCII)
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,254}")
 _DNS_LABEL = re.compile(patterns.DNS_LABEL)
 _LABEL_NAME = re.compile(patterns.LABEL_NAME)
 _PATH_COMPONENT = re.compile(patterns.PATH_COMPONENT)
-
-
-def millicores(quantity: str) -> int:
-    """A CPU quantity in thousandths of a core: `500m` → 500, `2` → 2000.
-
-    Raises ValueError when it is no quantity, not positive, or beyond any machine.
-    """
-    seen = _CPU.fullmatch(quantity)
-    if not seen:
-        raise ValueError("is no CPU quantity; write cores as '2' or thousandths as '500m'")
-    number = Decimal(seen["number"]) * (1 if seen["unit"] else 1000)
-    return _bounded(number, MAX_MILLICORES, "1024 cores")
-
-
-def size_in_bytes(quantity: str) -> int:
-    """A memory quantity in bytes: `512Mi` → 536870912.
-
-    Raises ValueError when it is no quantity, not positive, or beyond any machine.
-    """
-    seen = _MEMORY.fullmatch(quantity)
-    if not seen:
-        raise ValueError("is no memory quantity; write for example '512Mi' or '2Gi'")
-    number = Decimal(seen["number"]) * _MEMORY_UNITS[seen["unit"]]
-    return _bounded(number, MAX_BYTES, "24Ti")
 
 
 def share_of(value: int | str, total: int) -> int:
@@ -76,12 +38,6 @@ def share_of(value: int | str, total: int) -> int:
 def is_dns_name(host: str) -> bool:
     """Whether a host is an RFC 1123 DNS name."""
     return len(host) <= 253 and all(_DNS_LABEL.fullmatch(label) for label in host.split("."))
-
-
-def _bounded(number: Decimal, maximum: int, shown: str) -> int:
-    if number < 1 or number > maximum:
-        raise ValueError(f"is out of range; more than zero and at most {shown}")
-    return int(number)
 
 
 def _checked(measure: Callable[[str], object]) -> AfterValidator:
@@ -130,21 +86,40 @@ def label_value(value: str) -> str:
     return value
 
 
+def _host_name(host: str) -> str:
+    _dns_name(host)
+    if _ADDRESS.fullmatch(host):
+        raise ValueError("is an address; write the name that DNS leads to it, as clients type it")
+    return host
+
+
+def _storage_class(name: str) -> str:
+    return name and _dns_name(name)
+
+
 def _bucket_name(name: str) -> str:
-    labels = name.split(".")
-    numbers = all(label.isdecimal() for label in labels)
-    if not 3 <= len(name) <= 63 or not is_dns_name(name) or (len(labels) == 4 and numbers):
+    if not _BUCKET.fullmatch(name) or _ADDRESS.fullmatch(name):
         raise ValueError(
-            "is no bucket name; 3 to 63 lower-case letters, digits, dots and hyphens, no address"
+            "is no bucket name; 3 to 255 letters, digits, dots, hyphens and underscores, no address"
         )
     return name
+
+
+def _require_ipv6(address: str) -> None:
+    try:
+        IPv6Address(address)
+    except ValueError:
+        raise ValueError(f"has no IPv6 address between its brackets: {address!r}") from None
 
 
 def _host_and_port(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not colon:
         raise ValueError("is no address; write it as host:port")
-    _dns_name(host)
+    if host.startswith("[") and host.endswith("]"):
+        _require_ipv6(host[1:-1])
+    else:
+        _dns_name(host)
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
         raise ValueError("has a port that is no number up to 65535; write it as host:port")
     return value
@@ -166,12 +141,18 @@ def _registry(value: str) -> str:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # of brackets alone
+        raise ValueError("is no URL; an IPv6 address stands between [ and ]") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is no URL; write it as http://host[:port]/path")
     if "@" in value:  # wherever it is: a password with a slash in it ends the host's part
         raise ValueError("carries credentials; no secret belongs into a plain setting")
-    _dns_name(parts.hostname)
+    if ":" in parts.hostname:
+        _require_ipv6(parts.hostname)
+    else:
+        _dns_name(parts.hostname)
     try:
         _ = parts.port
     except ValueError:
@@ -242,9 +223,11 @@ LabelValue = Annotated[
 BucketName = Annotated[
     str,
     AfterValidator(_bucket_name),
-    pattern_rule("bucket name", patterns.BUCKET, minLength=3, maxLength=63),
+    pattern_rule("bucket name", patterns.BUCKET),
 ]
-"""A bucket's name, by the rules of S3's general purpose buckets."""
+"""A bucket's name, by the widest rules of any S3-compatible service; theirs are often narrower."""
+Region = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$")]
+"""A region, of which every service has its own names: `eu-central-1`, `RegionOne`, `EU`."""
 HttpPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9/._~-]*$")]
 HttpUrl = Annotated[
     str,
@@ -273,6 +256,18 @@ DnsName = Annotated[
     AfterValidator(_dns_name),
     pattern_rule("DNS name", rf"^{patterns.DNS_NAME}$", maxLength=253),
 ]
+HostName = Annotated[
+    str,
+    AfterValidator(_host_name),
+    pattern_rule("DNS name, no address", patterns.HOST_NAME, maxLength=253),
+]
+"""A DNS name by which people reach something; no IP address."""
+StorageClassName = Annotated[
+    str,
+    AfterValidator(_storage_class),
+    pattern_rule("StorageClass or nothing", rf"^(?:{patterns.DNS_NAME})?$", maxLength=253),
+]
+"""Name of a StorageClass; empty for volumes that somebody makes by hand."""
 Registry = Annotated[
     str, AfterValidator(_registry), pattern_rule("registry [host[:port]/]path", patterns.REGISTRY)
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import pulumi
@@ -23,8 +24,8 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.labels import Identity
+from ado_infra.kit.quantities import amount
 from ado_infra.kit.spec import Volume
-from ado_infra.kit.values import size_in_bytes
 
 StatefulSetSpec: TypeAlias = Any
 """Of the SDK's outputs: to its types every field may be missing, also those that never are."""
@@ -32,8 +33,22 @@ StatefulSetSpec: TypeAlias = Any
 Refuse: TypeAlias = Callable[[pulumi.Output[str]], None]
 """Takes what is wrong with the volumes of one workload: `refuse`, or what gathers it for that."""
 
+
 IGNORED: Final = "spec.volumeClaimTemplates"
 """The property that the engine leaves as it was made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The volume that there is, in the API server's words: no setting, and held to no rule of one.
+
+    Attributes:
+        size: Any quantity.
+        storage_class: Name of the StorageClass; None for the cluster's default, "" for none.
+    """
+
+    size: str
+    storage_class: str | None = None
 
 
 def claim_template(name: str, volume: Volume, identity: Identity) -> PersistentVolumeClaimArgs:
@@ -66,8 +81,8 @@ def problem(
 
     def check(spec: StatefulSetSpec, namespace: str) -> str:
         claim = spec.volume_claim_templates[0]
-        kept = Volume(
-            size=claim.spec.resources.requests["storage"],
+        kept = Kept(
+            size=str(claim.spec.resources.requests["storage"]),
             storage_class=claim.spec.storage_class_name,
         )
         claims = [f"{claim.metadata.name}-{name}-{ordinal}" for ordinal in range(spec.replicas)]
@@ -86,7 +101,7 @@ def refuse(*problems: pulumi.Output[str]) -> None:
     def check(messages: Sequence[str]) -> None:
         lines = list(filter(None, messages))
         if len(lines) > 1:  # an `up` in between would be refused for the rest
-            lines.append("Grow all of them before the last two steps, which are the same.")
+            lines.append("Do so for all of them before the last two steps, which are the same.")
         if lines:
             raise pulumi.RunError("\n".join(lines))
 
@@ -94,20 +109,23 @@ def refuse(*problems: pulumi.Output[str]) -> None:
 
 
 def _difference(
-    kept: Volume, wanted: Volume, namespace: str, name: str, claims: list[str]
+    kept: Kept, wanted: Volume, namespace: str, name: str, claims: list[str]
 ) -> str | None:
     if kept.storage_class != wanted.storage_class:
         return (
-            f"storageClass = {wanted.storage_class}: the volumes of {name} are of class "
-            f"{kept.storage_class}, and no volume changes its class; set it back, or move the data "
-            "by backup and restore"
+            f"storageClass = {_class(wanted)}: the volumes of {name} are of class "
+            f"{_class(kept)}, and no volume changes its class; set it back, or move the data "
+            "by backup and restore. " + _how_to_begin_anew(namespace, name, claims)
         )
-    # In bytes: the server writes 1024Mi as 1Gi.
-    before, after = size_in_bytes(kept.size), size_in_bytes(wanted.size)
+    # As numbers: the server writes 1024Mi as 1Gi, and 1.1Gi as 1181116006400m.
+    try:
+        before, after = amount(kept.size), amount(wanted.size)
+    except ValueError as unread:
+        return f"size = {wanted.size} cannot be compared with the volumes of {name}: {unread}"
     if after < before:
         return (
             f"size = {wanted.size}: the volumes of {name} have {kept.size}, and no volume "
-            "shrinks; set it back"
+            "shrinks; set it back. " + _how_to_begin_anew(namespace, name, claims)
         )
     if after > before:
         return f"size = {wanted.size}: the volumes of {name} have {kept.size}. " + _how_to_grow(
@@ -116,14 +134,34 @@ def _difference(
     return None
 
 
+def _class(volume: Kept | Volume) -> str:
+    return '""' if volume.storage_class == "" else str(volume.storage_class)
+
+
 def _how_to_grow(namespace: str, name: str, claims: list[str], size: str) -> str:
     kubectl = f"kubectl -n {namespace}"
     patch = json.dumps({"spec": {"resources": {"requests": {"storage": size}}}})
-    steps = [
+    return "To grow them, where the storage class allows it:" + _numbered(
         *(f"{kubectl} patch pvc {claim} -p '{patch}'" for claim in claims),
         f"{kubectl} delete statefulset {name} --cascade=orphan   (its pods run on)",
-        "pulumi refresh",
-        "pulumi up",
-    ]
-    numbered = "".join(f"\n    {n}. {step}" for n, step in enumerate(steps, start=1))
-    return f"To grow them, where the storage class allows it:{numbered}"
+    )
+
+
+def _how_to_begin_anew(namespace: str, name: str, claims: list[str]) -> str:
+    """What replaces claims that never got a volume: by a command that does nothing to others."""
+    kubectl = f"kubectl -n {namespace}"
+    all_pending = " ".join(f"pvc/{claim}" for claim in claims)
+    wait = f"{kubectl} wait --for=jsonpath='{{.status.phase}}'=Pending --timeout=1s {all_pending}"
+    return (
+        "Where none of them was ever bound, as after a first `up` that waited for a volume in "
+        "vain, there is no data; the first step goes no further where one is bound:"
+        + _numbered(
+            f"{wait} && {kubectl} delete statefulset/{name} {all_pending}",
+        )
+    )
+
+
+def _numbered(*steps: str) -> str:
+    """The steps, and the two that end every such change."""
+    every = (*steps, "pulumi refresh", "pulumi up")
+    return "".join(f"\n    {n}. {step}" for n, step in enumerate(every, start=1))

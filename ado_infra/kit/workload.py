@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import (
@@ -38,8 +39,15 @@ from ado_infra.kit import labels, pods
 from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pods import Scratch
+from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Health, Resources
+from ado_infra.kit.values import share_of
+
+_START_WITHIN: Final = 600
+"""Seconds that a container may take to answer for the first time, before it is started again."""
+_START_PERIOD: Final = 2
+"""Seconds between two questions whether it does: what it takes longer to be Ready."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +110,7 @@ class WorkloadArgs:
     replicas: int | Autoscaling
     headless: bool = False
     termination: Termination = Termination()
-    pull_secret: str | None = None
+    pull_secret: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
@@ -128,8 +136,13 @@ class Workload(pulumi.ComponentResource):
     ) -> None:
         super().__init__("ado:index:Workload", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # Who deletes it waits for its pods, which may take as long as they are given.
-        patience = pulumi.CustomTimeouts(delete=f"{args.termination.grace_period + 600}s")
+        rollout = _rollout(args)
+        rollout.announce(args.name, self)
+        patience = pulumi.CustomTimeouts(
+            update=f"{rollout.seconds}s",
+            # Who deletes it waits for its pods, which may take as long as they are given.
+            delete=f"{args.termination.grace_period + 600}s",
+        )
         self.deployment = Deployment(
             f"{name}-deployment",
             metadata=_metadata(args),
@@ -168,9 +181,24 @@ def _metadata(args: WorkloadArgs, name: str | None = None) -> ObjectMetaArgs:
     )
 
 
+def _rollout(args: WorkloadArgs) -> Rollout:
+    pods = (
+        args.replicas.bounds.max_replicas
+        if isinstance(args.replicas, Autoscaling)
+        else (args.replicas)
+    )
+    surge, unavailable = _pace(args)
+    return Rollout(
+        pods=pods,
+        at_once=share_of(surge, pods) or unavailable,
+        grace_period=args.termination.grace_period,
+    )
+
+
 def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
     return DeploymentSpecArgs(
         replicas=args.replicas if isinstance(args.replicas, int) else None,
+        progress_deadline_seconds=_rollout(args).progress_deadline,
         selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
         strategy=_strategy(args),
         template=PodTemplateSpecArgs(
@@ -183,14 +211,17 @@ def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
     )
 
 
-def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
-    surge: int | str
+def _pace(args: WorkloadArgs) -> tuple[int | str, int]:
+    """How many pods a rollout may make beyond the wanted number, and how many it may lack."""
     if args.anti_affinity is AntiAffinity.REQUIRED:
         # With one pod per host there may be no room for a surge: it would wait for ever.
-        surge, unavailable = 0, 1
-    else:
-        # A tenth is rounded up: one pod of a few, five of fifty, which would take too long else.
-        surge, unavailable = "10%" if isinstance(args.replicas, Autoscaling) else 1, 0
+        return 0, 1
+    # A tenth is rounded up: one pod of a few, five of fifty, which would take too long else.
+    return "10%" if isinstance(args.replicas, Autoscaling) else 1, 0
+
+
+def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
+    surge, unavailable = _pace(args)
     return DeploymentStrategyArgs(
         type="RollingUpdate",
         rolling_update=RollingUpdateDeploymentArgs(max_surge=surge, max_unavailable=unavailable),
@@ -204,6 +235,7 @@ def _pod_spec(args: WorkloadArgs) -> PodSpecArgs:
         mounted,
         pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
+        spread=pods.spread_over_zones(args.name),
         grace_period=args.termination.grace_period,
     )
 
@@ -224,6 +256,7 @@ def _container(args: WorkloadArgs, mounted: Mapping[str, Scratch | Files]) -> Co
         readiness_probe=_probe(args, args.health.ready, delay=5, period=5),
         resources=pods.resource_requirements(args.resources),
         security_context=pods.container_security(),
+        startup_probe=_startup_probe(args),
         volume_mounts=[directory.mount(name) for name, directory in mounted.items()],
     )
 
@@ -235,6 +268,16 @@ def _probe(args: WorkloadArgs, path: str, *, delay: int, period: int) -> ProbeAr
         initial_delay_seconds=delay,
         period_seconds=period,
         timeout_seconds=5,
+    )
+
+
+def _startup_probe(args: WorkloadArgs) -> ProbeArgs:
+    """Until it succeeds once, liveness is not asked: a slow start is no reason for another one."""
+    return ProbeArgs(
+        http_get=HTTPGetActionArgs(path=args.health.live, port=args.ports[0].name),
+        period_seconds=_START_PERIOD,
+        timeout_seconds=5,
+        failure_threshold=_START_WITHIN // _START_PERIOD,
     )
 
 

@@ -51,6 +51,7 @@ SECRETS: Final = {
     "ado:objectStorageSecretKey": ("ado-object-storage", "secret-key"),
     "ado:backupAccessKey": ("postgresql-backup", "access-key"),
     "ado:backupSecretKey": ("postgresql-backup", "secret-key"),
+    "ado:registryPassword": ("ado-registry", "password"),
 }
 """Secret of the stack's config → Secret and key that have it."""
 _CLUSTER: Final = ("kubeconfig", "context", "cluster")

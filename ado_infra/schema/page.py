@@ -27,7 +27,7 @@ minimum that exceeds its maximum, are checked by `pulumi preview`, and by no edi
 _SECRETS: Final = """\
 ## Secrets
 
-Always encrypted: `pulumi config set --secret KEY`. More of them: [secrets](secrets.md).
+Always encrypted: `pulumi config set --secret ado:KEY`. More of them: [secrets](secrets.md).
 """
 _PAGES: Final = {
     "edge": "edge.md",

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum, unique
 from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from ado_infra.kit.spec import AntiAffinity, ImageVersion, Resources, Spec, Volume
@@ -17,6 +17,7 @@ from ado_infra.kit.values import (
     HttpUrl,
     Memory,
     ObjectPrefix,
+    Region,
 )
 
 
@@ -177,9 +178,7 @@ class ObjectStorageSettings(Spec):
 
     endpoint: HttpUrl
     """URL of the service."""
-    region: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = (
-        "us-east-1"
-    )
+    region: Region = "us-east-1"
     """Region that requests are signed for."""
     buckets: Buckets = Buckets()
     """The buckets that the platform writes to; they must exist."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
@@ -61,6 +61,24 @@ class ImageSettings(Spec):
     """Which version of `rclone` runs."""
     pull_secret: DnsName | None = None
     """Name of an existing image pull Secret in the platform's namespace."""
+    registry_user: Annotated[str, StringConstraints(pattern=r"^[!-9;-~]{1,255}$")] | None = None
+    """Who pulls from the host of `registry`; its password is the secret `registryPassword`."""
+
+    @model_validator(mode="after")
+    def _one_way_to_pull(self) -> Self:
+        if self.pull_secret and self.registry_user:
+            raise ValueError(
+                "has pullSecret and registryUser, each of which makes the pull Secret; keep one"
+            )
+        return self
+
+    @property
+    def registry_host(self) -> str:
+        """The host of `registry`, as a Docker configuration names it."""
+        first, slash, _ = self.registry.partition("/")
+        is_host = "." in first or ":" in first or first == "localhost"
+        hub = first in {"docker.io", "index.docker.io"} or not (is_host and slash)
+        return "https://index.docker.io/v1/" if hub else first
 
 
 class MonitoringSettings(Spec):

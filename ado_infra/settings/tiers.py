@@ -19,7 +19,7 @@ from ado_infra.kit.spec import (
     ScalingStep,
     Spec,
 )
-from ado_infra.kit.values import DnsName, Memory, ReplicaCount, Seconds
+from ado_infra.kit.values import DnsName, HostName, Memory, ReplicaCount, Seconds
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -247,8 +247,8 @@ class Controller(StrEnum):
 class EdgeSettings(Spec):
     """Where the platform is reached from outside."""
 
-    host: DnsName
-    """Host name of the Ingress."""
+    host: HostName
+    """Host name of the Ingress; no address."""
     controller: Controller = Controller.NGINX
     """Who turns the Ingress into traffic."""
     class_name: DnsName | None = None

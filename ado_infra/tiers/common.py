@@ -103,7 +103,7 @@ def tier_workload(
         namespace=site.namespace,
         image=site.own_image(component, settings.image),
         version=settings.image.label,
-        pull_secret=site.images.pull_secret,
+        pull_secret=site.image_pull_secret,
         ports=ports,
         headless=headless,
         resources=settings.resources,

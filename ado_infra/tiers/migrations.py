@@ -61,6 +61,6 @@ def _job(args: MigrationsArgs) -> JobArgs:
         decisive=args.database_settings,
         timeout=args.settings.timeout,
         resources=args.orchestrator.resources,
-        pull_secret=site.images.pull_secret,
+        pull_secret=site.image_pull_secret,
         secrets=args.database.secrets,
     )

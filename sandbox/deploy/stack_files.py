@@ -28,6 +28,7 @@ SECRETS: Final = (
     "ado:databaseUrl",
     "ado:redisPassword",
     "ado:redisUrl",
+    "ado:registryPassword",
 )
 """Secrets that a user may keep in a sandbox for a stack; those of object storage are its own."""
 OBJECT_STORAGE: Final = "ado:objectStorage"

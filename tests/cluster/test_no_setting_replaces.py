@@ -90,6 +90,7 @@ ELSEWHERE = {
     "namespace.name": "is another platform; fixed from the first `up` on",
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
+    "images.registryUser": "stands for images.pullSecret; see tests/unit/test_registry.py",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
     "postgres.volume": "is refused; see test_platform_changes",

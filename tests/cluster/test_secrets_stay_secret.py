@@ -24,6 +24,7 @@ from tests.cluster.test_platform_changes import WORKLOADS, rolled_by, touched
 _UNREAD = {
     *(secret for secret, (_, mode) in STORE_SECRETS.items() if mode is Mode.EXTERNAL),
     *(ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY),
+    ConfigSecret.REGISTRY_PASSWORD,
 }
 GIVEN = [secret for secret in ConfigSecret if secret not in _UNREAD]
 """Every secret of a stack whose stores are its own."""

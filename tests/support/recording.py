@@ -45,6 +45,8 @@ class Registered:
     """Paths of the inputs whose changes the engine leaves alone."""
     aliases: tuple[str, ...]
     """URNs that it had before."""
+    patience: Mapping[str, str]
+    """How long the engine waits for its `update` and `delete`; empty for as long as it does."""
     inputs: Mapping[str, Any]
     """Secrets are still wrapped."""
 
@@ -139,6 +141,10 @@ class _Monitor(mocks.MockMonitor):
                     protect=request.protect,
                     dependencies=frozenset(request.dependencies),
                     ignored=tuple(request.ignoreChanges),
+                    patience={
+                        "update": request.customTimeouts.update,
+                        "delete": request.customTimeouts.delete,
+                    },
                     aliases=(*request.aliasURNs, *(each.urn for each in request.aliases)),
                     inputs=rpc.deserialize_properties(request.object, keep_unknowns=True),
                 )

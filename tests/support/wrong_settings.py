@@ -113,6 +113,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:edge": {"host": "Ado_1.example.com"}},
         'ado:edge.host = "Ado_1.example.com": is no DNS name',
     ),
+    "edge host that is an address": (
+        {"ado:edge": {"host": "10.0.0.5"}},
+        'ado:edge.host = "10.0.0.5": is an address; write the name that DNS leads to it',
+    ),
+    "edge host that is an address of IPv6": (
+        {"ado:edge": {"host": "fd00::10"}},
+        'ado:edge.host = "fd00::10": is no DNS name',
+    ),
     "issuer of no name": ({"ado:edge": {"tlsIssuer": ""}}, 'ado:edge.tlsIssuer = "": is no DNS'),
     "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
@@ -196,9 +204,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:postgres": {"backup": {"bucket": "backups", "retention": 0}}},
         "ado:postgres.backup.retention = 0: must be greater than or equal to 1",
     ),
-    "backup in a bucket in capitals": (
-        {"ado:postgres": {"backup": {"bucket": "Backups"}}},
-        'ado:postgres.backup.bucket = "Backups": is no bucket name',
+    "backup in a bucket with a folder": (
+        {"ado:postgres": {"backup": {"bucket": "backups/ado"}}},
+        'ado:postgres.backup.bucket = "backups/ado": is no bucket name',
     ),
     "backup below a slash": (
         {"ado:postgres": {"backup": {"bucket": "backups", "prefix": "/postgresql"}}},
@@ -257,9 +265,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:orchestrator": {"replicas": 4}},
         "ado:orchestrator.replicas = 4: must be less than or equal to 3",
     ),
-    "bucket in capitals": (
-        {"ado:objectStorage": {"buckets": {"artifacts": "Artifacts"}}},
-        'ado:objectStorage.buckets.artifacts = "Artifacts": is no bucket name',
+    "bucket of two words": (
+        {"ado:objectStorage": {"buckets": {"artifacts": "my artifacts"}}},
+        'ado:objectStorage.buckets.artifacts = "my artifacts": is no bucket name',
     ),
     "bucket that is an address": (
         {"ado:objectStorage": {"buckets": {"checkpoints": "192.168.1.1"}}},
@@ -267,7 +275,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "bucket too short": (
         {"ado:objectStorage": {"buckets": {"checkpoints": "ab"}}},
-        "is no bucket name; 3 to 63",
+        "is no bucket name; 3 to 255",
     ),
     "endpoint without a scheme": (
         {"ado:objectStorage": {"endpoint": "s3.example.com"}},
@@ -281,7 +289,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:objectStorage": {"endpoint": "http://s3.example.com:90a"}},
         "ado:objectStorage.endpoint = .* has a port that is no number",
     ),
-    "region": ({"ado:objectStorage": {"region": "EU"}}, 'ado:objectStorage.region = "EU"'),
+    "endpoint of half an address": (
+        {"ado:objectStorage": {"endpoint": "http://[fd00:9000"}},
+        r'ado:objectStorage.endpoint = "http://\[fd00:9000": is no URL',
+    ),
+    "endpoint with something else in brackets": (
+        {"ado:objectStorage": {"endpoint": "http://[s3]:9000"}},
+        "ado:objectStorage.endpoint = .*",
+    ),
+    "region": ({"ado:objectStorage": {"region": "E U"}}, 'ado:objectStorage.region = "E U"'),
+    "region of no name": ({"ado:objectStorage": {"region": ""}}, 'ado:objectStorage.region = ""'),
     "label key": (
         {"ado:monitoring": {"labels": {"bad key": "x"}}},
         "ado:monitoring.labels.bad key is no possible name: is no label key",

@@ -143,7 +143,7 @@ NOT_RUN = {
     "kubectl create (clusterrolebinding ado-ops-nodes|token ado-preview) .*": (
         "kubectl's own; what it binds is printed, compared and tried by tests"
     ),
-    "pulumi stack init pr": "named as what must not be typed",
+    "pulumi stack init pr": "as for prod, which is run",
     "kubectl -n ado-system describe (ingress ado-ingress|certificate ado-tls)": ABSENT,
     "kubectl get (ingressclass|prometheus .*)": ABSENT,
     "kubectl -n ado-system port-forward service/ado-api-gateway 3000:80": (

@@ -6,17 +6,28 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+import pulumi
 import pytest
 
+from ado_infra.data.object_storage import ObjectStorage, ObjectStorageArgs
+from ado_infra.data.postgres import Postgres, PostgresArgs
+from ado_infra.data.redis import Redis, RedisArgs
+from ado_infra.data.stores import Stores, StoresArgs
+from ado_infra.secrets import AgentCredentials, ObjectStorageCredentials, StackSecrets
+from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
+from ado_infra.settings.application import ApplicationConfig
+from ado_infra.site import Site
+from ado_infra.tiers.configuration import Configuration, ConfigurationArgs
 from tests.support.manifests import checksums
 from tests.support.recording import (
     SECRETS,
     Recording,
     is_secret,
+    record,
     record_stack,
     secret_paths,
     unwrapped,
@@ -146,6 +157,65 @@ class TestPasswords:
         assert (database.path, redis.path) == ("/ado", "/0")
         assert _data(stack, "postgresql")["password"] == NASTY
         assert _data(stack, "redis")["password"] == NASTY
+
+
+SITE = Site("shop", namespace="shop")
+STORAGE = ObjectStorageSettings(endpoint="https://s3.example.com")
+PARTS: dict[str, Callable[[], object]] = {
+    "password of PostgreSQL": lambda: Postgres("p", PostgresArgs(site=SITE, password="canary\n")),
+    "password of its standby": lambda: Postgres(
+        "p", PostgresArgs(site=SITE, replication_password="canary\n")
+    ),
+    "password of Redis": lambda: Redis("r", RedisArgs(site=SITE, password="canary\r\n")),
+    "key of object storage": lambda: ObjectStorage(
+        "o",
+        ObjectStorageArgs(
+            site=SITE,
+            settings=STORAGE,
+            credentials=ObjectStorageCredentials(
+                access_key=pulumi.Output.from_input("a"),
+                secret_key=pulumi.Output.secret("canary\n"),
+            ),
+        ),
+    ),
+    "key of a model": lambda: Configuration(
+        "c",
+        ConfigurationArgs(
+            site=SITE,
+            config=ApplicationConfig(),
+            agent_credentials=AgentCredentials(google_api_key=pulumi.Output.secret("canary\n")),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_line_break_behind_a_secret_of_a_programs_own_is_taken_away(part: str) -> None:
+    made = record(PARTS[part], into=Recording())
+    (warning,) = made.warnings
+    assert "ends with a line break" in warning
+    assert "canary" not in warning
+    texts = [
+        base64.b64decode(text).decode()
+        for secret in made.of_kind("Secret")
+        for text in secret["data"].values()
+    ]
+    assert "canary" in texts
+    assert not [text for text in texts if text != text.strip()]
+
+
+def test_the_url_of_an_external_store_has_no_line_break() -> None:
+    url = pulumi.Output.secret("redis://:canary@redis.example.com:6379/0\n")
+    settings = RedisSettings(mode=Mode.EXTERNAL)
+    args = StoresArgs(
+        site=SITE,
+        postgres=PostgresSettings(),
+        redis=settings,
+        object_storage=STORAGE,
+        secrets=StackSecrets(redis_url=url),
+    )
+    made = record(lambda: Stores("s", args))
+    assert _data(made, "ado-secrets")["redis-url"] == "redis://:canary@redis.example.com:6379/0"
 
 
 def test_credentials_that_were_not_given_are_left_out() -> None:

@@ -82,7 +82,7 @@ class PostgresBackup(pulumi.ComponentResource):
                 steps=[_dump(args, scripts), _upload(args, scripts, keys)],
                 timeout=_TIMEOUT,
                 user=USER,
-                pull_secret=site.images.pull_secret,
+                pull_secret=site.image_pull_secret,
             ),
             child,
         )

@@ -16,9 +16,9 @@ from ado_infra.kit import volumes
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
+from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
-from ado_infra.kit.values import size_in_bytes
 from ado_infra.secrets import given_or_generated
 from ado_infra.settings import PostgresSettings
 from ado_infra.site import Site
@@ -205,7 +205,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         volume_path=_VOLUME,
         volume_setting=args.volume_setting,
         refuse_volume=args.refuse_volume,
-        pull_secret=args.site.images.pull_secret,
+        pull_secret=args.site.image_pull_secret,
         protect=args.site.protect,
         # A fenced pod is never Ready. The Job that begins the record waits for the database.
         awaited=False,

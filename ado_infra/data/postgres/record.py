@@ -206,7 +206,7 @@ def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
         timeout=900,
         retries=_RETRIES,
         resources=JOB_RESOURCES,
-        pull_secret=site.images.pull_secret,
+        pull_secret=site.image_pull_secret,
         service_account=account,
         scratch=served,
         before=(

@@ -15,9 +15,9 @@ from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
+from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
-from ado_infra.kit.values import size_in_bytes
 from ado_infra.secrets import given_or_generated
 from ado_infra.settings import RedisSettings
 from ado_infra.site import Site
@@ -159,7 +159,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         volume_path="/data",
         volume_setting=args.volume_setting,
         refuse_volume=args.refuse_volume,
-        pull_secret=args.site.images.pull_secret,
+        pull_secret=args.site.image_pull_secret,
         protect=args.site.protect,
         variables={
             **_VARIABLES,
@@ -184,7 +184,7 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         timeout=600,
         resources=JOB_RESOURCES,
         user=USER,
-        pull_secret=args.site.images.pull_secret,
+        pull_secret=args.site.image_pull_secret,
         variables=_VARIABLES,
         files=workload.files,
     )

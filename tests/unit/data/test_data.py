@@ -19,7 +19,7 @@ from ado_infra.data.postgres.postgres import files as postgres_files
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.data.redis.redis import files as redis_files
 from ado_infra.kit.spec import Resources, Volume
-from ado_infra.kit.volumes import _difference
+from ado_infra.kit.volumes import Kept, _difference
 from ado_infra.settings import (
     PostgresSettings,
     PostgresVolume,
@@ -331,10 +331,11 @@ STORES = {"postgres": "postgresql", "redis": "redis"}
 
 
 class Smaller(Recording):
-    """A cluster whose volumes of these stores have 512Mi."""
+    """A cluster whose volumes of these stores have another size."""
 
-    def __init__(self, sections: Iterable[str]) -> None:
+    def __init__(self, sections: Iterable[str], size: str = "512Mi") -> None:
         super().__init__()
+        self._size = size
         self._names = tuple(f"{section}-workload-statefulset" for section in sections)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -342,23 +343,45 @@ class Smaller(Recording):
         if args.name.endswith(self._names):
             state = copy.deepcopy(state)
             (claim,) = state["spec"]["volumeClaimTemplates"]
-            claim["spec"]["resources"]["requests"]["storage"] = "512Mi"
+            claim["spec"]["resources"]["requests"]["storage"] = self._size
         return name, state
 
 
-def _refusal(kept: Volume, wanted: Volume) -> str | None:
+def _refusal(kept: Kept, wanted: Volume) -> str | None:
     return _difference(kept, wanted, "shop", "redis", CLAIMS)
 
 
 class TestVolumes:
     @pytest.mark.parametrize("wanted", ["1Gi", "1024Mi"])
     def test_the_same_volume_is_accepted_however_it_is_written(self, wanted: str) -> None:
-        assert _refusal(Volume(size="1Gi"), Volume(size=wanted)) is None
-        fast = Volume(size="1Gi", storage_class="fast")
+        assert _refusal(Kept(size="1Gi"), Volume(size=wanted)) is None
+        fast = Kept(size="1Gi", storage_class="fast")
         assert _refusal(fast, Volume(size=wanted, storage_class="fast")) is None
 
+    @pytest.mark.parametrize(
+        ("written", "answered"),
+        [("1.1Gi", "1181116006400m"), ("1.5Ki", "1536"), ("1G", "1e9"), ("1Ti", "1024Gi")],
+    )
+    def test_a_size_that_the_server_writes_otherwise_is_the_same(
+        self, written: str, answered: str
+    ) -> None:
+        changes = {"ado:redis": {"volume": {"size": written}}}
+        record_stack("dev", changes=changes, into=Smaller({"redis"}, answered))
+
+    def test_a_fraction_of_a_byte_is_no_traceback_beside_another_size(self) -> None:
+        message = _refusal(Kept(size="1181116006400m"), Volume(size="2Gi"))
+        assert message
+        assert message.startswith("size = 2Gi: the volumes of redis have 1181116006400m.")
+
+    def test_an_answer_that_is_no_quantity_is_told(self) -> None:
+        message = _refusal(Kept(size="much"), Volume(size="2Gi"))
+        assert message
+        assert message.endswith(
+            "cannot be compared with the volumes of redis: 'much' is no quantity"
+        )
+
     def test_a_larger_one_is_refused_with_the_steps_that_grow_it(self) -> None:
-        message = _refusal(Volume(size="1Gi"), Volume(size="2Gi"))
+        message = _refusal(Kept(size="1Gi"), Volume(size="2Gi"))
         assert message
         assert message.startswith("size = 2Gi: the volumes of redis have 1Gi.")
         steps = [line.strip() for line in message.splitlines()[1:]]
@@ -375,7 +398,7 @@ class TestVolumes:
         section = page.partition("\n### Growing a volume\n")[2].partition("\n## ")[0]
         (steps,) = re.findall(r"```\n(.*?)```", section, re.DOTALL)
         message = _difference(
-            Volume(size="20Gi"),
+            Kept(size="20Gi"),
             Volume(size="40Gi"),
             "ado-system",
             "postgresql",
@@ -385,19 +408,44 @@ class TestVolumes:
         assert textwrap.dedent(message.partition("\n")[2]) == steps.rstrip()
 
     def test_a_smaller_one_is_refused(self) -> None:
-        message = _refusal(Volume(size="2Gi"), Volume(size="1Gi"))
-        assert message == (
-            "size = 1Gi: the volumes of redis have 2Gi, and no volume shrinks; set it back"
+        message = _refusal(Kept(size="2Gi"), Volume(size="1Gi"))
+        assert message
+        assert message.startswith(
+            "size = 1Gi: the volumes of redis have 2Gi, and no volume shrinks; set it back. "
         )
 
     @pytest.mark.parametrize(("kept", "wanted"), [("slow", "fast"), (None, "fast"), ("slow", None)])
     def test_another_class_is_refused(self, kept: str | None, wanted: str | None) -> None:
         message = _refusal(
-            Volume(size="1Gi", storage_class=kept), Volume(size="2Gi", storage_class=wanted)
+            Kept(size="1Gi", storage_class=kept), Volume(size="2Gi", storage_class=wanted)
         )
         assert message
         assert message.startswith(f"storageClass = {wanted}: the volumes of redis are of class")
         assert "backup and restore" in message
+
+    @pytest.mark.parametrize("bound", [True, False])
+    def test_volumes_that_never_were_may_be_others_by_a_command_that_spares_those_that_are(
+        self, tmp_path: Path, *, bound: bool
+    ) -> None:
+        message = _refusal(Kept(size="1Gi"), Volume(size="1Gi", storage_class="fast"))
+        assert message
+        command, *rest = re.findall(r"^ +\d\. (.*)$", message, re.MULTILINE)
+        assert rest == ["pulumi refresh", "pulumi up"]
+        kubectl = tmp_path / "kubectl"  # its `wait` fails where a claim never gets Pending
+        fails = 'if [ "$3" = wait ]; then exit 1; fi' if bound else ""
+        kubectl.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/calls\n{fails}\n')
+        kubectl.chmod(0o755)
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        ran = subprocess.run(["/bin/sh", "-c", command], env={"PATH": path}, check=False)
+        claims = [f"pvc/{claim}" for claim in CLAIMS]
+        waited, *deleted = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+        assert waited[:3] == ["-n", "shop", "wait"]
+        assert "--for=jsonpath={.status.phase}=Pending" in waited
+        assert waited[-2:] == claims
+        assert deleted == (
+            [] if bound else [["-n", "shop", "delete", "statefulset/redis", *claims]]
+        )
+        assert ran.returncode == int(bound)
 
     @pytest.mark.parametrize(
         "kept", [{"postgres": "postgresql"}, {"redis": "redis"}, STORES], ids=" and ".join
@@ -413,7 +461,7 @@ class TestVolumes:
             for section, store in kept.items()
         ]
         assert str(refused.value).count("--cascade=orphan") == len(kept)
-        assert ("Grow all of them before" in str(refused.value)) == (len(kept) > 1)
+        assert ("for all of them before" in str(refused.value)) == (len(kept) > 1)
 
     def test_a_store_that_is_made_alone_refuses_by_itself(self) -> None:
         place = Site("shop", namespace="shop", protect=True)
@@ -422,7 +470,13 @@ class TestVolumes:
         with pytest.raises(pulumi.RunError, match=r"RedisSettings\.volume\.size = 1Gi"):
             record(lambda: Redis("redis", args), into=Smaller({"redis"}))
 
-    def test_a_storage_class_is_a_setting(self) -> None:
-        changed = record_stack("dev", changes={"ado:redis": {"volume": {"storageClass": "fast"}}})
+    @pytest.mark.parametrize("name", ["fast", ""])  # none: volumes that somebody makes by hand
+    def test_a_storage_class_is_a_setting(self, name: str) -> None:
+        changed = record_stack("dev", changes={"ado:redis": {"volume": {"storageClass": name}}})
         (claim,) = _spec(changed, "redis")["volumeClaimTemplates"]
-        assert claim["spec"]["storageClassName"] == "fast"
+        assert claim["spec"]["storageClassName"] == name
+
+    def test_no_storage_class_is_another_than_the_clusters_default(self) -> None:
+        message = _refusal(Kept(size="1Gi"), Volume(size="1Gi", storage_class=""))
+        assert message
+        assert message.startswith('storageClass = "": the volumes of redis are of class None')

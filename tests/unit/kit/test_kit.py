@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pulumi
 import pytest
 
 from ado_infra.kit.published import config_digest, secret_digest
+from ado_infra.kit.quantities import amount, millicores, size_in_bytes
 from ado_infra.kit.spec import Disruption, ImageVersion
-from ado_infra.kit.values import millicores, share_of, size_in_bytes
+from ado_infra.kit.values import share_of
 from tests.support.recording import Recording, record
 
 KEY = "ab" * 32
@@ -26,6 +29,32 @@ def test_cpu_is_measured_in_millicores(quantity: str, expected: int) -> None:
 )
 def test_memory_is_measured_in_bytes(quantity: str, expected: int) -> None:
     assert size_in_bytes(quantity) == expected
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        ("1181116006400m", "1181116006.4"),
+        ("1n", "1e-9"),
+        ("3u", "3e-6"),
+        ("1e3", "1000"),
+        ("12E-1", "1.2"),
+        ("1E", "1e18"),
+        ("1Ei", str(2**60)),
+        ("2Pi", str(2**51)),
+        ("+5", "5"),
+        (".5k", "500"),
+        ("0", "0"),
+    ],
+)
+def test_every_form_of_a_quantity_is_read(quantity: str, expected: str) -> None:
+    assert amount(quantity) == Decimal(expected)
+
+
+@pytest.mark.parametrize("quantity", ["", "Gi", "1 Gi", "1gi", "1ee3", "e3", "\u0663"])
+def test_what_is_no_quantity_is_refused(quantity: str) -> None:
+    with pytest.raises(ValueError, match="is no quantity"):
+        amount(quantity)
 
 
 @pytest.mark.parametrize("quantity", ["0", "-1", "1e9", "2000", "1Gi", "", "0.0001", "m"])

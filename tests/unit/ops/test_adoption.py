@@ -84,8 +84,11 @@ def test_what_no_secret_has_is_new_and_that_is_said(capsys: pytest.CaptureFixtur
 
 def test_the_cluster_has_all_that_is_generated_and_all_that_is_given() -> None:
     given = {key: "given" for key in SECRETS if not key.endswith("Url")}
-    backup = {"ado:postgres": {"backup": {"bucket": "backups"}}}
-    recorded = record_stack("prod", changes=backup, secrets=given).resources
+    read = {
+        "ado:postgres": {"backup": {"bucket": "backups"}},
+        "ado:images": {"registryUser": "robot"},
+    }
+    recorded = record_stack("prod", changes=read, secrets=given).resources
     random = [each.name for each in recorded if each.type.startswith("random:")]
     ends = {end for name in random for end in GENERATED if name.endswith(end)}
     assert len(random) == len(ends) == len(GENERATED)

@@ -157,7 +157,20 @@ NUMBERS = (
     *("0", "0.0", "00", "1", "007", "0.5", "1.5", "1.5555", "24", "24.0", "26", "999999", "-1"),
     *("1024", "1024000", "26388279066624", "9" * 15, "", "\u0663"),
 )
-HOSTS = ("localhost", "a", "a.b", "A.b", "a_b.c", "-a", "a-", "a..b", "", "10.0.0.1", "a" * 64)
+HOSTS = (
+    "localhost",
+    "a",
+    "a.b",
+    "A.b",
+    "a_b.c",
+    "-a",
+    "a-",
+    "a..b",
+    "",
+    "10.0.0.1",
+    "a" * 64,
+    "[::1]",
+)
 PORTS = ("", ":", ":0", ":1", ":65535", ":65536", ":080", ":x", ":1:2")
 FIELDS = ("*", "?", "5", "07", "31", "59", "60", "1-5", "*/2", "1,2", "jan", "SUN", "", "1-", "*/0")
 SAMPLES: dict[str, list[str]] = {
@@ -166,6 +179,9 @@ SAMPLES: dict[str, list[str]] = {
         n + unit for n, unit in product(NUMBERS, ("", *"kMGTK", "Ki", "Mi", "Gi", "Ti", "Pi", "m"))
     ],
     "DnsName": [*HOSTS, *map(".".join, product(HOSTS, HOSTS)), "a." * 127 + "a"],
+    "HostName": [*HOSTS, *map(".".join, product(HOSTS, HOSTS)), "1.2.3", "1.2.3.4.5", "::1"],
+    "StorageClassName": [*HOSTS, "a.b"],
+    "Region": ["eu-central-1", "RegionOne", "EU", "", "-", "a b", "a" * 63, "a" * 64],
     "NamespaceName": list(HOSTS),
     "HostAndPort": [host + port for host, port in product(HOSTS, PORTS)],
     "HttpUrl": [
@@ -181,7 +197,19 @@ SAMPLES: dict[str, list[str]] = {
         f"{host}{port}{path}"
         for host, port, path in product(HOSTS, PORTS, ("", "/", "/a", "/a/b-c__d", "/A", "//a"))
     ],
-    "BucketName": [*HOSTS, "abc", "a.b.c", "1.2.3.4", "1.2.3", "a" * 63, "x_y"],
+    "BucketName": [
+        *HOSTS,
+        "abc",
+        "a.b.c",
+        "1.2.3.4",
+        "1.2.3",
+        "a" * 255,
+        "a" * 256,
+        "x_y",
+        "X.",
+        "_x",
+        "x y",
+    ],
     "LabelKey": [
         prefix + name
         for prefix, name in product(

@@ -9,8 +9,9 @@ import pulumi
 import pytest
 
 from ado_infra import load_stack
-from ado_infra.settings import errors
+from ado_infra.settings import Mode, RedisSettings, errors
 from ado_infra.settings.errors import Renamed
+from tests.support.manifests import environment
 from tests.support.recording import (
     SECRETS,
     Recording,
@@ -108,6 +109,34 @@ def test_a_pool_may_have_any_name_that_its_objects_can_carry(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"region": "RegionOne"},
+        {"region": "EU"},
+        {"region": "default:placement"},
+        {"buckets": {"artifacts": "my_bucket"}},
+        {"buckets": {"artifacts": "Legacy_Bucket."}},
+        {"endpoint": "http://[fd00::10]:9000"},
+        {"endpoint": "https://[2001:db8::1]"},
+        {"endpoint": "http://10.0.0.5:9000"},
+    ],
+    ids=str,
+)
+def test_any_s3_compatible_service_may_be_named(service: dict[str, Any]) -> None:
+    made = record_stack("dev", changes={"ado:objectStorage": service})
+    told = environment(made, "ado-orchestrator")
+    said = {"S3_ENDPOINT": service.get("endpoint"), "S3_REGION": service.get("region")}
+    said["S3_BUCKET_ARTIFACTS"] = service.get("buckets", {}).get("artifacts")
+    for variable, value in said.items():
+        assert value is None or told[variable] == value
+
+
+def test_nodes_of_redis_may_have_addresses_of_either_kind() -> None:
+    nodes = ("10.0.0.1:6379", "[fd00::1]:6379", "redis-2.example.com:6379")
+    assert RedisSettings(mode=Mode.EXTERNAL, nodes=nodes).nodes == nodes
+
+
 def test_rooms_with_defaults_may_be_left_out() -> None:
     config = stack_config("dev")
     for section in ("postgres", "redis"):
@@ -164,6 +193,16 @@ def test_credentials_in_a_url_are_refused_and_never_shown(section: str, credenti
 
 def test_an_empty_secret_is_refused() -> None:
     assert "ado:googleApiKey is empty" in _refusal({}, {**SECRETS, "ado:googleApiKey": " "})
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
+def test_a_secret_that_a_pipe_ended_with_a_line_break_is_refused(secret: str, ending: str) -> None:
+    refusal = _refusal({}, {**SECRETS, secret: f"canary{ending}"})
+    assert f"{secret} ends with a line break" in refusal
+    mend = f"pulumi config get {secret} | tr -d '\\r\\n' | pulumi config set --secret {secret}"
+    assert mend in refusal
+    assert "canary" not in refusal
 
 
 @pytest.mark.parametrize(

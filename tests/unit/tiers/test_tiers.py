@@ -100,6 +100,14 @@ def test_each_tier_is_probed_on_its_first_port(workload: str, stack: Recording) 
     }
 
 
+@pytest.mark.parametrize("workload", [GATEWAY, DASHBOARD, ORCHESTRATOR, "ado-worker"])
+def test_a_slow_start_is_not_killed_by_liveness(workload: str, stack: Recording) -> None:
+    asked = container(stack, workload)
+    started = asked["startupProbe"]
+    assert started["httpGet"] == asked["livenessProbe"]["httpGet"]
+    assert started["periodSeconds"] * started["failureThreshold"] >= 600
+
+
 @pytest.mark.parametrize("workload", [GATEWAY, DASHBOARD, ORCHESTRATOR])
 def test_a_leaving_pod_serves_until_nobody_sends_to_it(workload: str, stack: Recording) -> None:
     assert container(stack, workload)["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}

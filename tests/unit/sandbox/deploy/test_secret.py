@@ -79,7 +79,7 @@ def test_where_there_is_no_sandbox_the_remedy_starts_the_one_that_was_named(
 def test_every_secret_of_a_stack_is_known_but_for_those_of_object_storage() -> None:
     own = {stack_files.ACCESS_KEY, stack_files.SECRET_KEY, *stack_files.BACKUP_KEYS}
     assert {*stack_files.SECRETS} == {f"ado:{key}" for key in ConfigSecret} - own
-    with pytest.raises(SandboxError, match=r"there are anthropicApiKey, .*redisUrl\.$"):
+    with pytest.raises(SandboxError, match=r"there are anthropicApiKey, .*registryPassword\.$"):
         stack_files.secret_path("objectStorageSecretKey")
 
 
