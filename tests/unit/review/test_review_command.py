@@ -306,6 +306,14 @@ def test_a_tree_without_a_library_is_rendered_by_the_one_that_runs(
     assert "| `ConfigMap/told` | replaced | `data.said` changed |" in capsys.readouterr().out
 
 
+def is_running(process: str) -> bool:
+    try:
+        state = Path("/proc", process, "stat").read_text()
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"]
 )
@@ -338,8 +346,7 @@ def test_what_is_stopped_leaves_nothing_behind(
     assert out == ""
     assert "Traceback" not in error
     # It was killed; who takes note of that, and when, is the system's.
-    state = Path("/proc", begun.read_text(), "stat")
-    while state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z":
+    while is_running(begun.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
