@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -84,9 +85,10 @@ def thousands_of_fields() -> str:
     return of_env(before, dict.fromkeys(before, "b"))
 
 
+@cache
 def hundreds_of_stacks() -> str:
     after = config_maps(*(f"map-{n}" for n in range(30)))
-    return written(*(compared(f"stack-{n}", Side(), after) for n in range(150)))
+    return written(*(compared(f"stack-{n}", Side(), after) for n in range(400)))
 
 
 def nasty_names() -> str:
