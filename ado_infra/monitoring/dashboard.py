@@ -38,7 +38,7 @@ def render_dashboard(instance: str, namespace: str, queues: tuple[str, ...]) -> 
     It opens on `namespace` and all queues; `queues` are offered for choice.
     """
     file = resources.files("ado_infra.monitoring") / "files" / "dashboard.json"
-    board: dict[str, Any] = json.loads(file.read_text())
+    board: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     name = dashboard_name(instance, namespace)
     board |= {"title": f"ADO: {name}", "uid": _uid(name)}
     variables = {each["name"]: each for each in board["templating"]["list"]}

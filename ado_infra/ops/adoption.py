@@ -291,11 +291,11 @@ def _make(pulumi: Pulumi, target: Target) -> None:
         directory = Path(made)
         copy = directory / target.file.name
         document = rendering(
-            yaml.safe_load(target.file.read_text()) or {},
+            yaml.safe_load(target.file.read_text(encoding="utf-8")) or {},
             directory / "manifests",
             target.config.of_project,
         )
-        copy.write_text(yaml.safe_dump(document))
+        copy.write_text(yaml.safe_dump(document), encoding="utf-8")
         pulumi.run(
             *("up", "--config-file", str(copy), "--yes", "--skip-preview"),
             **_environment(target, directory / "kubeconfig"),
@@ -309,5 +309,5 @@ def _environment(target: Target, file: Path) -> dict[str, str]:
         return {}  # in a pod
     # The first file that names a context decides; the stack's own cannot be given.
     document = dict(kubeconfig.document or {}) | {"current-context": target.cluster}
-    file.write_text(yaml.safe_dump(document))
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
     return {"KUBECONFIG": os.pathsep.join(map(str, (file, *kubeconfig.paths)))}

@@ -110,7 +110,7 @@ RUN = {
     "pulumi destroy": OWN,
     "pulumi config set kubernetes:context my-cluster": OWN,
     "pulumi config set ado:protectData false": OWN,
-    "pulumi config set --secret (anthropicApiKey|objectStorage(Access|Secret)Key)": OWN,
+    "pulumi config set --secret ((ado:)?anthropicApiKey|objectStorage(Access|Secret)Key)": OWN,
     "pulumi config set --secret googleApiKey": STAYS
     + "test_new_secrets_roll_their_readers_and_the_old_passwords_are_refused",
     "pulumi config rm profile": LIFE,
@@ -135,7 +135,7 @@ NOT_RUN = {
     r"pulumi config get|pulumi stack export --show-secrets|kubectl (edit|describe pod)": (
         "named, with what it shows or does; nobody is told to type it"
     ),
-    "pulumi config set --secret KEY": "the form of the commands for each key, which are run",
+    "pulumi config set --secret ado:KEY": "the form of the commands for each key, which are run",
     r"kubectl -n ado-system describe hpa [\w-]+": READS,
     "kubectl -n ado-system (get endpointslices|logs deployment/ado-orchestrator)": READS,
     "kubectl -n ado-system logs job/ado-migrations-<digest>": READS,

@@ -28,7 +28,7 @@ def _edge(**given: Any) -> Recording:
 
 
 def _url(recording: Recording) -> str:
-    (outputs,) = recording.outputs.values()
+    (outputs,) = filter(None, recording.outputs.values())
     return str(outputs["url"])
 
 

@@ -141,7 +141,9 @@ COMMANDS: dict[str, Callable[[Stack], object]] = {
 def test_of_a_stack_that_is_nowhere_no_command_is_advised(
     sandbox: Sandbox, command: Callable[[Stack], object]
 ) -> None:
-    with pytest.raises(SandboxError, match=r"There is no stack 'nope' here; there are dev, prod\."):
+    with pytest.raises(
+        SandboxError, match=r"There is no stack 'nope' here; there are dev, pr, prod\."
+    ):
         command(stack(sandbox, "nope"))
 
 
