@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ado_infra.secrets import ConfigSecret, StackSecrets
-from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, Settings
+from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, RedisSettings, Settings
 
 
 def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
@@ -75,4 +75,16 @@ def _of_production(settings: Settings) -> Iterator[str]:
             "Redis has no replicas: while a node is away so is its share of the keys, and with "
             "its volume that is lost\n"
             "    pulumi config set --path 'ado:redis.replicasPerMaster' 1"
+        )
+    yield from _memory_beyond_the_volume(settings.redis)
+
+
+def _memory_beyond_the_volume(redis: RedisSettings) -> Iterator[str]:
+    if redis.mode is Mode.INTERNAL and redis.memory_for_data > redis.volume_for_data:
+        memory, volume = redis.resources.limits.memory, redis.volume.size
+        yield (
+            f"ado:redis.resources.limits.memory = {memory}: a node keeps less data than that has "
+            f"room for, as its log, written anew, fits no more than a third of volume.size = "
+            f"{volume} beside the old one; lower it, or grow the volumes to "
+            f"{-(-redis.memory_for_data * 3 // 2**30)}Gi"
         )

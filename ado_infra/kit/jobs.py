@@ -63,8 +63,8 @@ class Step:
         """All that is mounted into it, by volume name."""
         return pods.directories(self.scratch, self.files)
 
-    def container(self) -> ContainerArgs:
-        """The container."""
+    def container(self, of_pod: Mapping[str, Scratch | Files]) -> ContainerArgs:
+        """The container; `of_pod`: all that is mounted into any of the pod's."""
         return ContainerArgs(
             name=self.name,
             image=self.image,
@@ -73,7 +73,7 @@ class Step:
                 *(variable(name, value) for name, value in self.variables.items()),
                 *(secret.variable(name) for name, secret in self.secrets.items()),
             ],
-            resources=pods.resource_requirements(self.resources),
+            resources=pods.resource_requirements(self.resources, of_pod),
             security_context=pods.container_security(),
             # So that whoever waits for the Job is told why it failed.
             termination_message_policy="FallbackToLogsOnError",
@@ -261,10 +261,11 @@ def _pod_spec(
     pull_secret: pulumi.Input[str] | None,
     service_account: pulumi.Input[str] | None = None,
 ) -> PodSpecArgs:
-    *before, last = [step.container() for step in steps]
+    mounted = {name: directory for step in steps for name, directory in step.mounted.items()}
+    *before, last = [step.container(mounted) for step in steps]
     return pods.pod_spec(
         last,
-        {name: directory for step in steps for name, directory in step.mounted.items()},
+        mounted,
         before=before,
         user=user,
         pull_secret=pull_secret,

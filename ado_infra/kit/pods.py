@@ -33,12 +33,14 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetSpecArgs
 
 from ado_infra.kit.labels import selector
+from ado_infra.kit.quantities import in_bytes, size_in_bytes
 from ado_infra.kit.sources import Files
-from ado_infra.kit.spec import AntiAffinity, Disruption, Resources
+from ado_infra.kit.spec import Amounts, AntiAffinity, Disruption, Resources
 
 DEFAULT_USER: Final = 10001
 """uid, gid and fsGroup: above 10000, so that it meets no user of the host."""
 
+_SAFE_TO_EVICT: Final = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 NAMESPACE_LABELS: Final = {
     f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
 }
@@ -55,7 +57,7 @@ class Scratch:
     """
 
     path: str
-    size_limit: str | None = None
+    size_limit: str
     in_memory: bool = False
 
     def volume(self, name: str) -> VolumeArgs:
@@ -69,7 +71,7 @@ class Scratch:
         return VolumeMountArgs(name=name, mount_path=self.path)
 
 
-TMP: Final = Scratch(path="/tmp")  # noqa: S108 - the pod's own
+TMP: Final = Scratch(path="/tmp", size_limit="1Gi")  # noqa: S108 - the pod's own
 """What a read-only root file system takes away, and most programs want."""
 
 
@@ -78,6 +80,23 @@ def directories(
 ) -> dict[str, Scratch | Files]:
     """All that is mounted into a pod, by volume name: `/tmp`, which every pod has, and the rest."""
     return {"tmp": TMP, **scratch, **files}
+
+
+def on_disk(mounted: Mapping[str, Scratch | Files]) -> dict[str, Scratch]:
+    """Those of what is mounted that are on the node's disk, by volume name."""
+    return {
+        name: directory
+        for name, directory in mounted.items()
+        if isinstance(directory, Scratch) and not directory.in_memory
+    }
+
+
+def evictable(mounted: Mapping[str, Scratch | Files]) -> dict[str, str]:
+    """The annotation by which a cluster autoscaler may take the node away from under a pod.
+
+    It leaves a pod alone that has something on the node's disk, unless told that it may be lost.
+    """
+    return {_SAFE_TO_EVICT: ",".join(sorted(on_disk(mounted)))}
 
 
 def pod_spec(
@@ -142,11 +161,26 @@ def container_security() -> SecurityContextArgs:
     )
 
 
-def resource_requirements(resources: Resources) -> ResourceRequirementsArgs:
-    """Requests and limits as Kubernetes wants them."""
+def resource_requirements(
+    resources: Resources, mounted: Mapping[str, Scratch | Files]
+) -> ResourceRequirementsArgs:
+    """Requests and limits as Kubernetes wants them.
+
+    `mounted`: all that is mounted into the pod, of which each container may fill what is on disk:
+    the sum of the sizes is the limit, and up to 1Gi of it is requested, unless `resources` says
+    otherwise.
+    """
+    total = sum(size_in_bytes(directory.size_limit) for directory in on_disk(mounted).values())
+    said = resources.requests.ephemeral_storage, resources.limits.ephemeral_storage
+    limit = said[1] or in_bytes(max(total, size_in_bytes(said[0] or "1")))
+    request = said[0] or in_bytes(min(2**30, size_in_bytes(limit)))
     return ResourceRequirementsArgs(
-        requests=resources.requests.model_dump(), limits=resources.limits.model_dump()
+        requests=_amounts(resources.requests, request), limits=_amounts(resources.limits, limit)
     )
+
+
+def _amounts(amounts: Amounts, storage: str) -> dict[str, str]:
+    return {"cpu": amounts.cpu, "memory": amounts.memory, "ephemeral-storage": storage}
 
 
 def spread_over_hosts(workload: str, anti_affinity: AntiAffinity) -> AffinityArgs:

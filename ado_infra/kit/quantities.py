@@ -49,6 +49,14 @@ def size_in_bytes(quantity: str) -> int:
     return _bounded(amount(quantity), MAX_BYTES, "24Ti")
 
 
+def in_bytes(number: int) -> str:
+    """A number of bytes as the API server writes it: in the largest unit that divides it."""
+    for unit, factor in reversed(_BINARY.items()):
+        if number and number % factor == 0:
+            return f"{number // factor}{unit}"
+    return str(number)
+
+
 def amount(quantity: str) -> Decimal:
     """The number that any quantity stands for, in each form that the API server knows.
 

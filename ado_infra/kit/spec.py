@@ -87,6 +87,8 @@ class Amounts(Spec):
     """Cores such as `2`, or thousandths such as `500m`."""
     memory: Memory
     """Bytes, such as `512Mi` or `2Gi`."""
+    ephemeral_storage: Annotated[Memory | None, Field(alias="ephemeral-storage")] = None
+    """Bytes on the node's disk; what the pod's directories may hold when not given."""
 
 
 class Resources(Spec):
@@ -99,9 +101,15 @@ class Resources(Spec):
 
     @model_validator(mode="after")
     def _requests_within_limits(self) -> Self:
-        for unit, measure in (("cpu", millicores), ("memory", size_in_bytes)):
-            request, limit = getattr(self.requests, unit), getattr(self.limits, unit)
-            if measure(request) > measure(limit):
+        measures = {
+            "cpu": millicores,
+            "memory": size_in_bytes,
+            "ephemeral_storage": size_in_bytes,
+        }
+        for field, measure in measures.items():
+            request, limit = getattr(self.requests, field), getattr(self.limits, field)
+            unit = field.replace("_", "-")
+            if request and limit and measure(request) > measure(limit):
                 raise ValueError(
                     f"requests.{unit} {request} exceeds limits.{unit} {limit}; "
                     "a container is never promised more than it may use"

@@ -207,7 +207,10 @@ def _spec(args: StatefulArgs, headless_service: pulumi.Input[str]) -> StatefulSe
         template=PodTemplateSpecArgs(
             metadata=ObjectMetaArgs(
                 labels=args.identity.pod_labels(args.name, args.version),
-                annotations=checksums(args.files),
+                annotations={
+                    **checksums(args.files),
+                    **pods.evictable(pods.directories(args.scratch, args.files)),
+                },
             ),
             spec=_pod_spec(args),
         ),
@@ -239,7 +242,7 @@ def _container(args: StatefulArgs, mounted: Mapping[str, Scratch | Files]) -> Co
         liveness_probe=_probe(probes.alive, period=10, failures=6),
         ports=[ContainerPortArgs(name=n, container_port=port) for n, port in args.ports.items()],
         readiness_probe=_probe(probes.ready, period=5, failures=3),
-        resources=pods.resource_requirements(args.resources),
+        resources=pods.resource_requirements(args.resources, mounted),
         security_context=pods.container_security(),
         startup_probe=_probe(probes.started, period=2, failures=probes.start_within // 2),
         volume_mounts=[

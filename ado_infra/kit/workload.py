@@ -204,7 +204,10 @@ def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
         template=PodTemplateSpecArgs(
             metadata=ObjectMetaArgs(
                 labels=args.identity.pod_labels(args.name, args.version),
-                annotations=checksums({**args.secrets, **args.files}),
+                annotations={
+                    **checksums({**args.secrets, **args.files}),
+                    **pods.evictable(pods.directories(args.scratch, args.files)),
+                },
             ),
             spec=_pod_spec(args),
         ),
@@ -254,7 +257,7 @@ def _container(args: WorkloadArgs, mounted: Mapping[str, Scratch | Files]) -> Co
         liveness_probe=_probe(args, args.health.live, delay=10, period=10),
         ports=[ContainerPortArgs(name=p.name, container_port=p.container) for p in args.ports],
         readiness_probe=_probe(args, args.health.ready, delay=5, period=5),
-        resources=pods.resource_requirements(args.resources),
+        resources=pods.resource_requirements(args.resources, mounted),
         security_context=pods.container_security(),
         startup_probe=_startup_probe(args),
         volume_mounts=[directory.mount(name) for name, directory in mounted.items()],

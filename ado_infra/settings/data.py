@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.spec import AntiAffinity, ImageVersion, Resources, Spec, Volume
 from ado_infra.kit.values import (
     BucketName,
@@ -162,6 +163,22 @@ class RedisSettings(StoreSettings):
     def pods(self) -> int:
         """The number of pods."""
         return self.MASTERS * (1 + self.replicas_per_master)
+
+    @property
+    def memory_for_data(self) -> int:
+        """Bytes of its memory that a node may fill with data.
+
+        The rest is for buffers, and for the copy that rewriting the log forks off.
+        """
+        return size_in_bytes(self.resources.limits.memory) * 6 // 10
+
+    @property
+    def volume_for_data(self) -> int:
+        """Bytes of data that a node's volume has room for.
+
+        While the log is rewritten it holds the old one, the new one, and what is written meanwhile.
+        """
+        return size_in_bytes(self.volume.size) // 3
 
 
 class Buckets(Spec):

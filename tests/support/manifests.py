@@ -36,8 +36,9 @@ def container(recording: Recording, workload: str) -> dict[str, Any]:
 
 
 def checksums(recording: Recording, workload: str) -> dict[str, str]:
-    """The annotations of a workload's pods."""
-    return dict(templates(recording)[workload]["metadata"].get("annotations", {}))
+    """The annotations that roll a workload's pods."""
+    given = templates(recording)[workload]["metadata"].get("annotations", {})
+    return {key: text for key, text in given.items() if key.startswith("checksum/")}
 
 
 def environment(recording: Recording, workload: str) -> dict[str, str]:

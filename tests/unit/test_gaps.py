@@ -40,5 +40,14 @@ def test_production_without_backup_and_replicas_is_told_so() -> None:
     assert tuple(gap.partition(":")[0] for gap in _gaps("prod", {})) == OF_PRODUCTION
 
 
+@pytest.mark.parametrize(("size", "said"), [("2Gi", False), ("1Gi", True)])
+def test_memory_that_redis_has_no_room_for_on_its_volume_is_told(size: str, *, said: bool) -> None:
+    told = _gaps("prod", {"ado:redis": {"volume": {"size": size}}})[len(OF_PRODUCTION) :]
+    assert [gap.partition(" = 1Gi: ")[0] for gap in told] == (
+        ["ado:redis.resources.limits.memory"] if said else []
+    )
+    assert not said or told[0].endswith("lower it, or grow the volumes to 2Gi")
+
+
 def test_the_program_says_them() -> None:
     assert len(record_stack("prod").warnings) == len(OF_PRODUCTION)

@@ -79,7 +79,7 @@ RUN = {
     "ado-ops policies( --stack prod)?": UNIT
     + "ops/test_policies.py::"
     + "test_findings_have_remedies_waivers_reasons_and_the_exit_code_is_one",
-    "ado-ops review( --base origin/main)?": REVIEW + "test_nothing_is_one_line",
+    "ado-ops review( --base (origin/)?main)?": REVIEW + "test_nothing_is_one_line",
     "ado-ops review --base origin/main --out review.md": REVIEW + "test_it_is_written_to_a_file",
     "ado-ops review --base origin/main --preview prod.json": REVIEW
     + "test_a_preview_finds_its_stack",

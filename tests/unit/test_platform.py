@@ -347,8 +347,8 @@ class TestPods:
         for name in templates(stack):
             for one in _containers(pod(stack, name)):
                 amounts = {kind: set(amount) for kind, amount in one["resources"].items()}
-                both = {"cpu", "memory"}
-                assert amounts == {"requests": both, "limits": both}
+                each = {"cpu", "memory", "ephemeral-storage"}
+                assert amounts == {"requests": each, "limits": each}
 
 
 def test_metrics_of_the_applications_are_found_by_label_and_port_name(stack: Recording) -> None:

@@ -15,7 +15,6 @@ from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
-from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.secrets import given_or_generated
@@ -129,10 +128,7 @@ def _files(
 def files(settings: RedisSettings) -> dict[str, str]:
     """File name → content of what Redis is started with; sizes derive from the settings."""
     contents = packaged(__package__ or "", _FILES)
-    # The rest is for buffers, and for the copy that rewriting the log forks off. While it is
-    # rewritten the volume holds the old log, the new one, and what is written meanwhile.
-    memory = size_in_bytes(settings.resources.limits.memory) * 6 // 10
-    maximum = min(memory, size_in_bytes(settings.volume.size) // 3)
+    maximum = min(settings.memory_for_data, settings.volume_for_data)
     lines = f"appendfsync {settings.appendfsync}\nmaxmemory {maximum}\n"
     return contents | {"redis.conf": contents["redis.conf"] + lines}
 

@@ -136,7 +136,6 @@ class TestObjects:
             ("retention", 30, "containers[0].env[2].value"),
             ("bucket", "other", "containers[0].env[3].value"),
             ("prefix", "a/b", "containers[0].env[4].value"),
-            ("volume", "1Ti", "volumes[1].emptyDir.sizeLimit"),
         ],
     )
     def test_a_changed_setting_changes_the_cron_job_in_one_place(
@@ -148,6 +147,19 @@ class TestObjects:
         ((key, (path,)),) = changes(backed_up, changed).items()
         assert key == ("CronJob", "postgresql-backup")
         assert path.endswith(where)
+
+    def test_a_larger_volume_changes_what_a_dump_and_its_pod_may_hold(
+        self, backed_up: Recording
+    ) -> None:
+        backup = {"ado:postgres": {"backup": BACKUP | {"volume": "1Ti"}}}
+        ((key, paths),) = changes(backed_up, record_stack("prod", changes=backup)).items()
+        assert key == ("CronJob", "postgresql-backup")
+        ends = {path.rpartition("template.spec.")[2] for path in paths}
+        assert ends == {
+            "volumes[1].emptyDir.sizeLimit",
+            "initContainers[0].resources.limits.ephemeral-storage",
+            "containers[0].resources.limits.ephemeral-storage",
+        }
 
     def test_every_setting_has_a_default_but_the_bucket(self) -> None:
         required = [n for n, field in BackupSettings.model_fields.items() if field.is_required()]
@@ -187,7 +199,9 @@ class TestPod:
                 "runAsNonRoot": True,
             }
             amounts = {kind: set(step["resources"][kind]) for kind in step["resources"]}
-            assert amounts == {kind: {"cpu", "memory"} for kind in ("requests", "limits")}
+            assert amounts == {
+                kind: {"cpu", "memory", "ephemeral-storage"} for kind in ("requests", "limits")
+            }
 
     def test_the_steps_share_the_dump_and_the_password_is_the_first_ones_alone(
         self, backed_up: Recording

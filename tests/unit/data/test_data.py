@@ -40,6 +40,8 @@ from tests.support.manifests import (
 from tests.support.recording import ROOT, Recording, record, record_stack
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
+DISK = ({"ephemeral-storage": "1Gi"}, {"ephemeral-storage": "1Gi"})
+"""What is promised and the most of a node's disk."""
 Recorded = Callable[[str], Recording]
 NUMBERS: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str], str]] = {
     ("prod", "postgresql"): (("500m", "1Gi"), ("2", "4Gi"), "20Gi"),
@@ -65,8 +67,8 @@ class TestBoth:
         requests, limits, size = NUMBERS[name, store]
         stack = recorded(name)
         assert container(stack, store)["resources"] == {
-            "requests": {"cpu": requests[0], "memory": requests[1]},
-            "limits": {"cpu": limits[0], "memory": limits[1]},
+            "requests": {"cpu": requests[0], "memory": requests[1], **DISK[0]},
+            "limits": {"cpu": limits[0], "memory": limits[1], **DISK[1]},
         }
         (claim,) = _spec(stack, store)["volumeClaimTemplates"]
         assert claim["spec"] == {

@@ -42,6 +42,8 @@ NUMBERS: dict[tuple[str, str], tuple[tuple[str, str], tuple[str, str]]] = {
     ("dev", ORCHESTRATOR): (("100m", "256Mi"), ("2", "4Gi")),
 }
 """(cpu, memory) that is promised, and the most."""
+DISK = ({"ephemeral-storage": "1Gi"}, {"ephemeral-storage": "1Gi"})
+"""What is promised and the most of a node's disk."""
 Recorded = Callable[[str], Recording]
 
 
@@ -77,8 +79,8 @@ def test_each_tier_is_promised_and_limited_as_the_design_says(
 ) -> None:
     requests, limits = NUMBERS[name, workload]
     assert container(recorded(name), workload)["resources"] == {
-        "requests": {"cpu": requests[0], "memory": requests[1]},
-        "limits": {"cpu": limits[0], "memory": limits[1]},
+        "requests": {"cpu": requests[0], "memory": requests[1], **DISK[0]},
+        "limits": {"cpu": limits[0], "memory": limits[1], **DISK[1]},
     }
 
 
@@ -184,7 +186,7 @@ class TestGateway:
             "REDIS_CLUSTER_NODES": REDIS_NODES,
         }
         assert directories(stack, GATEWAY) == {
-            "/tmp": "empty",  # noqa: S108 - the pod's own
+            "/tmp": "empty 1Gi",  # noqa: S108 - the pod's own
             "/etc/ado/config.yaml": "ConfigMap ado-config/config.yaml, read-only",
         }
 
@@ -272,7 +274,7 @@ class TestOrchestrator:
             "S3_BUCKET_ARTIFACTS": f"{prefix}-artifacts",
         }
         assert directories(stack, ORCHESTRATOR) == {
-            "/tmp": "empty",  # noqa: S108 - the pod's own
+            "/tmp": "empty 1Gi",  # noqa: S108 - the pod's own
             "/etc/ado/config.yaml": "ConfigMap ado-config/config.yaml, read-only",
         }
 

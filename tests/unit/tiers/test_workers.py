@@ -29,6 +29,8 @@ CPU = {
     "type": "Resource",
     "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
 }
+DISK = ({"ephemeral-storage": "1Gi"}, {"ephemeral-storage": "11Gi"})
+"""What is promised and the most of a node's disk."""
 Recorded = Callable[[str], Recording]
 
 
@@ -145,8 +147,8 @@ class TestPods:
         self, name: str, requests: tuple[str, str], limits: tuple[str, str], recorded: Recorded
     ) -> None:
         assert container(recorded(name), WORKER)["resources"] == {
-            "requests": {"cpu": requests[0], "memory": requests[1]},
-            "limits": {"cpu": limits[0], "memory": limits[1]},
+            "requests": {"cpu": requests[0], "memory": requests[1], **DISK[0]},
+            "limits": {"cpu": limits[0], "memory": limits[1], **DISK[1]},
         }
 
     @pytest.mark.parametrize(("name", "prefix"), [("dev", "ado-dev"), ("prod", "ado")])
@@ -174,7 +176,7 @@ class TestPods:
         self, stack: Recording
     ) -> None:
         assert directories(stack, WORKER) == {
-            "/tmp": "empty",  # noqa: S108 - the pod's own
+            "/tmp": "empty 1Gi",  # noqa: S108 - the pod's own
             "/workspace": "empty 10Gi",
             "/etc/ado/config.yaml": "ConfigMap ado-config/config.yaml, read-only",
             "/etc/ado/credentials": "Secret ado-agent-credentials, read-only",
