@@ -191,11 +191,13 @@ def test_status_waits_for_nobody_who_changes_the_stack() -> None:
     files.write(stacks / "dev.json", json.dumps(state))
     try:
         with files.locked(LIFE.pulumi / "lock"), files.locked(LIFE.pulumi / "deploying"):
-            seen = succeed("status")
+            seen = command("status", sandbox=LIFE)
     finally:
         shutil.rmtree(LIFE.pulumi)
-    assert seen.startswith("Under way: `")
-    assert f"(pid {os.getpid()})" in seen
+    assert seen.returncode == 3
+    assert seen.stdout.startswith("Under way: `")
+    assert f"(pid {os.getpid()})" in seen.stdout
+    assert "Nothing of a platform runs in namespace default" in seen.stdout
 
 
 def test_an_api_server_that_hangs_is_named_in_time_and_mended() -> None:
