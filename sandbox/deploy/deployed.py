@@ -70,6 +70,17 @@ def digest(sandbox: Sandbox, stack: str = "*") -> str:
     return read_so_far.hexdigest()
 
 
+def has_ended(sandbox: Sandbox, stack: str) -> bool:
+    """Whether the last `up` of a stack ended well: what is deployed is all that was asked for."""
+    noted = last_up(sandbox, stack)
+    return noted.exists() and noted.read_text().endswith(digest(sandbox, stack))
+
+
+def last_up(sandbox: Sandbox, stack: str) -> Path:
+    """Where it is noted what an `up` that ended well was asked for, and the state after it."""
+    return sandbox.pulumi / f"last-up-{stack}"
+
+
 def used_versions(sandbox: Sandbox) -> str:
     """What the last run of the engine in a sandbox ran with; empty before any."""
     path = versions(sandbox)

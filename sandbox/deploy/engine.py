@@ -152,7 +152,7 @@ class Engine:
 
     @property
     def _last_up(self) -> Path:
-        return self._sandbox.pulumi / f"last-up-{self._name}"
+        return deployed.last_up(self._sandbox, self._name)
 
     def _asked(self) -> str:
         settings = [self.project / name for name in ("Pulumi.yaml", f"Pulumi.{self._name}.yaml")]

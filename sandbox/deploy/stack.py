@@ -101,12 +101,14 @@ class Stack:
         seen = health.require_api(self.sandbox, self._up)
         state = self._deployed()
         sight, missing = self._look(state)
-        platform = sight.platform
+        platform, unfinished = sight.platform, not deployed.has_ended(self.sandbox, self.name)
         if as_json:
-            print(shown.as_json(sight, missing, seen))
+            print(shown.as_json(sight, missing, seen, unfinished=unfinished))
         else:
             if holder := self._holder():
                 self.console.print(f"Under way: {holder}", markup=False)
+            elif unfinished:
+                self.console.print(f"[red]The last `up` did not end[/red]; {self._up} goes on.")
             shown.show(self.console, sight, seen.links, missing, self._up)
             if platform.postgresql:
                 ask = f".venv/bin/ado-ops postgres status --stack {self.name}"
@@ -114,7 +116,7 @@ class Stack:
                 self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
             self.console.print(deployed.used_versions(self.sandbox))
             shown.tell_trouble(self.console, seen, self._up)
-        return not findings(sight) and not missing and seen.running
+        return not (findings(sight) or missing or unfinished) and seen.running
 
     def picture(self, output: Path) -> None:
         """Draw the platform as it runs: every tier, its state, and who talks to whom."""

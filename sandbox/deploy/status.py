@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from ado_infra.ops.platform.reading import Sight  # which loads kubernetes' client
 
 
-def as_json(sight: Sight, missing: Iterable[str], cluster: Status) -> str:
-    """Everything that `show` prints, and what the cluster lacks."""
+def as_json(
+    sight: Sight, missing: Iterable[str], cluster: Status, *, unfinished: bool = False
+) -> str:
+    """Everything that `show` prints, what the cluster lacks, and whether the last `up` ended."""
     from ado_infra.ops.platform import report
 
-    ready = not report.findings(sight) and not set(missing) and cluster.running
-    lacking = {"missing": sorted(missing), "clusterMissing": list(cluster.missing)}
+    whole = not set(missing) and not unfinished
+    ready = whole and not report.findings(sight) and cluster.running
+    lacking = {"unfinished": unfinished}
+    lacking |= {"missing": sorted(missing), "clusterMissing": list(cluster.missing)}
     links = {"links": cluster.links}
     return json.dumps({"ready": ready} | report.data(sight) | lacking | links, indent=2)
 

@@ -239,6 +239,7 @@ def test_status_says_what_of_the_cluster_is_missing_and_is_not_content(
 ) -> None:
     assert platform.settled
     state(there, "dev", *OF_DEV)
+    files.write(deployed.last_up(there, "dev"), deployed.digest(there, "dev"))
     assert status(there).exit_code == 0
     monkeypatch.setattr(health, "require_api", lambda *_: running("Node n1 is not there"))
     seen = status(there)

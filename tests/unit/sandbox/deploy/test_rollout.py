@@ -6,6 +6,7 @@ import io
 import json
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 
 from ado_infra.ops.platform import reading, tiers
 from ado_infra.ops.platform.objects import Objects
-from sandbox import cli
+from sandbox import cli, files, paths
 from sandbox.cluster import health
 from sandbox.deploy import deployed, rollout, stack, status
 from sandbox.errors import SandboxError
@@ -63,6 +64,26 @@ def test_who_can_tell_more_of_postgresql_is_said_under_the_table(
     assert str(Sandbox("unit").kubeconfig) in line
     assert command not in printed(platform)
     assert json.loads(printed(fenced, "--json"))["postgresql"] == "postgresql-0 is fenced"
+
+
+def test_a_stack_whose_last_up_did_not_end_is_not_fine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(paths, "STATE_ROOT", tmp_path)
+    monkeypatch.setattr(health, "require_api", lambda *_: running())
+    monkeypatch.setattr(stack.Stack, "_deployed", lambda _: deployed.Deployed())
+    monkeypatch.setattr(stack.Stack, "_look", lambda *_: (sight(whole()), set[str]()))
+    as_it_is = deployed.digest(Sandbox("unit"), "dev")
+    files.write(deployed.last_up(Sandbox("unit"), "dev"), "what was asked for" + as_it_is)
+    assert CliRunner().invoke(cli.app, ["status", "--name", "unit"]).exit_code == 0
+    state = Sandbox("unit").pulumi / "state" / ".pulumi" / "stacks" / "ado" / "dev.json"
+    files.write(state, json.dumps({"checkpoint": {}}))
+    done = CliRunner().invoke(cli.app, ["status", "--name", "unit"])
+    assert done.exit_code == 3
+    again = ".venv/bin/python -m sandbox up --stack dev --name unit"
+    assert f"The last `up` did not end; `{again}` goes on." in done.stdout
+    told = json.loads(CliRunner().invoke(cli.app, ["status", "--name", "unit", "--json"]).stdout)
+    assert (told["ready"], told["unfinished"]) == (False, True)
 
 
 def test_links_and_what_was_deployed_and_is_gone_are_shown_and_told_to_programs() -> None:
