@@ -143,7 +143,7 @@ def _calls(namespace: Namespace) -> dict[str, Callable[..., Sequence[Model]]]:
 
 
 def _of_real_version(namespace: Namespace, tier: Tier, seen: Objects) -> Tier:
-    """The tier with the version that its server says it is; with the image's if it says none."""
+    """The tier with the version that its server says it is; `?` where it says none."""
     command = _ASK_FOR_VERSION.get(tier.component)
     ready = [
         pod.metadata.name
@@ -157,6 +157,6 @@ def _of_real_version(namespace: Namespace, tier: Tier, seen: Objects) -> Tier:
     try:
         said = own.run(min(ready), command, seconds=_VERSION_TIMEOUT)
     except OpsError:  # its node is away, or its image has no such program
-        return tier
+        said = ""
     version = re.search(r"\d+(\.\d+)+", said)
-    return replace(tier, version=version[0]) if version else tier
+    return replace(tier, version=version[0] if version else "?")
