@@ -95,7 +95,7 @@ def test_a_rotated_password_is_told_to_the_stack_and_one_of_the_stack_to_the_dat
     assert rotate.removeprefix(".venv/bin/") in typed
     operator.types(f"pulumi stack select {deployment.stack}")
     told = operator.types(rotate).splitlines()[-1]
-    assert told.endswith("--secret databasePassword")
+    assert told.endswith("--secret ado:databasePassword")
     operator.types(told)
     operator.types(up)
     rotated.password = database_password(deployment)

@@ -212,7 +212,7 @@ def rotate(
     )
     say(
         f"  {target.kubectl} get secret {pair.NAME} -o jsonpath='{{.data.password}}' "
-        f"| base64 -d | pulumi config set --stack {stack} --secret databasePassword"
+        f"| base64 -d | pulumi config set --stack {stack} --secret ado:databasePassword"
     )
 
 
