@@ -157,7 +157,7 @@ def test_what_rotate_prints_tells_the_stack(
     where = ["--context", "far away", "-n", "ado-system"]
     secret = ["get", "secret", "postgresql", "-o", "jsonpath={.data.password}"]
     assert asked.splitlines() == [*where, *secret]
-    assert told.split() == ["config", "set", "--stack", "dev", "--secret", "databasePassword"]
+    assert " ".join(told.split()) == "config set --stack dev --secret ado:databasePassword"
     assert value == "n@w"
 
 
