@@ -54,8 +54,8 @@ class Target:
 
     def is_external(self, store: str) -> bool:
         """Whether the stack has a store, `postgres` or `redis`, outside the platform."""
-        room = self.settings().get(f"ado:{store}")
-        return isinstance(room, dict) and room.get("mode") == "external"
+        section = self.settings().get(f"ado:{store}")
+        return isinstance(section, dict) and section.get("mode") == "external"
 
     @cached_property
     def namespace(self) -> str:

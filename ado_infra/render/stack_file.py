@@ -136,9 +136,10 @@ def read_config(project: Path, stack: str) -> Config:
 
 
 def stacks(project: Path) -> list[str]:
-    """The stacks of which there is a file."""
-    names = (path.name for path in project.glob("Pulumi.*.yaml"))
-    return sorted(name.removeprefix("Pulumi.").removesuffix(".yaml") for name in names)
+    """The stacks of which there is a file; one whose name no stack can have is none's."""
+    files = (path.name for path in project.glob("Pulumi.*.yaml"))
+    names = (name.removeprefix("Pulumi.").removesuffix(".yaml") for name in files)
+    return sorted(filter(_STACK.fullmatch, names))
 
 
 def _short(stack: str, project: str) -> str:

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from ado_infra.kit.quantities import amount
 from ado_infra.review.pods import LONG_RUNNING, Bounds, Manifest, bounds, containers, template
 
-_QUANTITY: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?")
-_UNITS: Final = {
-    "": Decimal(1),
-    "m": Decimal("0.001"),
-    **{unit: Decimal(1000) ** power for power, unit in enumerate(("k", *"MGTPE"), 1)},
-    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
-}
+_QUANTITY: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?(?:m|k|Ki|M|Mi|G|Gi|T|Ti|P|Pi|E|Ei)?")
+"""Bounded: a branch may write whatever it likes, and the sum is still a number to show."""
 _GIBI: Final = Decimal(1024) ** 3
 _BYTES: Final = ("memory", "storage")
 ROWS: Final = {
@@ -60,7 +56,7 @@ def total(manifests: Sequence[Manifest]) -> dict[str, Amount]:
 def quantity(text: Any) -> Decimal:  # noqa: ANN401 - any of JSON's
     """A quantity of Kubernetes in its base unit; 0 of what is none."""
     seen = _QUANTITY.fullmatch(str(text))
-    return Decimal(seen[1]) * _UNITS[seen[2] or ""] if seen else Decimal(0)
+    return amount(seen[0]) if seen else Decimal(0)
 
 
 def written(row: str, amount: Decimal) -> str:

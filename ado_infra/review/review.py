@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ado_infra.render.stack_file import stacks
 from ado_infra.review.comparison import Comparison, compared
 from ado_infra.review.errors import ReviewError
 from ado_infra.review.preview import read_preview
 from ado_infra.review.revision import taken_out, there
-from ado_infra.review.side import here, stacks
+from ado_infra.review.side import here
 
 
 def reviewed(

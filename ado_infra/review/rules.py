@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ado_infra.policies import Finding, findings
+from ado_infra.policies import Finding, Judgement, judge
 from ado_infra.review.differences import short_name
 from ado_infra.review.side import Side
 
@@ -40,28 +40,29 @@ class Rules:
 
 def rules(before: Side, after: Side) -> Rules:
     """What differs; one that only words its object otherwise, such as by another tag, stands."""
-    olds, news = _found(before), _found(after)
+    judgement = _judged(after)
+    olds, news = _by_object(_judged(before).findings), _by_object(judgement.findings)
     new = [each for key in news for each in _more(news[key], olds.get(key, []))]
     gone = [each for key in olds for each in _more(olds[key], news.get(key, []))]
-    everything = findings(after.objects, production=after.is_production)
-    given = {name: why for name, why in after.waivers.items() if why.strip()}
-    waived = [each for each in everything if each.rule in given]
-    excused = {each.rule for each in waived}
     return Rules(
         new=new,
         gone=gone,
         standing=sum(map(len, news.values())) - len(new),
-        waived=waived,
-        reasons={name: why for name, why in given.items() if name in excused},
+        waived=[each for waiver in judgement.waivers for each in waiver.excuses],
+        reasons={waiver.rule: waiver.why for waiver in judgement.waivers},
         changed=sorted(n for n, why in after.waivers.items() if before.waivers.get(n) != why),
         withdrawn=sorted(before.waivers.keys() - after.waivers.keys()),
     )
 
 
-def _found(side: Side) -> dict[tuple[str, str], list[Finding]]:
+def _judged(side: Side) -> Judgement:
+    return judge(side.objects, production=side.is_production, excused=side.waivers)
+
+
+def _by_object(found: Sequence[Finding]) -> dict[tuple[str, str], list[Finding]]:
     """By rule and object, of a Job without the digest of its name."""
     by: dict[tuple[str, str], list[Finding]] = {}
-    for each in findings(side.objects, production=side.is_production, excused=side.waivers):
+    for each in found:
         kind, _, name = each.subject.partition("/")
         by.setdefault((each.rule, f"{kind}/{short_name(kind, name)}"), []).append(each)
     return by

@@ -6,7 +6,6 @@ What is rendered in another process comes as JSON (`dumped`, `loaded`).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +16,6 @@ from ado_infra.render.objects import RenderedObject
 from ado_infra.render.rendering import render
 from ado_infra.render.stack_file import StackFile, read_stack
 
-_FILE: Final = re.compile(r"Pulumi\.([A-Za-z0-9_.-]{1,100})\.yaml")
-"""As the engine names stacks."""
 _PRODUCTION: Final = "production"
 _POLICIES: Final = "ado:policies"
 """Where a stack says, below `waived`, which policy it does without: name → reason."""
@@ -55,12 +52,6 @@ class Side:
         return (
             {str(name): str(why) for name, why in given.items()} if isinstance(given, dict) else {}
         )
-
-
-def stacks(project: Path) -> list[str]:
-    """The names of a project's stacks, by their files."""
-    names = (_FILE.fullmatch(path.name) for path in project.glob("Pulumi.*.yaml"))
-    return sorted(name[1] for name in names if name)
 
 
 def here(project: Path, stack: str) -> Side:

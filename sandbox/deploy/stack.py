@@ -19,7 +19,6 @@ from rich.console import Console
 
 from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.platform.reading import Sight, look
-from ado_infra.ops.platform.report import findings
 from sandbox import files
 from sandbox.build import images
 from sandbox.cluster import cluster, health, object_storage
@@ -116,7 +115,7 @@ class Stack:
                 self.console.print(f"PostgreSQL: {platform.postgresql}: {kubeconfig} {ask}")
             self.console.print(deployed.used_versions(self.sandbox))
             shown.tell_trouble(self.console, seen, self._up)
-        return not (findings(sight) or missing or unfinished) and seen.running
+        return shown.is_ready(sight, missing, seen, unfinished=unfinished)
 
     def picture(self, output: Path) -> None:
         """Draw the platform as it runs: every tier, its state, and who talks to whom."""

@@ -19,14 +19,22 @@ if TYPE_CHECKING:
     from ado_infra.ops.platform.reading import Sight  # which loads kubernetes' client
 
 
+def is_ready(
+    sight: Sight, missing: Iterable[str], cluster: Status, *, unfinished: bool = False
+) -> bool:
+    """Whether all is as it should be: what runs, what was deployed, and the cluster."""
+    from ado_infra.ops.platform import report
+
+    return not (report.findings(sight) or set(missing) or unfinished) and cluster.running
+
+
 def as_json(
     sight: Sight, missing: Iterable[str], cluster: Status, *, unfinished: bool = False
 ) -> str:
     """Everything that `show` prints, what the cluster lacks, and whether the last `up` ended."""
     from ado_infra.ops.platform import report
 
-    whole = not set(missing) and not unfinished
-    ready = whole and not report.findings(sight) and cluster.running
+    ready = is_ready(sight, missing, cluster, unfinished=unfinished)
     lacking = {"unfinished": unfinished}
     lacking |= {"missing": sorted(missing), "clusterMissing": list(cluster.missing)}
     links = {"links": cluster.links}

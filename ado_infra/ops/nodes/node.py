@@ -11,9 +11,8 @@ from kubernetes import client
 from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Model, Namespace
+from ado_infra.ops.platform.reading import PART_OF
 
-PARTS: Final = "app.kubernetes.io/part-of=ado"
-"""What the platform's pods are labelled with."""
 MOVED: Final = "moved-primary.ado.ops"
 """Prefix of an annotation of a node whose drain moves PostgreSQL's primary: who was it."""
 
@@ -69,7 +68,7 @@ class Node:
         """The platform's pods there that have not ended, also those that are ending."""
         found: list[Model] = self._core.list_namespaced_pod(
             self._namespace.name,
-            label_selector=PARTS,
+            label_selector=PART_OF,
             field_selector=f"spec.nodeName={self.name}",
         ).items
         alive = [pod for pod in found if pod.status.phase not in {"Failed", "Succeeded"}]
@@ -78,7 +77,7 @@ class Node:
     def waiting(self) -> list[str]:
         """The platform's pods that have no node yet."""
         found: list[Model] = self._core.list_namespaced_pod(
-            self._namespace.name, label_selector=PARTS, field_selector="spec.nodeName="
+            self._namespace.name, label_selector=PART_OF, field_selector="spec.nodeName="
         ).items
         return sorted(p.metadata.name for p in found if p.status.phase == "Pending")
 

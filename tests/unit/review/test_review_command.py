@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 import ado_infra.ops.cli as command
+from ado_infra.render.stack_file import stacks
 from ado_infra.review import revision
-from ado_infra.review.side import stacks
 from tests.support.recording import ROOT
 from tests.unit.ops.test_command import command as console_script
 
