@@ -50,7 +50,7 @@ soak: $(READY) ## the long runs, hours: scaling at its own pace, random kills, f
 report: $(READY) ## what `make test` and `make soak` measured, written to docs/reliability.md
 	@$(RUN) -m tests.report
 
-bench: $(READY) ## how long it takes beside others, written to docs/performance.md, which says how to
+bench: $(READY) ## deployments and rendering timed beside others, written to docs/performance.md
 	@$(RUN) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 settings: $(READY) ## what a stack may say, written to docs/settings.md and docs/settings.schema.json

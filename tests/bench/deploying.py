@@ -90,8 +90,7 @@ class Bench:
         self._make_namespace(BARE)
         folder = self._folder / BARE
         folder.mkdir()
-        program = Path(shutil.copy(Path(__file__).with_name("bare.py"), folder))
-        stacks.write_bare(folder / "resources.json", stacks.made(_NAMESPACES[BARE]))
+        program = stacks.write_bare(folder, stacks.made(_NAMESPACES[BARE]))
         self._start(BARE, program, {}, {})
 
     def deploy_others(self) -> None:

@@ -46,7 +46,7 @@ find nothing to change. Added latency is a proxy on loopback that delays both di
 it, and a new connection by all of it.
 """
 PROFILE: Final = """\
-Importing, in seconds of each package's own modules (`python -X importtime`), and what is done once
+Importing, in seconds of each package's own modules (`-X importtime`), and what is done once
 all is loaded, in percent of the time that functions of each package take themselves (`cProfile`):
 """
 
@@ -77,7 +77,7 @@ def _deploying(part: Mapping[str, Any]) -> Iterator[str]:
             ours, bare = (rows[f"{way}, {who}, {milliseconds}"] for who in (ADO, BARE))
             ratio = _ratio(ours["seconds"], bare["seconds"])
             goal = _said(ours["seconds"] <= AT_MOST * bare["seconds"])
-            yield _row(f"`{way}`", f"{milliseconds} ms", _span(ours), _span(bare), ratio + goal)
+            yield _row(way, f"{milliseconds} ms", _span(ours), _span(bare), ratio + goal)
     yield ""
     yield "Of that, the Python program alone, each time that it runs:"
     yield ""
@@ -91,11 +91,11 @@ def _deploying(part: Mapping[str, Any]) -> Iterator[str]:
     for milliseconds in LATENCIES:
         for name in (APPLY, DIFF, UPGRADE):
             row = rows[f"{name}, {milliseconds}"]
-            yield _row(f"`{name}`", f"{milliseconds} ms", _span(row), f"{row['megabytes']:.0f}")
+            yield _row(name, f"{milliseconds} ms", _span(row), f"{row['megabytes']:.0f}")
 
 
 def _growth(part: Mapping[str, Any]) -> Iterator[str]:
-    yield "`pulumi preview` of the deployed stack with more worker pools, which it would create."
+    yield "A preview of the deployed stack with more worker pools, which it would create."
     yield ""
     yield from _table("pools", "s", "program's CPU, s", "program's peak, MB")
     for pools in POOLS:

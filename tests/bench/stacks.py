@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ STACK = "dev"
 _KEYS = ("ado:objectStorageAccessKey", "ado:objectStorageSecretKey")
 """Secrets that the stack as it is deployed has beside what it says."""
 _CAPITAL = re.compile(r"(?<=[a-z])[A-Z]")
-_NOT_AWAITED = {"pulumi.com/skipAwait": "true"}
+NOT_AWAITED = {"pulumi.com/skipAwait": "true"}
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,12 @@ def verbatim(text: str) -> str:
     return text.replace("{{", '{{ "{{" }}')
 
 
-def write_bare(path: Path, stack: Made) -> None:
-    """What the bare program reads, the Namespace first; nothing of it is waited for."""
+def write_bare(directory: Path, stack: Made) -> Path:
+    """The bare program, with what it reads: the Namespace first; nothing of it is waited for."""
     made = [_bare(each, stack.objects) for each in stack.resources if each.custom]
-    path.write_text(json.dumps(sorted(made, key=lambda each: each["class"] != "Namespace")))
+    made.sort(key=lambda each: each["class"] != "Namespace")
+    (directory / "resources.json").write_text(json.dumps(made))
+    return Path(shutil.copy(Path(__file__).with_name("bare.py"), directory))
 
 
 def _bare(resource: Registration, objects: Sequence[RenderedObject]) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def _bare(resource: Registration, objects: Sequence[RenderedObject]) -> dict[str
     if kind := inputs.get("kind"):
         key = kind, inputs["metadata"]["name"]
         inputs = next(dict(each.manifest) for each in objects if (each.kind, each.name) == key)
-        annotations = {**inputs["metadata"].get("annotations", {}), **_NOT_AWAITED}
+        annotations = {**inputs["metadata"].get("annotations", {}), **NOT_AWAITED}
         inputs["metadata"] = {**inputs["metadata"], "annotations": annotations}
     module, name = sdk_class(resource.type)
     arguments = {_CAPITAL.sub(r"_\g<0>", key).lower(): each for key, each in inputs.items()}

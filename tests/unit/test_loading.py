@@ -6,8 +6,6 @@ import gc
 import subprocess
 import sys
 
-import pytest
-
 from ado_infra.loading import collector_paused
 
 LOADS = """
@@ -28,11 +26,8 @@ def test_nothing_is_looked_for_while_the_library_is_loaded_nor_at_the_end() -> N
 
 
 def test_the_collector_goes_on_afterwards_as_before() -> None:
-    assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError), collector_paused():
-        assert not gc.isenabled()
+    with collector_paused():
         with collector_paused():
             pass
         assert not gc.isenabled()
-        _ = 1 / 0
     assert gc.isenabled()
