@@ -90,7 +90,9 @@ def publish_secret(
     secret_type: str = "Opaque",  # noqa: S107 - no password
 ) -> PublishedSecret:
     """Makes a Secret, and without a key for its digests a key of its own, `<name>-digest-key`."""
-    secret = Secret(name, metadata=metadata, type=secret_type, data=_base64_data(data), opts=opts)
+    # The server drops an empty mapping, which every later preview would add again.
+    encoded = _base64_data(data) or None
+    secret = Secret(name, metadata=metadata, type=secret_type, data=encoded, opts=opts)
     return PublishedSecret(
         name=secret.metadata.name,
         data=data,

@@ -223,6 +223,11 @@ def test_credentials_that_were_not_given_are_left_out() -> None:
     assert _data(stack, "ado-agent-credentials") == {"google-api-key": "AIza"}
 
 
+def test_where_none_was_given_there_is_no_empty_data_that_every_preview_would_add() -> None:
+    stack = record_stack("dev", secrets={})
+    assert "data" not in stack.get("Secret", "ado-agent-credentials")
+
+
 def test_a_digest_is_made_with_the_stacks_own_key(given: Recording) -> None:
     credentials = {"anthropic-api-key": "sk-ant-canary", "google-api-key": "AIza-canary"}
     text = json.dumps(credentials, sort_keys=True).encode()
