@@ -82,7 +82,8 @@ class Bench:
         keys = object_storage.credentials(self._sandbox)
         config = stack_config(stacks.STACK)
         use_own_object_storage(config)
-        secrets = {ACCESS_KEY: keys.access_key, SECRET_KEY: keys.secret_key}
+        opening = {ACCESS_KEY: keys.access_key, SECRET_KEY: keys.secret_key}
+        secrets = dict.fromkeys(stacks.SECRETS, "any") | opening
         self._start(ADO, ROOT / "__main__.py", config, secrets)
 
     def deploy_bare(self) -> None:

@@ -39,7 +39,7 @@ class _Link:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection; that it is made takes a way there and back, too."""
         await asyncio.sleep(2 * self._delay)
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):  # the latter would be printed
             onward = await asyncio.open_connection(self._host, self._port)
             try:
                 await asyncio.gather(self._carry(reader, onward[1]), self._carry(onward[0], writer))

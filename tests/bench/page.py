@@ -39,10 +39,10 @@ should do nothing else meanwhile.
 """
 BARE_PROGRAM: Final = """\
 `bare` is a program (`tests/bench/bare.py`) that registers every Kubernetes object and generated
-password of the stack one by one, by the same SDKs: typed classes with plain data, no component, no
-settings to check, no digests, and everything after the Namespace alone. Its objects are in a
-namespace where no pod may run, and have the annotation `pulumi.com/skipAwait`. Every command must
-find nothing to change. Added latency is a proxy on loopback that delays both directions by half of
+password of the stack one by one, by the same SDKs: their classes with plain data, no components, no
+settings to check, no digests, and nothing that waits for anything but the Namespace. No pod of it
+runs: its objects have annotations by which the engine does not wait for any. Every command must
+find nothing to change. Added latency is a proxy on loopback that delays each direction by half of
 it, and a new connection by all of it.
 """
 PROFILE: Final = """\

@@ -15,13 +15,14 @@ from ado_infra.render.objects import RenderedObject, rendered
 from ado_infra.render.program import run
 from ado_infra.render.stack_file import read_stack
 from ado_infra.render.text import document
+from sandbox.deploy.stack_files import ACCESS_KEY, SECRET_KEY, STAND_IN_SECRETS
 from tests.support.recording import ROOT
 
 STACK = "dev"
-_KEYS = ("ado:objectStorageAccessKey", "ado:objectStorageSecretKey")
-"""Secrets that the stack as it is deployed has beside what it says."""
+SECRETS = (*STAND_IN_SECRETS, ACCESS_KEY, SECRET_KEY)
+"""What the stack is given beside what it says, so that all of it runs."""
 _CAPITAL = re.compile(r"(?<=[a-z])[A-Z]")
-NOT_AWAITED = {"pulumi.com/skipAwait": "true"}
+NOT_AWAITED = {"pulumi.com/skipAwait": "true", "pulumi.com/replaceUnready": "false"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Made:
 
 def made(namespace: str) -> Made:
     """The stack in another namespace, with placeholders for secrets."""
-    stack = read_stack(ROOT, STACK).with_placeholders(*_KEYS)
+    stack = read_stack(ROOT, STACK).with_placeholders(*SECRETS)
     config = {**stack.config, "ado:namespace": json.dumps({"name": namespace})}
     resources = run(replace(stack, config=config)).registrations
     return Made(resources, rendered(resources))
