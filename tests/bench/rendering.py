@@ -9,13 +9,14 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import CodeType
 from typing import Any, Final
 
 from ado_infra.render.rendering import render
 from sandbox.build import tools
+from sandbox.progress import Report
 from tests.bench import programs, stacks
 from tests.bench.timing import Case, timed
 from tests.support.recording import ROOT
@@ -40,7 +41,7 @@ app.synth()
 """
 
 
-def measure(folder: Path, runs: int, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(folder: Path, runs: int, say: Report) -> dict[str, Any]:
     """The figures of the page's section on rendering."""
     found = tools.ensure([programs.HELM, programs.KUSTOMIZE], say)
     python = programs.cdk8s()
@@ -52,7 +53,7 @@ def measure(folder: Path, runs: int, say: Callable[[str], None]) -> dict[str, An
     plain.write_text(json.dumps([each.manifest for each in stack.objects]))
     program.write_text(_CDK8S)
     modules = sorted({stacks.sdk_class(each.type)[0] for each in stack.resources if each.custom})
-    environment = python_environment()
+    environment = _environment()
 
     def case(name: str, *command: str | Path) -> Case:
         return Case(name, command, ROOT, environment)
@@ -85,7 +86,7 @@ def measure(folder: Path, runs: int, say: Callable[[str], None]) -> dict[str, An
     }
 
 
-def python_environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """This process's, in which this checkout is found and Python keeps what it compiles."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     return kept | {"PYTHONPATH": str(ROOT)}
