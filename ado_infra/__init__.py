@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ado_infra.loading import collector_paused
+from ado_infra import loading as _loading
 
 if TYPE_CHECKING:
     from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
@@ -143,5 +143,4 @@ if not TYPE_CHECKING:  # or every name would be there to a type checker
             return import_module("importlib.metadata").version("ado-infra")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with collector_paused():
-            return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return getattr(_loading.load(f"{__name__}.{_MODULES[name]}"), name)

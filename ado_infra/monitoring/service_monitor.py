@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import pulumi
-from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
 
 from ado_infra.settings import MonitoringSettings
 from ado_infra.site import APPLICATION
@@ -54,6 +53,10 @@ def required_crds(
     """
     if not settings.service_monitor or pulumi.runtime.is_dry_run():
         return []
+    from pulumi_kubernetes.apiextensions.v1 import (  # noqa: PLC0415 - a preview does without
+        CustomResourceDefinition,
+    )
+
     opts = pulumi.ResourceOptions(parent=parent)
     needed = f"{name}-crd-needed-unless-ado:monitoring.serviceMonitor-is-false"
     return [CustomResourceDefinition.get(needed, CRD, opts=opts)]

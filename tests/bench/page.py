@@ -79,8 +79,8 @@ def _deploying(part: Mapping[str, Any]) -> Iterator[str]:
             goal = _said(ours["seconds"] <= AT_MOST * bare["seconds"])
             yield _row(way, f"{milliseconds} ms", _span(ours), _span(bare), ratio + goal)
     yield ""
-    yield "Of that, the Python program alone, each time that it runs. It loads what rendering loads,"
-    yield "which stands below by package."
+    yield "Of that, the Python program alone, each time that it runs; it loads what rendering"
+    yield "loads, which stands below by package:"
     yield ""
     yield from _table("program", "CPU, s", "peak, MB", "resources", "objects")
     for who in (ADO, BARE):
