@@ -72,7 +72,7 @@ def _kept(manifest: dict[str, Any]) -> dict[str, Any]:
     manifest["status"] = {"observedGeneration": 3}
     kind, spec = manifest["kind"], manifest.get("spec", {})
     if kind == "Secret":
-        manifest["data"] = dict.fromkeys(manifest["data"], "bGl2aW5n")
+        manifest["data"] = dict.fromkeys(manifest.get("data", ()), "bGl2aW5n")
     if kind == "Service":
         spec |= {"sessionAffinity": "None", "ipFamilies": ["IPv4"]}
         if manifest["metadata"]["name"] in {"postgresql", "postgresql-ro"}:
