@@ -76,20 +76,21 @@ class Comparison:
     def differs(self) -> bool:
         """Whether there is anything to tell."""
         told = (self.changes, self.alarms, self.settings, self.problems)
-        of_engine = self.preview and (self.preview.steps or self.preview.said)
+        # Not for its warnings alone: they are the same in each run.
+        of_engine = self.preview and (self.preview.steps or self.preview.failed)
         one_sided = self.before is None or self.after is None
         return bool(any(told) or of_engine or one_sided or (self.rules and self.rules.differ))
 
     @property
     def beside(self) -> list[Step]:
         """What the engine would do and this branch does not: secrets, drift, what waits."""
-        known = {each.title for each in self.changes}
+        known = {title for each in self.changes for title in each.titles}
         return [s for s in (self.preview.steps if self.preview else ()) if s.title not in known]
 
     @property
     def done(self) -> list[Change]:
         """What this branch changes and the engine leaves: it is deployed already."""
-        if self.preview is None:
+        if self.preview is None or self.preview.failed:  # then it may not have come that far
             return []
         known = {each.title for each in self.preview.steps}
         return [

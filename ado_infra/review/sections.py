@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from ado_infra.policies import Finding
 from ado_infra.review.alarms import Alarm, Gravity
 from ado_infra.review.capacity import ROWS, written
 from ado_infra.review.comparison import Comparison
@@ -16,7 +17,7 @@ from ado_infra.review.escaping import HIDDEN, NOTHING, code, looks_secret, messa
 from ado_infra.review.markdown import FEW, counted, folded, left_out, some, table
 from ado_infra.review.picture import picture
 from ado_infra.review.pods import Bounds
-from ado_infra.review.preview import Step
+from ado_infra.review.preview import Preview, Step
 from ado_infra.review.rolling import Roll, in_pod
 
 _AT_STAKE: Final = {
@@ -70,6 +71,8 @@ def details(each: Comparison, rows: int) -> Iterator[str]:
 
 
 def _engine(each: Comparison, rows: int) -> Iterator[str]:
+    if each.preview:
+        yield from _said(each.preview, "warning", "the engine warns")
     if each.beside:
         yield (
             "**By the engine's preview also**, and not by the files of this branch: secrets, "
@@ -111,7 +114,10 @@ def _summary(each: Comparison) -> str:
         told.append(f"pods of {counted(counts[Verdict.ROLLED], 'workload')} roll")
     if each.rules and each.rules.new:
         told.append(f"**{counted(len(each.rules.new), 'policy finding')}**")
-    return ", ".join(told) or "no object changes"
+    words = ", ".join(told) or "no object changes"
+    if each.beside:
+        words += f"; {counted(len(each.beside), 'resource')} more by the engine's preview"
+    return words
 
 
 def _problems(each: Comparison) -> Iterator[str]:
@@ -124,11 +130,15 @@ def _problems(each: Comparison) -> Iterator[str]:
             yield f"  - … and {len(lines) - _LINES_OF_A_PROBLEM} lines more"
     if each.problems:
         yield ""
-    for severity, said in each.preview.said if each.preview else ():
-        first = next((line for line in said.splitlines() if line.strip()), "")
-        loud = "**error**" if severity == "error" else "warning"
-        yield f"- The engine's preview, {loud}: {message(first.strip())}"
-    if each.preview and each.preview.said:
+    if each.preview and each.preview.failed:
+        yield from _said(each.preview, "error", "**the engine's preview fails**")
+
+
+def _said(preview: Preview, severity: str, words: str) -> Iterator[str]:
+    """The first line of each message of the engine's that is so grave."""
+    told = [said.strip().partition("\n")[0] for grave, said in preview.said if grave == severity]
+    yield from (f"- {words}: {message(line)}" for line in dict.fromkeys(told))
+    if told:
         yield ""
 
 
@@ -251,13 +261,13 @@ def _policies(each: Comparison, rows: int) -> Iterator[str]:
         return
     rules = each.rules
     told = [
-        *(f"- **broken now** {code(f.rule)} {_finding(f.subject, f.remedy)}" for f in rules.new),
-        *(f"- mended {code(f.rule)} {_finding(f.subject, f.remedy)}" for f in rules.gone),
+        *(f"- **broken now** {_finding(f)}" for f in rules.new),
+        *(f"- mended, was {_finding(f)}" for f in rules.gone),
     ]
     for name, why in rules.reasons.items():
         count = sum(f.rule == name for f in rules.waived)
         new = " (**new or reworded**)" if name in rules.changed else ""
-        told.append(f"- waived {code(name)}{new}: {message(why)}, {counted(count, 'finding')}")
+        told.append(f"- waived {code(name)}{new}, {counted(count, 'finding')}: {message(why)}")
     told += [f"- no longer waived {code(name)}" for name in rules.withdrawn]
     if rules.standing:
         told.append(f"- {counted(rules.standing, 'finding')} as before")
@@ -269,8 +279,9 @@ def _policies(each: Comparison, rows: int) -> Iterator[str]:
         yield ""
 
 
-def _finding(subject: str, remedy: str) -> str:
-    return f"{code(subject)} {message(remedy)}" if subject else message(remedy)
+def _finding(found: Finding) -> str:
+    of = f" of {code(found.subject)}" if found.subject else ""
+    return f"{code(found.rule)}{of}: {message(found.remedy)}"
 
 
 def _picture(each: Comparison) -> Iterator[str]:

@@ -38,7 +38,7 @@ def step(op: str, kind: str, name: str, **more: Any) -> dict[str, Any]:
         "apiVersion": api.rpartition(":")[2],
         "kind": short,
         "metadata": {"name": name, "namespace": "ado-system"},
-        "data": {"password": "[secret]"},
+        "data": "[secret]",
     }
     state = {"urn": f"{EARLIER}{kind}::ado-{name}", "custom": True, "type": kind, "inputs": inputs}
     side = {"oldState": state} if op == "delete" else {"oldState": state, "newState": state}
@@ -74,7 +74,7 @@ ROTATED = {
         | {"newState": {"inputs": {"length": 40}}},
     ],
     "diagnostics": [
-        {"severity": "warning", "message": "No key of a model provider\n    more of it\n"},
+        {"severity": "warning", "message": "warning: No key of a model provider\n    more of it\n"},
         {"severity": "info", "message": "nothing that anybody needs"},
     ],
     "changeSummary": {"same": 40, "update": 2},
