@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ado_infra.review.alarms import Alarm, alarms
+from ado_infra.review.alarms import Alarm, Gravity, alarms
 from ado_infra.review.capacity import Amount, total
 from ado_infra.review.differences import GOING, Change, Verdict, changes, short_name
 from ado_infra.review.immutable import mutable
@@ -132,8 +132,13 @@ def compared(
     if after is not None and not old.problem and not new.problem:
         found = changes(old.objects, new.objects, mutable=mutable(new.config))
     offline = alarms(old, new, found) if before and after else []
-    known = {each.title for each in found if each.verdict in GOING}
-    of_engine = [a for a in (preview.alarms() if preview else ()) if a.subject not in known]
+    going = {each.title for each in found if each.verdict in GOING}
+    known = {(each.gravity, each.subject) for each in offline if each.gravity is Gravity.RESTARTS}
+    of_engine = [
+        each
+        for each in (preview.alarms() if preview else ())
+        if each.subject not in going and (each.gravity, each.subject) not in known
+    ]
     return Comparison(
         stack=stack,
         before=before,

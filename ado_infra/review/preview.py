@@ -20,12 +20,15 @@ _LARGEST: Final = 200_000_000
 _REPLACED: Final = ("replace", "create-replacement", "delete-replaced", "import-replacement")
 _DELETED: Final = ("delete", "discard", "read-discard")
 _WORDS: Final = {
-    "create": "new",
-    "update": "changed",
-    "import": "imported",
     "replace": "replaced",
     "delete": "deleted",
+    "update": "changed",
+    "create": "new",
+    "import": "imported",
 }
+_MADE_AGAIN: Final = "missing, made again"
+_ORDER: Final = ("replaced", "deleted", _MADE_AGAIN, "changed", "new", "imported")
+"""The gravest first."""
 _MISSING: Final = frozenset({"delete", "create"})
 """Both of one resource: a refresh has found that it is gone, and it is made again."""
 _RENAMED: Final = "its name within the program (URN)"
@@ -67,7 +70,7 @@ class Preview:
 
     Attributes:
         stack: Which one.
-        steps: What it would do, but for what it leaves.
+        steps: What it would do, the gravest first, without what it leaves.
         said: Its warnings and errors, with how grave each is.
     """
 
@@ -81,8 +84,11 @@ class Preview:
         return any(severity == "error" for severity, _ in self.said)
 
     def alarms(self) -> Iterator[Alarm]:
-        """What goes, and what is generated anew."""
+        """What goes, what is generated anew, and StatefulSets that restart."""
         for each in self.steps:
+            if each.rolls and each.type.endswith(":StatefulSet"):
+                words = "restarts its pods one by one, by the engine's preview"
+                yield Alarm(gravity=Gravity.RESTARTS, subject=each.title, words=words)
             if each.word not in {"replaced", "deleted"} or each.type.startswith(_QUIET):
                 continue
             gravity = Gravity.GOES
@@ -130,7 +136,11 @@ def preview(told: Mapping[str, Any], file: str = "the preview") -> Preview:
         for each in told.get("diagnostics") or ()
         if isinstance(each, Mapping) and (severity := each.get("severity")) in {"warning", "error"}
     ]
-    return Preview(stack=stacks.pop(), steps=list(_renamed([*_merged(steps)])), said=said)
+    acting = sorted(
+        _renamed([*_merged(steps)]),
+        key=lambda each: (_ORDER.index(each.word), not each.rolls, each.title),
+    )
+    return Preview(stack=stacks.pop(), steps=acting, said=said)
 
 
 def _merged(steps: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
@@ -177,7 +187,7 @@ def _is_component(step: Mapping[str, Any]) -> bool:
 
 def _word(operations: set[str]) -> str:
     if operations >= _MISSING:
-        return "missing, made again"
+        return _MADE_AGAIN
     if operations & set(_REPLACED):
         return _WORDS["replace"]
     if operations & set(_DELETED):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from ado_infra.policies import Finding
+from ado_infra.review import engine
 from ado_infra.review.alarms import Alarm, Gravity
 from ado_infra.review.capacity import ROWS, written
 from ado_infra.review.comparison import Comparison
@@ -17,7 +18,6 @@ from ado_infra.review.escaping import HIDDEN, NOTHING, code, looks_secret, messa
 from ado_infra.review.markdown import FEW, counted, folded, left_out, some, table
 from ado_infra.review.picture import picture
 from ado_infra.review.pods import Bounds
-from ado_infra.review.preview import Preview, Step
 from ado_infra.review.rolling import Roll, in_pod
 
 _AT_STAKE: Final = {
@@ -51,7 +51,7 @@ def section(each: Comparison, rows: int) -> Iterator[str]:
     yield from _replicas(each, rows)
     yield from _settings(each, rows)
     yield from _policies(each, rows)
-    yield from _engine(each, rows)
+    yield from engine.beside(each, rows)
     yield from _picture(each)
 
 
@@ -63,36 +63,7 @@ def details(each: Comparison, rows: int) -> Iterator[str]:
             f"{each.stack}: {objects}, field by field",
             table(("object", "", "what differs"), _objects(each.changes, rows), rows),
         )
-    if each.preview and len(each.preview.steps) > len(each.beside):
-        yield from folded(
-            f"{each.stack}: all that the engine's preview has ({len(each.preview.steps)})",
-            _steps(each.preview.steps, rows),
-        )
-
-
-def _engine(each: Comparison, rows: int) -> Iterator[str]:
-    if each.preview:
-        yield from _said(each.preview, "warning", "the engine warns")
-    if each.beside:
-        yield (
-            "**By the engine's preview also**, and not by the files of this branch: secrets, "
-            "drift, or what waits to be deployed"
-        )
-        yield ""
-        yield from _steps(each.beside, rows)
-    if each.done:
-        names = some([code(change.title) for change in each.done])
-        yield f"The engine would leave what this branch changes of {names}: deployed already?"
-        yield ""
-
-
-def _steps(steps: Sequence[Step], rows: int) -> Iterator[str]:
-    told = ((code(s.title), _word(s), _paths(s, rows)) for s in steps)
-    return table(("resource", "", "what differs"), told, rows)
-
-
-def _word(step: Step) -> str:
-    return f"{step.word}, pods roll" if step.rolls else step.word
+    yield from engine.folds(each, rows)
 
 
 def _summary(each: Comparison) -> str:
@@ -116,7 +87,7 @@ def _summary(each: Comparison) -> str:
         told.append(f"**{counted(len(each.rules.new), 'policy finding')}**")
     words = ", ".join(told) or "no object changes"
     if each.beside:
-        words += f"; {counted(len(each.beside), 'resource')} more by the engine's preview"
+        words += f"; by the engine's preview {counted(len(each.beside), 'resource')} more"
     return words
 
 
@@ -130,16 +101,7 @@ def _problems(each: Comparison) -> Iterator[str]:
             yield f"  - … and {len(lines) - _LINES_OF_A_PROBLEM} lines more"
     if each.problems:
         yield ""
-    if each.preview and each.preview.failed:
-        yield from _said(each.preview, "error", "**the engine's preview fails**")
-
-
-def _said(preview: Preview, severity: str, words: str) -> Iterator[str]:
-    """The first line of each message of the engine's that is so grave."""
-    told = [said.strip().partition("\n")[0] for grave, said in preview.said if grave == severity]
-    yield from (f"- {words}: {message(line)}" for line in dict.fromkeys(told))
-    if told:
-        yield ""
+    yield from engine.errors(each)
 
 
 def _alarms(alarms: Sequence[Alarm], rows: int) -> Iterator[str]:
@@ -316,8 +278,3 @@ def _became(before: object, after: object) -> str:
     if before is None:
         return "new"
     return "gone" if after is None else "changed"
-
-
-def _paths(step: Step, rows: int) -> str:
-    told = [code(path) for path in step.paths[:rows]]
-    return "<br>".join([*told, *left_out(len(step.paths), rows, "")])

@@ -358,6 +358,22 @@ def test_what_has_another_urn_alone_is_replaced() -> None:
     assert (gravity, words) == (Gravity.GOES, "is replaced, by the engine's preview")
 
 
+def test_a_generated_secret_that_is_made_anew_is_data_and_a_restart_is_told() -> None:
+    urn = "urn:pulumi:dev::p::"
+    rolled = {"spec.template.metadata.annotations.checksum/password": {"kind": "update"}}
+    given = [
+        {"op": "replace", "urn": f"{urn}random:a:RandomPassword::r", "replaceReasons": ["length"]},
+        {"op": "update", "urn": f"{urn}kubernetes:apps/v1:StatefulSet::s", "detailedDiff": rolled},
+        {"op": "update", "urn": f"{urn}kubernetes:apps/v1:Deployment::d", "detailedDiff": rolled},
+    ]
+    found = list(preview({"steps": given}).alarms())
+    assert [(each.gravity, each.subject, each.paths) for each in found] == [
+        (Gravity.DATA, "RandomPassword/r", ("length",)),
+        (Gravity.RESTARTS, "StatefulSet/s", ()),
+    ]
+    assert "a secret that was generated is another one" in found[0].words
+
+
 def test_components_are_told_by_what_they_are_made_of() -> None:
     state = {"custom": False, "outputs": {}}
     assert preview({"steps": [{"op": "create", "urn": URN, "newState": state}]}).steps == []
@@ -370,7 +386,9 @@ def test_warnings_alone_are_no_change_and_an_error_is_loud() -> None:
     said.append({"severity": "error", "message": "error: preview failed"})
     report = told(side(), side(), preview=preview(given))
     assert "- **the engine's preview fails**: `preview failed`" in report
-    assert report.index("preview failed") < report.index("- the engine warns: `it is old`")
+    _, fold, warnings = report.partition("<summary>dev: what the engine warns of (1)</summary>")
+    assert fold
+    assert "- `it is old`" in warnings
 
 
 def test_a_job_that_runs_anew_is_not_told_by_the_engine_once_more() -> None:
