@@ -18,7 +18,6 @@ from ado_infra.review.errors import ReviewError
 
 _LARGEST: Final = 200_000_000
 _REPLACED: Final = ("replace", "create-replacement", "delete-replaced", "import-replacement")
-_DELETED: Final = ("delete", "discard", "read-discard")
 _WORDS: Final = {
     "replace": "replaced",
     "delete": "deleted",
@@ -26,6 +25,7 @@ _WORDS: Final = {
     "create": "new",
     "import": "imported",
 }
+"""Operation → what is told, the gravest first; to discard is to forget what was only read."""
 _MADE_AGAIN: Final = "missing, made again"
 _ORDER: Final = ("replaced", "deleted", _MADE_AGAIN, "changed", "new", "imported")
 """The gravest first."""
@@ -190,9 +190,7 @@ def _word(operations: set[str]) -> str:
         return _MADE_AGAIN
     if operations & set(_REPLACED):
         return _WORDS["replace"]
-    if operations & set(_DELETED):
-        return _WORDS["delete"]
-    return next((_WORDS[op] for op in sorted(operations) if op in _WORDS), "")
+    return next((word for op, word in _WORDS.items() if op in operations), "")
 
 
 def _state(step: Mapping[str, Any]) -> Mapping[str, Any]:

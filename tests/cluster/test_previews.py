@@ -148,7 +148,7 @@ def acted_upon(told: dict[str, Any]) -> set[str]:
     states = [
         (step.get("newState") or step["oldState"])["inputs"]
         for step in told["steps"]
-        if step["op"] not in {"same", "refresh", "read"}
+        if step["op"] not in {"same", "refresh", "read", "discard"}
     ]
     return {f"{each['kind']}/{each['metadata']['name']}" for each in states}
 

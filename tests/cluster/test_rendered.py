@@ -99,7 +99,7 @@ def both(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         deployment.wait_until_ready(OTHER)
         yield Both(deployment, reader)
     finally:
-        deployment.kubectl("delete", "namespace", OTHER, "--ignore-not-found")
+        deployment.remove(OTHER)
 
 
 def _fill_in(folder: Path, deployment: Deployment) -> None:

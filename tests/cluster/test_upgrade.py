@@ -54,6 +54,7 @@ def reader(undeployed: Deployment, tmp_path: Path) -> Iterator[Reader]:
     reader.types(f"pulumi login 'file://{tmp_path}?metadata=skip'")
     reader.types("pulumi stack init dev")
     keys = object_storage.credentials(undeployed.sandbox)
+    reader.types("pulumi config set --secret anthropicApiKey", "any")
     reader.types("pulumi config set --secret objectStorageAccessKey", keys.access_key)
     reader.types("pulumi config set --secret objectStorageSecretKey", keys.secret_key)
     told = json.loads(reader.types("pulumi preview --json"))
@@ -66,7 +67,7 @@ def reader(undeployed: Deployment, tmp_path: Path) -> Iterator[Reader]:
         undeployed.wait_until_ready()
         yield reader
     finally:
-        undeployed.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        undeployed.remove(NAMESPACE)
 
 
 def uids(deployment: Deployment) -> dict[str, str]:

@@ -337,7 +337,7 @@ def test_the_steps_of_a_replacement_are_one() -> None:
     assert steps("delete-replaced") == replaced
     assert steps("update") == [("changed", "Service/in-the-cluster")]
     assert steps("delete") == [("deleted", "Service/in-the-cluster")]
-    assert steps("same") == steps("refresh") == steps("read") == []
+    assert steps("same") == steps("refresh") == steps("read") == steps("discard") == []
 
 
 def test_what_a_refresh_misses_is_made_again_and_not_deleted() -> None:
