@@ -116,9 +116,9 @@ def judge(
     kept = [finding for name, each in found.items() if name not in why for finding in each]
     for name in excused or {}:
         if name not in why:
-            kept.append(Finding(name, "", "is excused without a word why; give one"))
+            kept.append(Finding(name, "", "is waived without a reason; give one"))
         elif name not in found:
-            kept.append(Finding(name, "", "is excused and not broken; remove the excuse"))
+            kept.append(Finding(name, "", "is waived and not broken; remove the waiver"))
     waivers = (Waiver(name, why[name], each) for name, each in found.items() if name in why)
     return Judgement(tuple(kept), tuple(waivers))
 

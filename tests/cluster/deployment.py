@@ -205,6 +205,15 @@ class Deployment:
             if kind == "Job"
         }
 
+    def remove(self, namespace: str) -> None:
+        """All of a namespace, whoever made it.
+
+        Its pods first: the server would wait for as long as the slowest of them may take.
+        """
+        with_pods = ("deployments,statefulsets,jobs", "--all", "--cascade=foreground")
+        self.kubectl("delete", *with_pods, "-n", namespace)
+        self.kubectl("delete", "namespace", namespace, "--ignore-not-found")
+
     def kubectl(self, *arguments: str, given: str = "") -> str:
         """The standard output of kubectl, which must succeed."""
         return kubectl.run(self.sandbox, *arguments, standard_input=given)

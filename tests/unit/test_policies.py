@@ -261,8 +261,8 @@ def test_a_stack_that_sets_each_digest_that_it_is_told_to_has_no_tag(tmp_path: P
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:
     excused = {"backup": " ", "spread": "one host"}
     found = findings(rendered("prod"), production=True, excused=excused)
-    assert Finding("backup", "", "is excused without a word why; give one") in found
-    assert Finding("spread", "", "is excused and not broken; remove the excuse") in found
+    assert Finding("backup", "", "is waived without a reason; give one") in found
+    assert Finding("spread", "", "is waived and not broken; remove the waiver") in found
     assert [each for each in found if each.rule == "backup" and each.subject]
 
 
