@@ -9,6 +9,19 @@ if TYPE_CHECKING:
     from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
     from ado_infra.data.postgres import Postgres, PostgresArgs
     from ado_infra.data.redis import Redis, RedisArgs
+    from ado_infra.kit.pod_options import (
+        AddedContainer,
+        Affinity,
+        CsiSource,
+        EnvSource,
+        Mount,
+        PodOptions,
+        PodVolume,
+        SecurityContext,
+        ServiceAccountOptions,
+        Toleration,
+        TopologySpread,
+    )
     from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretKey
     from ado_infra.kit.spec import (
         AntiAffinity,
@@ -52,6 +65,10 @@ _HOMES = {
     "data.endpoints": ("DatabaseEndpoint", "ObjectStorageEndpoint", "RedisEndpoint"),
     "data.postgres": ("Postgres", "PostgresArgs"),
     "data.redis": ("Redis", "RedisArgs"),
+    "kit.pod_options": (
+        *("AddedContainer", "Affinity", "CsiSource", "EnvSource", "Mount", "PodOptions"),
+        *("PodVolume", "SecurityContext", "ServiceAccountOptions", "Toleration", "TopologySpread"),
+    ),
     "kit.sources": ("ConfigFile", "SecretDirectory", "SecretKey"),
     "kit.spec": (
         *("AntiAffinity", "Disruption", "Health", "ImageVersion", "Resources", "Scaling"),
@@ -82,8 +99,10 @@ _HOMES = {
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AddedContainer",
     "AdoPlatform",
     "AdoPlatformArgs",
+    "Affinity",
     "AgentCredentials",
     "AntiAffinity",
     "ApiGateway",
@@ -92,6 +111,7 @@ __all__ = [
     "Buckets",
     "ConfigFile",
     "Controller",
+    "CsiSource",
     "Dashboard",
     "DashboardArgs",
     "DashboardSettings",
@@ -100,16 +120,20 @@ __all__ = [
     "Edge",
     "EdgeArgs",
     "EdgeSettings",
+    "EnvSource",
     "GatewaySettings",
     "Health",
     "ImageSettings",
     "ImageVersion",
+    "Mount",
     "NamespaceSettings",
     "ObjectStorageCredentials",
     "ObjectStorageEndpoint",
     "Orchestrator",
     "OrchestratorArgs",
     "OrchestratorSettings",
+    "PodOptions",
+    "PodVolume",
     "Postgres",
     "PostgresArgs",
     "PostgresSettings",
@@ -123,9 +147,13 @@ __all__ = [
     "Scaling",
     "SecretDirectory",
     "SecretKey",
+    "SecurityContext",
+    "ServiceAccountOptions",
     "Settings",
     "Site",
     "StackSecrets",
+    "Toleration",
+    "TopologySpread",
     "WorkerPool",
     "WorkerPoolArgs",
     "WorkerPoolSettings",
