@@ -10,6 +10,7 @@ from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
     Buckets,
+    Credentials,
     Mode,
     ObjectStorageSettings,
     PostgresSettings,
@@ -20,6 +21,13 @@ from ado_infra.settings.data import (
 )
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
+from ado_infra.settings.secrets import (
+    RemoteSecret,
+    SecretReference,
+    SecretSettings,
+    SecretStore,
+    StoreKind,
+)
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
@@ -42,6 +50,7 @@ __all__ = [
     "BackupSettings",
     "Buckets",
     "Controller",
+    "Credentials",
     "DashboardSettings",
     "EdgeSettings",
     "GatewaySettings",
@@ -59,7 +68,12 @@ __all__ = [
     "Profile",
     "RedisSettings",
     "RedisVolume",
+    "RemoteSecret",
+    "SecretReference",
+    "SecretSettings",
+    "SecretStore",
     "Settings",
+    "StoreKind",
     "StoreSettings",
     "TierSettings",
     "WorkerPoolSettings",
