@@ -228,6 +228,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
             # Parallel queries share memory here; a container's own has 64 MiB.
             "shm": Scratch(path="/dev/shm", size_limit="256Mi", in_memory=True),  # noqa: S108
         },
+        extension=args.site.extension("postgres", settings.pod),
     )
 
 
