@@ -19,6 +19,7 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
 from ado_infra.settings.secrets import (
@@ -49,6 +50,7 @@ __all__ = [
     "ApplicationConfig",
     "BackupSettings",
     "Buckets",
+    "CaBundle",
     "Controller",
     "Credentials",
     "DashboardSettings",
@@ -59,6 +61,7 @@ __all__ = [
     "Mode",
     "MonitoringSettings",
     "NamespaceSettings",
+    "NetworkSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",
     "Policy",
@@ -66,6 +69,7 @@ __all__ = [
     "PostgresSettings",
     "PostgresVolume",
     "Profile",
+    "ProxySettings",
     "RedisSettings",
     "RedisVolume",
     "RemoteSecret",

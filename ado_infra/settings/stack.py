@@ -17,6 +17,7 @@ from ado_infra.settings.data import (
     PostgresSettings,
     RedisSettings,
 )
+from ado_infra.settings.network import NetworkSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
 from ado_infra.settings.secrets import SecretSettings
@@ -113,6 +114,8 @@ class Settings(Spec):
     """Where images are pulled from."""
     pods: PodOptions = PodOptions()
     """What all pods have besides, those of Jobs too; each `pod` adds to it, or overrides it."""
+    network: NetworkSettings = NetworkSettings()
+    """How pods reach what is outside the cluster: through a proxy, with a private authority."""
     edge: EdgeSettings
     """Where the platform is reached from outside."""
     gateway: GatewaySettings
