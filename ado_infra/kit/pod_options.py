@@ -177,7 +177,7 @@ class Toleration(Spec):
     """Value of the taint."""
     effect: TaintEffect | None = None
     """The taint's effect; every one when not given."""
-    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
+    toleration_seconds: Annotated[int, Field(ge=0, le=31_536_000)] | None = None
     """Seconds that a pod stays where the effect is `NoExecute`; for ever when not given."""
 
     @model_validator(mode="after")

@@ -126,9 +126,9 @@ class Resources(Spec):
     """What a container is promised (requests) and the most it may use (limits)."""
 
     requests: Amounts
-    """What every container is promised."""
+    """What every container is promised; of extended resources what their limit says."""
     limits: Amounts
-    """The most that a container may use; at least what it is promised."""
+    """The most that it may use; extended resources stand beside it, as `nvidia.com/gpu: 1`."""
 
     @model_validator(mode="after")
     def _requests_within_limits(self) -> Self:
