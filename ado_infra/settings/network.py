@@ -9,7 +9,6 @@ from pydantic import StringConstraints, model_validator
 from ado_infra.kit.spec import Spec
 from ado_infra.kit.values import DnsName, HttpUrl, SecretDataKey
 
-
 Reached = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*.:/_-]{1,253}$")]
 """A name, a domain with a dot before it, an address, or a range of these."""
 
