@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
     from ado_infra.data.postgres import Postgres, PostgresArgs
     from ado_infra.data.redis import Redis, RedisArgs
-    from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretKey
+    from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretFiles, SecretKey
     from ado_infra.kit.spec import (
         AntiAffinity,
         Disruption,
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from ado_infra.settings import (
         AppendFsync,
         Buckets,
+        CaBundle,
         Controller,
         DashboardSettings,
         EdgeSettings,
         GatewaySettings,
         ImageSettings,
         NamespaceSettings,
+        NetworkSettings,
         OrchestratorSettings,
         PostgresSettings,
         PostgresVolume,
+        ProxySettings,
         RedisSettings,
         RedisVolume,
         Settings,
@@ -52,7 +55,7 @@ _HOMES = {
     "data.endpoints": ("DatabaseEndpoint", "ObjectStorageEndpoint", "RedisEndpoint"),
     "data.postgres": ("Postgres", "PostgresArgs"),
     "data.redis": ("Redis", "RedisArgs"),
-    "kit.sources": ("ConfigFile", "SecretDirectory", "SecretKey"),
+    "kit.sources": ("ConfigFile", "SecretDirectory", "SecretFiles", "SecretKey"),
     "kit.spec": (
         *("AntiAffinity", "Disruption", "Health", "ImageVersion", "Resources", "Scaling"),
     ),
@@ -62,14 +65,16 @@ _HOMES = {
         *("AppendFsync", "Controller"),
         *(
             "Buckets",
+            "CaBundle",
             "DashboardSettings",
             "EdgeSettings",
             "GatewaySettings",
             "ImageSettings",
             "NamespaceSettings",
+            "NetworkSettings",
         ),
-        *("OrchestratorSettings", "PostgresSettings", "PostgresVolume", "RedisSettings"),
-        *("RedisVolume", "Settings", "WorkerPoolSettings", "WorkerScaling"),
+        *("OrchestratorSettings", "PostgresSettings", "PostgresVolume", "ProxySettings"),
+        *("RedisSettings", "RedisVolume", "Settings", "WorkerPoolSettings", "WorkerScaling"),
     ),
     "site": ("Site",),
     "stack": ("load_stack",),
@@ -90,6 +95,7 @@ __all__ = [
     "ApiGatewayArgs",
     "AppendFsync",
     "Buckets",
+    "CaBundle",
     "ConfigFile",
     "Controller",
     "Dashboard",
@@ -105,6 +111,7 @@ __all__ = [
     "ImageSettings",
     "ImageVersion",
     "NamespaceSettings",
+    "NetworkSettings",
     "ObjectStorageCredentials",
     "ObjectStorageEndpoint",
     "Orchestrator",
@@ -114,6 +121,7 @@ __all__ = [
     "PostgresArgs",
     "PostgresSettings",
     "PostgresVolume",
+    "ProxySettings",
     "Redis",
     "RedisArgs",
     "RedisEndpoint",
@@ -122,6 +130,7 @@ __all__ = [
     "Resources",
     "Scaling",
     "SecretDirectory",
+    "SecretFiles",
     "SecretKey",
     "Settings",
     "Site",
