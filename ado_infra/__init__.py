@@ -9,6 +9,19 @@ if TYPE_CHECKING:
     from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
     from ado_infra.data.postgres import Postgres, PostgresArgs
     from ado_infra.data.redis import Redis, RedisArgs
+    from ado_infra.kit.pod_options import (
+        AddedContainer,
+        Affinity,
+        CsiSource,
+        EnvSource,
+        Mount,
+        PodOptions,
+        PodVolume,
+        SecurityContext,
+        ServiceAccountOptions,
+        Toleration,
+        TopologySpread,
+    )
     from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretFiles, SecretKey
     from ado_infra.kit.spec import (
         AntiAffinity,
@@ -55,6 +68,10 @@ _HOMES = {
     "data.endpoints": ("DatabaseEndpoint", "ObjectStorageEndpoint", "RedisEndpoint"),
     "data.postgres": ("Postgres", "PostgresArgs"),
     "data.redis": ("Redis", "RedisArgs"),
+    "kit.pod_options": (
+        *("AddedContainer", "Affinity", "CsiSource", "EnvSource", "Mount", "PodOptions"),
+        *("PodVolume", "SecurityContext", "ServiceAccountOptions", "Toleration", "TopologySpread"),
+    ),
     "kit.sources": ("ConfigFile", "SecretDirectory", "SecretFiles", "SecretKey"),
     "kit.spec": (
         *("AntiAffinity", "Disruption", "Health", "ImageVersion", "Resources", "Scaling"),
@@ -87,8 +104,10 @@ _HOMES = {
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AddedContainer",
     "AdoPlatform",
     "AdoPlatformArgs",
+    "Affinity",
     "AgentCredentials",
     "AntiAffinity",
     "ApiGateway",
@@ -98,6 +117,7 @@ __all__ = [
     "CaBundle",
     "ConfigFile",
     "Controller",
+    "CsiSource",
     "Dashboard",
     "DashboardArgs",
     "DashboardSettings",
@@ -106,10 +126,12 @@ __all__ = [
     "Edge",
     "EdgeArgs",
     "EdgeSettings",
+    "EnvSource",
     "GatewaySettings",
     "Health",
     "ImageSettings",
     "ImageVersion",
+    "Mount",
     "NamespaceSettings",
     "NetworkSettings",
     "ObjectStorageCredentials",
@@ -117,6 +139,8 @@ __all__ = [
     "Orchestrator",
     "OrchestratorArgs",
     "OrchestratorSettings",
+    "PodOptions",
+    "PodVolume",
     "Postgres",
     "PostgresArgs",
     "PostgresSettings",
@@ -132,9 +156,13 @@ __all__ = [
     "SecretDirectory",
     "SecretFiles",
     "SecretKey",
+    "SecurityContext",
+    "ServiceAccountOptions",
     "Settings",
     "Site",
     "StackSecrets",
+    "Toleration",
+    "TopologySpread",
     "WorkerPool",
     "WorkerPoolArgs",
     "WorkerPoolSettings",

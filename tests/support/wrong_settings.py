@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "resource without a domain": (
         {GATEWAY: {"resources": {"limits": {"gpu": 1}}}},
-        "ado:gateway.resources.limits.gpu is unknown; known are cpu, memory",
+        "ado:gateway.resources.limits.gpu is unknown; did you mean",
     ),
     "variable that is none": (
         {GATEWAY: {"pod": {"env": {"a=b": "x"}}}},
@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "affinity of nodes without terms": (
         {"ado:pods": {"affinity": {"nodeAffinity": {f"required{DURING}": [{}]}}}},
-        "without a list of nodeSelectorTerms alone",
+        "that is no mapping of nodeSelectorTerms to a list",
     ),
     "account with a name and annotations": (
         {"ado:pods": {"serviceAccount": {"name": "x", "annotations": {"a": "b"}}}},

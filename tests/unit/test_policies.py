@@ -258,6 +258,26 @@ def test_a_stack_that_sets_each_digest_that_it_is_told_to_has_no_tag(tmp_path: P
     assert remedies() == []
 
 
+def test_the_digest_of_a_container_that_is_added_is_the_stacks_to_give(tmp_path: Path) -> None:
+    resources = {side: {"cpu": "1", "memory": "1Gi"} for side in ("requests", "limits")}
+    added = {"image": "x/y:1", "resources": resources}
+    config = committed("prod")
+    config["ado:postgres"] = {"backup": {"bucket": "backups"}}
+    config["ado:pods"] = {
+        "sidecars": [{"name": "mesh", **added}],
+        "initContainers": [{"name": "wait", **added}],
+    }
+    found = findings(
+        render(project(tmp_path, stack="prod", config=config), "prod").objects, production=True
+    )
+    said = {each.remedy for each in found if each.remedy.startswith("x/y:1 is a tag")}
+    assert said == {
+        "x/y:1 is a tag, which can be moved; set a digest in the image of "
+        f"{where} instead of the tag"
+        for where in ("mesh among pod.sidecars", "wait among pod.initContainers")
+    }
+
+
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:
     excused = {"backup": " ", "spread": "one host"}
     found = findings(rendered("prod"), production=True, excused=excused)
