@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ado_infra.secrets import ConfigSecret, StackSecrets
-from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, RedisSettings, Settings
+from ado_infra.settings import (
+    Controller,
+    Credentials,
+    EdgeSettings,
+    Mode,
+    Profile,
+    RedisSettings,
+    Settings,
+)
 
 
 def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
@@ -28,7 +36,8 @@ def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]
             ConfigSecret.ANTHROPIC_API_KEY,
             ConfigSecret.GOOGLE_API_KEY,
         )
-    if not secrets.object_storage.data:
+    keys = settings.object_storage.credentials is Credentials.KEYS
+    if keys and not secrets.object_storage.data:
         yield _give(
             "No credentials for object storage: orchestrator, workers and backups are given none, "
             "and fail unless their pods have an identity of their own",

@@ -10,6 +10,7 @@ from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
     Buckets,
+    Credentials,
     Mode,
     ObjectStorageSettings,
     PostgresSettings,
@@ -18,8 +19,16 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
+from ado_infra.settings.secrets import (
+    RemoteSecret,
+    SecretReference,
+    SecretSettings,
+    SecretStore,
+    StoreKind,
+)
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
@@ -41,7 +50,9 @@ __all__ = [
     "ApplicationConfig",
     "BackupSettings",
     "Buckets",
+    "CaBundle",
     "Controller",
+    "Credentials",
     "DashboardSettings",
     "EdgeSettings",
     "GatewaySettings",
@@ -50,6 +61,7 @@ __all__ = [
     "Mode",
     "MonitoringSettings",
     "NamespaceSettings",
+    "NetworkSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",
     "Policy",
@@ -57,9 +69,15 @@ __all__ = [
     "PostgresSettings",
     "PostgresVolume",
     "Profile",
+    "ProxySettings",
     "RedisSettings",
     "RedisVolume",
+    "RemoteSecret",
+    "SecretReference",
+    "SecretSettings",
+    "SecretStore",
     "Settings",
+    "StoreKind",
     "StoreSettings",
     "TierSettings",
     "WorkerPoolSettings",

@@ -195,6 +195,14 @@ class Buckets(Spec):
     """Bucket of what agents make."""
 
 
+@unique
+class Credentials(StrEnum):
+    """How pods prove to the object storage who they are."""
+
+    KEYS = "keys"
+    WORKLOAD_IDENTITY = "workloadIdentity"
+
+
 class ObjectStorageSettings(Spec):
     """An S3-compatible service outside the platform."""
 
@@ -204,3 +212,5 @@ class ObjectStorageSettings(Spec):
     """Region that requests are signed for."""
     buckets: Buckets = Buckets()
     """The buckets that the platform writes to; they must exist."""
+    credentials: Credentials = Credentials.KEYS
+    """`keys`: an access key and its secret; `workloadIdentity`: the pods' own service account."""

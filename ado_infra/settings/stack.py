@@ -17,8 +17,10 @@ from ado_infra.settings.data import (
     PostgresSettings,
     RedisSettings,
 )
+from ado_infra.settings.network import NetworkSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
+from ado_infra.settings.secrets import SecretSettings
 from ado_infra.settings.tiers import (
     DashboardSettings,
     EdgeSettings,
@@ -112,6 +114,8 @@ class Settings(Spec):
     """Where images are pulled from."""
     pods: PodOptions = PodOptions()
     """What all pods have besides, those of Jobs too; each `pod` adds to it, or overrides it."""
+    network: NetworkSettings = NetworkSettings()
+    """How pods reach what is outside the cluster: through a proxy, with a private authority."""
     edge: EdgeSettings
     """Where the platform is reached from outside."""
     gateway: GatewaySettings
@@ -132,6 +136,8 @@ class Settings(Spec):
     """Redis: a cluster of three masters, with or without a replica of each."""
     object_storage: ObjectStorageSettings
     """An S3-compatible service outside the platform."""
+    secrets: SecretSettings = SecretSettings()
+    """Secrets that are in Secrets of the namespace instead of the stack's config."""
     migrations: MigrationSettings | None = None
     """A command that brings the database's schema up to date; none when not given."""
     monitoring: MonitoringSettings = MonitoringSettings()
