@@ -35,6 +35,7 @@ MEMORY: Final = (
     rf"|(?:1?[0-9]|2[0-6]){_FRACTION}T|(?:(?:1?[0-9]|2[0-3]){_FRACTION}|24(?:\.0{{1,3}})?)Ti)$"
 )
 LABEL_KEY: Final = rf"^(?!app\.kubernetes\.io/)(?:{DNS_NAME}/)?{LABEL_NAME}$"
+ANNOTATION_KEY: Final = rf"^(?:{DNS_NAME}/)?{LABEL_NAME}$"
 _NO_ADDRESS: Final = r"(?![0-9]+(?:\.[0-9]+){3}$)"
 _IPV6: Final = r"\[[0-9A-Fa-f:.]+\]"
 BUCKET: Final = rf"^{_NO_ADDRESS}[A-Za-z0-9][A-Za-z0-9._-]{{2,254}}$"
@@ -84,3 +85,9 @@ def exactly_one_of(*keys: str) -> JsonDict:
             for key in keys
         ]
     }
+
+
+def not_together(*keys: str) -> JsonDict:
+    """The rule of a mapping in which not all of these keys have a value."""
+    given: JsonDict = {"not": {"type": "null"}}
+    return {"not": {"required": list(keys), "properties": dict.fromkeys(keys, given)}}

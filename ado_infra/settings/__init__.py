@@ -18,14 +18,13 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
-    Controller,
     DashboardSettings,
-    EdgeSettings,
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,
@@ -36,6 +35,7 @@ from ado_infra.settings.tiers import (
 )
 
 __all__ = [
+    "CERT_MANAGER",
     "DEFAULT_POOL",
     "AppendFsync",
     "ApplicationConfig",
@@ -46,6 +46,7 @@ __all__ = [
     "EdgeSettings",
     "GatewaySettings",
     "ImageSettings",
+    "Issuer",
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",
@@ -62,6 +63,7 @@ __all__ = [
     "Settings",
     "StoreSettings",
     "TierSettings",
+    "Tls",
     "WorkerPoolSettings",
     "WorkerScaling",
     "pool_name",

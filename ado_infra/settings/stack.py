@@ -16,11 +16,11 @@ from ado_infra.settings.data import (
     PostgresSettings,
     RedisSettings,
 )
+from ado_infra.settings.edge import EdgeSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
 from ado_infra.settings.tiers import (
     DashboardSettings,
-    EdgeSettings,
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,

@@ -122,6 +122,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         'ado:edge.host = "fd00::10": is no DNS name',
     ),
     "issuer of no name": ({"ado:edge": {"tlsIssuer": ""}}, 'ado:edge.tlsIssuer = "": is no DNS'),
+    "TLS that ends nowhere": (
+        {"ado:edge": {"tls": {}}},
+        "ado:edge.tls: needs exactly one of secret, issuer and loadBalancer",
+    ),
+    "TLS that ends in two places": (
+        {"ado:edge": {"tls": {"secret": "own", "loadBalancer": True}}},
+        "ado:edge.tls: needs exactly one of",
+    ),
+    "TLS that does not end at the load balancer": (
+        {"ado:edge": {"tls": {"loadBalancer": False}}},
+        "ado:edge.tls.loadBalancer = false: must be True",
+    ),
+    "issuer said twice": (
+        {"ado:edge": {"tlsIssuer": "le", "tls": {"issuer": {"name": "le"}}}},
+        "ado:edge: has tls and tlsIssuer",
+    ),
+    "kind of an issuer in small letters": (
+        {"ado:edge": {"tls": {"issuer": {"name": "le", "kind": "issuer"}}}},
+        'ado:edge.tls.issuer.kind = "issuer"',
+    ),
+    "annotation that a setting says": (
+        {"ado:edge": {"annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "1g"}}},
+        "is no possible name: it is said by edge.bodySize",
+    ),
+    "annotation of no possible name": (
+        {"ado:edge": {"serviceAnnotations": {"a b": "c"}}},
+        "ado:edge.serviceAnnotations.a b is no possible name: is no annotation key",
+    ),
+    "annotation that is a number": (
+        {"ado:edge": {"annotations": {"example.com/port": 443}}},
+        "ado:edge.annotations.example.com/port = 443",
+    ),
     "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
     "timeout of none": ({"ado:edge": {"timeout": 0}}, "ado:edge.timeout = 0: must be greater"),
