@@ -9,9 +9,7 @@ from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
-    Buckets,
     Mode,
-    ObjectStorageSettings,
     PostgresSettings,
     PostgresVolume,
     RedisSettings,
@@ -19,6 +17,7 @@ from ado_infra.settings.data import (
     StoreSettings,
 )
 from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
+from ado_infra.settings.object_storage import Buckets, ObjectStorageSettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings

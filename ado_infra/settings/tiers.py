@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from ado_infra.kit.schema_rules import pattern_rule
+from ado_infra.kit.schema_rules import never, pattern_rule
 from ado_infra.kit.spec import (
     AntiAffinity,
     Disruption,
@@ -18,7 +18,7 @@ from ado_infra.kit.spec import (
     ScalingStep,
     Spec,
 )
-from ado_infra.kit.values import Memory, ReplicaCount, Seconds
+from ado_infra.kit.values import LabelKey, LabelValue, Memory, ReplicaCount, Seconds
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -141,6 +141,17 @@ class ScaleDown(ScalingStep):
     pods: Annotated[int, Field(ge=1, le=1000)] = 2
 
 
+class QueueMetric(Spec):
+    """The external metric that tells how many tasks wait."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[^/%\s]{1,253}$"), never(".", "..")] = (
+        "ado_task_queue_length"
+    )
+    """Its name, as the adapter that serves it has it."""
+    labels: dict[LabelKey, LabelValue] | None = None
+    """Which of several series: these; else `queue` where there are several pools."""
+
+
 class WorkerScaling(Scaling):
     """Autoscaling on CPU and on the tasks that wait."""
 
@@ -148,6 +159,8 @@ class WorkerScaling(Scaling):
     max_replicas: ReplicaCount = 50
     queue_length: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Number of waiting tasks for each pod that the autoscaler aims at."""
+    queue_metric: QueueMetric = QueueMetric()
+    """The external metric that tells how many tasks wait."""
     scale_up: ScaleUp = ScaleUp()
     """How fast workers are added."""
     scale_down: ScaleDown = ScaleDown()

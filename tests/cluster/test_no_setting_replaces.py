@@ -56,7 +56,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "orchestrator": {**TIER, "poolSize": 5, "replicas": 2},
     "workerPools.default": {
         **TIER,
-        "scaling": {"queueLength": 5},
+        "scaling": {"queueLength": 5, "queueMetric": {"name": "other_queue"}},
         "workspace": "1Gi",
         "longestTask": 60,
         "drain": {"preStop": 9},
@@ -66,6 +66,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "resources": RESOURCES,
         "antiAffinity": "required",
         "maxConnections": 120,
+        "parameters": {"work_mem": "16MB"},
         "backup": {"bucket": "other-backups"},
     },
     "redis": {
@@ -103,6 +104,7 @@ ELSEWHERE = {
     "redis.nodes": "is of an external Redis",
     "objectStorage.endpoint": "is the sandbox's own here",
     "objectStorage.region": "is the sandbox's own here",
+    "objectStorage.provider": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "policies.waived": "changes what the policies say, and no object",
     "migrations": "makes a Job; see test_platform_changes",
 }

@@ -383,6 +383,42 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:postgres": {"image": {"tag": "17.12-alpine"}}},
         "ado:postgres: image.tag 17.12-alpine is none of version 17 on Debian",
     ),
+    "own image of another user": (
+        {"ado:postgres": {"image": {"repository": "example.com/pg", "tag": "1-alpine"}}},
+        "ado:postgres: image.tag 1-alpine is none of version 17 on Debian",
+    ),
+    "repository with a tag in it": (
+        {"ado:postgres": {"image": {"repository": "example.com/pg:1", "tag": "1"}}},
+        'ado:postgres.image.repository = "example.com/pg:1": is no image registry',
+    ),
+    "parameter that the platform sets": (
+        {"ado:postgres": {"parameters": {"fsync": False}}},
+        "ado:postgres.parameters.fsync is no possible name: as a parameter it would let a crash",
+    ),
+    "parameter that there is not": (
+        {"ado:postgres": {"parameters": {"work_memm": "1MB"}}},
+        "ado:postgres.parameters.work_memm is no possible name: PostgreSQL has none of that name",
+    ),
+    "parameter of no single value": (
+        {"ado:postgres": {"parameters": {"work_mem": ["1MB"]}}},
+        "ado:postgres.parameters.work_mem: must be a number, true, false, or text of one line",
+    ),
+    "parameter out of range": (
+        {"ado:postgres": {"parameters": {"work_mem": "1kB"}}},
+        "ado:postgres.parameters: work_mem = 1kB is out of range: from 64 to 2147483647 x kB",
+    ),
+    "library that the image has not": (
+        {"ado:postgres": {"parameters": {"shared_preload_libraries": "timescaledb"}}},
+        "ado:postgres: parameters.shared_preload_libraries = timescaledb: the official image has",
+    ),
+    "provider that rclone does not know": (
+        {"ado:objectStorage": {"provider": "aws"}},
+        'ado:objectStorage.provider = "aws": is none that rclone knows: AWS, Alibaba',
+    ),
+    "queue metric of a path": (
+        {POOLS: {"default": {"scaling": {"queueMetric": {"name": "a/b"}}}}},
+        'scaling.queueMetric.name = "a/b"',
+    ),
     "a policy that there is not": (
         {"ado:policies": {"waived": {"digest": "no images yet"}}},
         "ado:policies.waived.digest is no possible name: must be 'no_latest', 'probes'",

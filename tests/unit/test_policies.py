@@ -258,6 +258,21 @@ def test_a_stack_that_sets_each_digest_that_it_is_told_to_has_no_tag(tmp_path: P
     assert remedies() == []
 
 
+def test_an_image_of_another_name_is_told_its_setting_too(tmp_path: Path) -> None:
+    config = committed("prod")
+    image = {"repository": "registry.example.com/data/pgvector", "tag": "1"}
+    config["ado:postgres"] = {"image": image}
+    objects = render(project(tmp_path, stack="prod", config=config), "prod").objects
+    remedies = {
+        finding.remedy
+        for finding in findings(objects, production=True)
+        if finding.rule == "digests" and "pgvector" in finding.remedy
+    }
+    assert {remedy.partition("; set ")[2].partition(" instead")[0] for remedy in remedies} == {
+        "ado:postgres.image.digest"
+    }
+
+
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:
     excused = {"backup": " ", "spread": "one host"}
     found = findings(rendered("prod"), production=True, excused=excused)

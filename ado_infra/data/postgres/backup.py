@@ -42,6 +42,7 @@ class PostgresBackupArgs:
         image: Version of the server, whose own programs dump and restore.
         passwords: The password of role `ado`, as the file `password`.
         object_storage: Where the bucket is, and the keys that the tiers have to it.
+        provider: Whose service that is, by rclone's name for it.
         credentials: Keys of the backup alone, as far as they were given.
     """
 
@@ -50,6 +51,7 @@ class PostgresBackupArgs:
     image: ImageVersion
     passwords: SecretDirectory
     object_storage: ObjectStorageEndpoint
+    provider: str
     credentials: ObjectStorageCredentials
 
 
@@ -140,7 +142,7 @@ def _upload(args: PostgresBackupArgs, scripts: Files, keys: Mapping[str, SecretK
             "REMOTE": f"backup:$(S3_BUCKET_BACKUPS)/{settings.prefix}",
             "RCLONE_CONFIG": "/dev/null",  # all that it needs to know of `backup:` is here
             "RCLONE_CONFIG_BACKUP_TYPE": "s3",
-            "RCLONE_CONFIG_BACKUP_PROVIDER": "Other",
+            "RCLONE_CONFIG_BACKUP_PROVIDER": args.provider,
             "RCLONE_CONFIG_BACKUP_ENDPOINT": storage.endpoint,
             "RCLONE_CONFIG_BACKUP_REGION": storage.region,
             "RCLONE_CONFIG_BACKUP_ENV_AUTH": "true",  # as every SDK finds its keys

@@ -20,7 +20,7 @@ from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.secrets import given_or_generated
-from ado_infra.settings import PostgresSettings
+from ado_infra.settings import PostgresSettings, parameters
 from ado_infra.site import Site
 
 NAME: Final = "postgresql"
@@ -163,7 +163,8 @@ def _files(
 def files(settings: PostgresSettings) -> dict[str, str]:
     """File name → content of what PostgreSQL is started with; sizes derive from the settings."""
     contents = packaged(__package__ or "", _FILES)
-    return contents | {"postgresql.conf": contents["postgresql.conf"] + _sizes(settings)}
+    derived = _sizes(settings) + parameters.configuration(settings.parameters)
+    return contents | {"postgresql.conf": contents["postgresql.conf"] + derived}
 
 
 def _sizes(settings: PostgresSettings) -> str:

@@ -239,6 +239,15 @@ class TestPod:
         assert given["AWS_ACCESS_KEY_ID"] == "Secret ado-object-storage/access-key"
         assert given["AWS_SECRET_ACCESS_KEY"] == "Secret ado-object-storage/secret-key"
 
+    @pytest.mark.parametrize(
+        ("given", "told_to_rclone"), [({}, "Other"), ({"provider": "GCS"}, "GCS")]
+    )
+    def test_rclone_is_told_whose_service_it_is(
+        self, given: dict[str, str], told_to_rclone: str
+    ) -> None:
+        stack = record_stack("dev", changes={**SECTION, "ado:objectStorage": given})
+        assert told(_steps(stack)["upload"])["RCLONE_CONFIG_BACKUP_PROVIDER"] == told_to_rclone
+
     def test_without_keys_it_proves_who_it_is_as_the_other_pods_do(self) -> None:
         given = told(_steps(record_stack("dev", changes=SECTION, secrets={}))["upload"])
         assert not [name for name in given if name.startswith("AWS_")]
