@@ -14,13 +14,14 @@ from ado_infra.kit.values import AnnotationKey, DnsName, HostName, Seconds
 
 CERT_MANAGER: Final = "cert-manager.io"
 """The API group of cert-manager's own issuers."""
+CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
+"""By which some load balancers, such as Google's internal one, are asked for until today."""
 _BODY_SIZE: Final = r"[1-9][0-9]{0,5}[kmg]"
 _SAID_BY: Final = {
     f"{CERT_MANAGER}/cluster-issuer": "edge.tlsIssuer",
     f"{CERT_MANAGER}/issuer": "edge.tls.issuer",
     f"{CERT_MANAGER}/issuer-kind": "edge.tls.issuer",
     f"{CERT_MANAGER}/issuer-group": "edge.tls.issuer",
-    "kubernetes.io/ingress.class": "edge.className",
     "nginx.ingress.kubernetes.io/proxy-body-size": "edge.bodySize",
     "nginx.ingress.kubernetes.io/proxy-read-timeout": "edge.timeout",
     "nginx.ingress.kubernetes.io/proxy-send-timeout": "edge.timeout",
@@ -111,6 +112,17 @@ class EdgeSettings(Spec):
     """The largest request body in bytes, as nginx writes it (nginx only)."""
     timeout: Seconds = 3600
     """How long a connection may be silent, in seconds (nginx only)."""
+
+    @model_validator(mode="after")
+    def _one_class(self) -> Self:
+        if CLASS_ANNOTATION not in self.annotations:
+            return self
+        if self.class_name or self.controller is not Controller.CLOUD:
+            raise ValueError(
+                f"annotations has {CLASS_ANNOTATION}, which the API server refuses beside a class; "
+                "say className, or controller: cloud without one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_tls(self) -> Self:

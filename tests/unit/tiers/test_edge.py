@@ -160,6 +160,16 @@ def test_an_ingress_has_the_annotations_that_its_controller_reads() -> None:
     assert ingress["metadata"]["annotations"] == {**SKIP_AWAIT, **ours}
 
 
+@pytest.mark.parametrize("beside", [{"controller": "nginx"}, {"className": "gce-internal"}])
+def test_a_class_is_said_once_as_the_api_server_wants_it(beside: dict[str, str]) -> None:
+    asked = {"kubernetes.io/ingress.class": "gce-internal"}
+    ingress = _ingress(_edge(controller="cloud", annotations=asked))
+    assert asked.items() <= ingress["metadata"]["annotations"].items()
+    assert "ingressClassName" not in ingress["spec"]
+    with pytest.raises(ValidationError, match="say className, or controller: cloud without one"):
+        _edge(**{"controller": "cloud", "annotations": asked, **beside})
+
+
 def test_only_the_services_of_the_edge_have_the_annotations_for_load_balancers() -> None:
     told = {"cloud.google.com/backend-config": '{"default": "ado"}'}
     stack = record_stack("dev", changes={"ado:edge": {"serviceAnnotations": told}})
