@@ -101,6 +101,7 @@ class AdoPlatform(pulumi.ComponentResource):
             images=args.settings.images,
             protect=args.settings.protect_data,
             digest_key=digest_key,
+            pods=args.settings.pods,
         )
         self._keep(digest_key)
         self.site = replace(self.site, pull_secret=self._pull_secret())
@@ -148,7 +149,7 @@ class AdoPlatform(pulumi.ComponentResource):
         if not namespace.create:
             return pulumi.Output.from_input(namespace.name)
         identity = Identity(application=APPLICATION, instance=self._prefix, component="namespace")
-        labels = {**identity.labels, **pods.NAMESPACE_LABELS}
+        labels = {**identity.labels, **(pods.NAMESPACE_LABELS if namespace.pod_security else {})}
         return Namespace(
             f"{self._prefix}-namespace",
             metadata=ObjectMetaArgs(name=namespace.name, labels=labels),

@@ -143,7 +143,7 @@ def digests(objects: Objects) -> Found:
     """An image cannot be another one tomorrow."""
     for each, container in _containers(objects):
         if "@sha256:" not in (image := str(container.get("image", ""))):
-            setting = _digest_setting(each.name, image)
+            setting = _digest_setting(each, container)
             yield each, f"{image} is a tag, which can be moved; set {setting} instead of the tag"
 
 
@@ -262,8 +262,11 @@ ALWAYS: Final[tuple[Rule, ...]] = (
 IN_PRODUCTION: Final[tuple[Rule, ...]] = (digests, protected_data, backup, redis_replicas)
 
 
-def _digest_setting(name: str, image: str) -> str:
-    """The setting that an object's image takes its digest from, by the object's name."""
+def _digest_setting(each: RenderedObject, container: Mapping[str, Any]) -> str:
+    """The setting that a container's image takes its digest from, by the object's name."""
+    name, image = each.name, str(container.get("image", ""))
+    if kind := _added(each, container):
+        return f"a digest in the image of {container['name']} among pod.{kind}"
     repository = image.rpartition("/")[2].partition(":")[0]
     if name == "ado-worker" or name.startswith("ado-worker-"):
         pool = name.removeprefix("ado-worker").removeprefix("-") or "default"
@@ -274,6 +277,17 @@ def _digest_setting(name: str, image: str) -> str:
         owners = (own for begin, own in _OWN_IMAGES.items() if name.startswith(begin))
         setting = _IMAGE_SETTINGS.get(repository) or next(owners, "image")
     return f"{setting}.digest"
+
+
+def _added(each: RenderedObject, container: Mapping[str, Any]) -> str | None:
+    """Where a stack names a container that is none of the platform's; None of one that is."""
+    if container.get("restartPolicy") == "Always":
+        return "sidecars"
+    # Only Jobs of the platform have steps of their own, which are its images.
+    repository = str(container.get("image", "")).rpartition("/")[2].partition(":")[0]
+    first = container in (_template(each)["spec"].get("initContainers") or ())
+    ours = each.kind not in _LONG_RUNNING and repository in _IMAGE_SETTINGS
+    return "initContainers" if first and not ours else None
 
 
 def _stateful(objects: Objects) -> Iterator[RenderedObject]:
@@ -287,12 +301,17 @@ def _pods(
 ) -> Iterator[tuple[RenderedObject, Mapping[str, Any], Mapping[str, str]]]:
     """Whatever makes pods, the spec of one, and its labels."""
     for each in objects:
-        spec = each.manifest.get("spec") or {}
-        template = each.manifest if each.kind == "Pod" else spec.get("template")
-        if each.kind == "CronJob":
-            template = spec["jobTemplate"]["spec"]["template"]
+        template = _template(each)
         if isinstance(template, Mapping) and "containers" in (template.get("spec") or {}):
             yield each, template["spec"], (template.get("metadata") or {}).get("labels") or {}
+
+
+def _template(each: RenderedObject) -> Any:  # noqa: ANN401 - any of JSON's
+    """What an object makes its pods from, or what is in its place."""
+    spec = each.manifest.get("spec") or {}
+    if each.kind == "CronJob":
+        return spec["jobTemplate"]["spec"]["template"]
+    return each.manifest if each.kind == "Pod" else spec.get("template")
 
 
 def _of_pod(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -20,6 +20,8 @@ DNS_NAME: Final = rf"{DNS_LABEL}(?:\.{DNS_LABEL})*"
 LABEL_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 PATH_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 """Of the name of an image."""
+RESOURCE_NAME: Final = rf"{DNS_NAME}/{LABEL_NAME}"
+"""Of an extended resource."""
 _UNDOTTED: Final = r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*"
 _HOST: Final = DNS_NAME.replace("a-z", "A-Za-z")
 _PORT: Final = (
@@ -35,7 +37,6 @@ MEMORY: Final = (
     rf"|(?:1?[0-9]|2[0-6]){_FRACTION}T|(?:(?:1?[0-9]|2[0-3]){_FRACTION}|24(?:\.0{{1,3}})?)Ti)$"
 )
 LABEL_KEY: Final = rf"^(?!app\.kubernetes\.io/)(?:{DNS_NAME}/)?{LABEL_NAME}$"
-ANNOTATION_KEY: Final = rf"^(?:{DNS_NAME}/)?{LABEL_NAME}$"
 _NO_ADDRESS: Final = r"(?![0-9]+(?:\.[0-9]+){3}$)"
 _IPV6: Final = r"\[[0-9A-Fa-f:.]+\]"
 BUCKET: Final = rf"^{_NO_ADDRESS}[A-Za-z0-9][A-Za-z0-9._-]{{2,254}}$"

@@ -12,15 +12,19 @@ from typing import TypeAlias
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     ConfigMapVolumeSourceArgs,
+    CSIVolumeSourceArgs,
     EnvVarArgs,
     EnvVarSourceArgs,
     KeyToPathArgs,
     ObjectFieldSelectorArgs,
+    PersistentVolumeClaimVolumeSourceArgs,
     SecretKeySelectorArgs,
     SecretVolumeSourceArgs,
     VolumeArgs,
     VolumeMountArgs,
 )
+
+from ado_infra.kit.pod_options import PodVolume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +138,50 @@ class SecretDirectory:
     def mount(self, name: str) -> VolumeMountArgs:
         """The mount of that volume."""
         return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
+
+
+@dataclass(frozen=True)
+class GivenVolume:
+    """A volume of somebody else's; what is in it may change under running pods.
+
+    Attributes:
+        given: What there is, and where containers have it.
+    """
+
+    given: PodVolume
+
+    def volume(self, name: str) -> VolumeArgs:
+        """The volume; what is from a Secret is readable by the pod's own group alone."""
+        given, read_only = self.given, self.given.read_only or None
+        if given.secret:
+            source = SecretVolumeSourceArgs(secret_name=given.secret, default_mode=0o440)
+            return VolumeArgs(name=name, secret=source)
+        if given.config_map:
+            config_map = ConfigMapVolumeSourceArgs(name=given.config_map)
+            return VolumeArgs(name=name, config_map=config_map)
+        if given.csi:
+            csi = CSIVolumeSourceArgs(
+                driver=given.csi.driver,
+                read_only=read_only,
+                volume_attributes=given.csi.volume_attributes or None,
+            )
+            return VolumeArgs(name=name, csi=csi)
+        claim = PersistentVolumeClaimVolumeSourceArgs(
+            claim_name=str(given.persistent_volume_claim), read_only=read_only
+        )
+        return VolumeArgs(name=name, persistent_volume_claim=claim)
+
+    def mount(self, name: str) -> VolumeMountArgs | None:
+        """The mount in the platform's containers; None where only others have it."""
+        given = self.given
+        if given.mount_path is None:
+            return None
+        return VolumeMountArgs(
+            name=name,
+            mount_path=given.mount_path,
+            sub_path=given.sub_path,
+            read_only=bool(given.read_only or given.secret or given.config_map) or None,
+        )
 
 
 POD_NAME = PodField(path="metadata.name")

@@ -69,23 +69,17 @@ def dns_label(name: str) -> str:
     return name
 
 
-def _is_key(key: str) -> bool:
-    """Whether it is an optional DNS prefix and a name, as labels and annotations are keyed."""
+def label_key(key: str) -> str:
+    """The key itself; raises ValueError when it is no optional DNS prefix and a name."""
     prefix, slash, name = key.rpartition("/")
-    return bool(_LABEL_NAME.fullmatch(name)) and (not slash or is_dns_name(prefix))
-
-
-def _label_key(key: str) -> str:
-    if not _is_key(key):
+    if (slash and not is_dns_name(prefix)) or not _LABEL_NAME.fullmatch(name):
         raise ValueError("is no label key; write it as name or prefix.example.com/name")
-    if key.startswith("app.kubernetes.io/"):
-        raise ValueError("is a label that the platform sets itself; remove it")
     return key
 
 
-def _annotation_key(key: str) -> str:
-    if not _is_key(key):
-        raise ValueError("is no annotation key; write it as name or prefix.example.com/name")
+def _label_key(key: str) -> str:
+    if label_key(key).startswith("app.kubernetes.io/"):
+        raise ValueError("is a label that the platform sets itself; remove it")
     return key
 
 
@@ -229,9 +223,6 @@ LabelValue = Annotated[
     str,
     AfterValidator(label_value),
     pattern_rule("label value", rf"^(?:{patterns.LABEL_NAME})?$"),
-]
-AnnotationKey = Annotated[
-    str, AfterValidator(_annotation_key), pattern_rule("annotation key", patterns.ANNOTATION_KEY)
 ]
 BucketName = Annotated[
     str,

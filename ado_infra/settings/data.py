@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from ado_infra.kit.pod_options import PodOptions
 from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.spec import AntiAffinity, ImageVersion, Resources, Spec, Volume
 from ado_infra.kit.values import (
@@ -66,6 +67,8 @@ class StoreSettings(Spec):
     """What each pod is promised, and the most it may use."""
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
     """`required`: never two pods of the store on a host; `preferred`: where it can be avoided."""
+    pod: PodOptions = PodOptions()
+    """What its pods have besides, over what `ado:pods` says of all."""
 
     REQUIRES_ANTI_AFFINITY: ClassVar[bool] = True
     """Whether production demands that no two pods share a host."""
@@ -114,6 +117,8 @@ class BackupSettings(Spec):
     """Number of backups that are kept, however old they are."""
     volume: Memory = "10Gi"
     """The most bytes that a dump may take on the node's disk, such as `10Gi`."""
+    pod: PodOptions = PodOptions()
+    """What the pods of its Jobs have besides, over what `ado:pods` says of all."""
 
 
 class PostgresSettings(StoreSettings):

@@ -8,9 +8,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, StringConstraints, model_validator
 
+from ado_infra.kit.pod_values import AnnotationKey
 from ado_infra.kit.schema_rules import exactly_one_of, never, not_together, pattern_rule
 from ado_infra.kit.spec import Spec
-from ado_infra.kit.values import AnnotationKey, DnsName, HostName, Seconds
+from ado_infra.kit.values import DnsName, HostName, Seconds
 
 CERT_MANAGER: Final = "cert-manager.io"
 """The API group of cert-manager's own issuers."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
+from ado_infra.kit.pod_options import PodOptions
 from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
@@ -39,6 +40,8 @@ class NamespaceSettings(Spec):
 
     Fixed from the first `up` on: turned to `false` it deletes the Namespace with all in it.
     """
+    pod_security: bool = True
+    """Whether it is labelled for Pod Security `restricted`; `false` leaves that to the cluster."""
 
 
 class ImageSettings(Spec):
@@ -104,6 +107,8 @@ class Settings(Spec):
     """The namespace that everything is in."""
     images: ImageSettings = ImageSettings()
     """Where images are pulled from."""
+    pods: PodOptions = PodOptions()
+    """What all pods have besides, those of Jobs too; each `pod` adds to it, or overrides it."""
     edge: EdgeSettings
     """Where the platform is reached from outside."""
     gateway: GatewaySettings

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from ado_infra.kit.pod_options import PodOptions
 from ado_infra.kit.schema_rules import never, pattern_rule
 from ado_infra.kit.spec import (
     AntiAffinity,
@@ -57,6 +58,8 @@ class TierSettings(Spec):
     """How many pods a node drain must leave or may take: exactly one of the two."""
     anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
     """`required`: never two pods of the tier on a host; `preferred`: where it can be avoided."""
+    pod: PodOptions = PodOptions()
+    """What its pods have besides, over what `ado:pods` says of all."""
 
     MINIMUM: ClassVar[str]
     """The key that `minimum_replicas` comes from."""
@@ -258,3 +261,5 @@ class MigrationSettings(Spec):
     """The image that it runs in; the orchestrator's when not given."""
     timeout: Seconds = 600
     """Seconds after which it counts as failed."""
+    pod: PodOptions = PodOptions()
+    """What its pods have besides, over what `ado:pods` says of all."""

@@ -86,6 +86,7 @@ def tier_workload(
     site: Site,
     settings: TierSettings,
     *,
+    section: str,
     component: str,
     ports: tuple[Port, ...],
     replicas: int | Autoscaling,
@@ -95,7 +96,10 @@ def tier_workload(
     service_annotations: Mapping[str, str] | None = None,
     termination: Termination | None = None,
 ) -> WorkloadArgs:
-    """The workload `ado-<component>[-<pool>]` running the image `<registry>/<component>`."""
+    """The workload `ado-<component>[-<pool>]` running the image `<registry>/<component>`.
+
+    `section`: the key of its settings in a stack, for messages.
+    """
     file = inputs.config_file
     config: dict[str, Files] = {"config": file} if file else {}
     return WorkloadArgs(
@@ -118,6 +122,7 @@ def tier_workload(
         secrets=_secrets(inputs.endpoints),
         files={**config, **inputs.files},
         scratch=inputs.scratch,
+        extension=site.extension(section, settings.pod),
     )
 
 

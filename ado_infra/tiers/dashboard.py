@@ -49,6 +49,7 @@ def _workload(args: DashboardArgs) -> WorkloadArgs:
     return tier_workload(
         args.site,
         args.settings,
+        section="dashboard",
         component="dashboard",
         ports=(Port(name="http", container=HTTP_PORT, service=80), METRICS),
         service_annotations=args.service_annotations,

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pulumi
 
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
-from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
+from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.sources import ConfigFile, Variable
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import GatewaySettings
@@ -57,13 +57,13 @@ class ApiGateway(Tier):
 
 
 def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
-    scaling = args.settings.scaling
     variables: dict[str, Variable] = {"DATABASE_POOL_SIZE": str(args.settings.pool_size)}
     if args.orchestrator_url is not None:
         variables["ORCHESTRATOR_URL"] = args.orchestrator_url
     return tier_workload(
         args.site,
         args.settings,
+        section="gateway",
         component="api-gateway",
         ports=(
             Port(name="http", container=HTTP_PORT, service=80),
@@ -71,7 +71,7 @@ def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
             METRICS,
         ),
         service_annotations=args.service_annotations,
-        replicas=Autoscaling(bounds=scaling, metrics=(cpu_metric(scaling.cpu_utilization),)),
+        replicas=Autoscaling(bounds=args.settings.scaling),
         inputs=Inputs(
             variables=variables,
             endpoints=(args.database, args.redis),

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import pulumi
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
-from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, external_metric
+from ado_infra.kit.autoscaling import Autoscaling, behavior, external_metric
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
 from ado_infra.kit.workload import Termination, WorkloadArgs
@@ -78,6 +78,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
     return tier_workload(
         args.site,
         settings,
+        section=f"workerPools.{args.pool}",
         component=COMPONENT,
         pool=None if args.pool == DEFAULT_POOL else args.pool,
         ports=(METRICS,),
@@ -109,9 +110,6 @@ def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:
         series = {"queue": args.pool}
     return Autoscaling(
         bounds=scaling,
-        metrics=(
-            external_metric(scaling.queue_metric.name, scaling.queue_length, series),
-            cpu_metric(scaling.cpu_utilization),
-        ),
+        metrics=(external_metric(scaling.queue_metric.name, scaling.queue_length, series),),
         behavior=behavior(scaling.scale_up, scaling.scale_down),
     )

@@ -7,6 +7,12 @@ from typing import Any
 
 GATEWAY, POOLS = "ado:gateway", "ado:workerPools"
 IMAGE = {"image": {"tag": "1.0"}}
+SIDECAR = {
+    "name": "x",
+    "image": "x/y:1",
+    "resources": {side: {"cpu": "1", "memory": "1Gi"} for side in ("requests", "limits")},
+}
+DURING = "DuringSchedulingIgnoredDuringExecution"
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown section": ({"ado:gatway": {}}, r"ado:gatway is unknown; did you mean gateway\?"),
     "section of nobody": ({"ado:xyz": {}}, "ado:xyz is unknown; known are profile, protectData"),
@@ -39,6 +45,82 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "memory request over limit": (
         {GATEWAY: {"resources": {"requests": {"memory": "1Gi"}}}},
         "requests.memory 1Gi exceeds limits.memory 512Mi",
+    ),
+    "device that is promised and not allowed": (
+        {GATEWAY: {"resources": {"requests": {"nvidia.com/gpu": 1}}}},
+        "requests.nvidia.com/gpu 1 differs from limits.nvidia.com/gpu not given",
+    ),
+    "half a device": (
+        {GATEWAY: {"resources": {"limits": {"nvidia.com/gpu": 0.5}}}},
+        r'ado:gateway.resources.limits\["nvidia.com/gpu"\] = 0.5: must be a valid integer',
+    ),
+    "resource without a domain": (
+        {GATEWAY: {"resources": {"limits": {"gpu": 1}}}},
+        "ado:gateway.resources.limits.gpu is unknown; known are cpu, memory",
+    ),
+    "variable that is none": (
+        {GATEWAY: {"pod": {"env": {"a=b": "x"}}}},
+        "ado:gateway.pod.env.a=b is no possible name",
+    ),
+    "variable that is a number": (
+        {"ado:pods": {"env": {"A": 1}}},
+        "ado:pods.env.A = 1: must be a valid string; text that looks like a number",
+    ),
+    "label of ours": (
+        {"ado:redis": {"pod": {"labels": {"app": "x"}}}},
+        "ado:redis.pod.labels.app is no possible name: is a label that the platform or Kubernetes",
+    ),
+    "label of a controller": (
+        {"ado:pods": {"labels": {"statefulset.kubernetes.io/pod-name": "x"}}},
+        "is a label that the platform or Kubernetes sets itself; remove it",
+    ),
+    "volume of two kinds": (
+        {GATEWAY: {"pod": {"volumes": [{"name": "x", "secret": "x", "configMap": "x"}]}}},
+        r"ado:gateway.pod.volumes\[0\]: needs exactly one of secret, configMap, .* and csi",
+    ),
+    "volume without a name": (
+        {GATEWAY: {"pod": {"volumes": [{"secret": "x"}]}}},
+        r"ado:gateway.pod.volumes\[0\].name is missing",
+    ),
+    "misspelt key of a sidecar": (
+        {GATEWAY: {"pod": {"sidecars": [{**SIDECAR, "arg": []}]}}},
+        r"ado:gateway.pod.sidecars\[0\].arg is unknown; did you mean args\?",
+    ),
+    "sidecar of the latest version": (
+        {GATEWAY: {"pod": {"sidecars": [{**SIDECAR, "image": "x/y:latest"}]}}},
+        "the tag 'latest' names no version",
+    ),
+    "sidecar of no version": (
+        {GATEWAY: {"pod": {"sidecars": [{**SIDECAR, "image": "host:5000/x"}]}}},
+        r"ado:gateway.pod.sidecars\[0\].image = .*names no version",
+    ),
+    "path that is none": (
+        {GATEWAY: {"pod": {"volumes": [{"name": "x", "secret": "x", "mountPath": "a/../b"}]}}},
+        r"ado:gateway.pod.volumes\[0\].mountPath = ",
+    ),
+    "toleration of a value that exists": (
+        {"ado:pods": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+        r"ado:pods.tolerations\[0\]: operator Exists takes no value",
+    ),
+    "toleration of nothing": (
+        {"ado:pods": {"tolerations": [{"value": "b"}]}},
+        "operator Equal needs a key",
+    ),
+    "affinity of another shape": (
+        {"ado:pods": {"affinity": {"nodeAffinity": {"required": []}}}},
+        "ado:pods.affinity.nodeAffinity: has required; known are requiredDuringScheduling",
+    ),
+    "affinity of nodes without terms": (
+        {"ado:pods": {"affinity": {"nodeAffinity": {f"required{DURING}": [{}]}}}},
+        "without a list of nodeSelectorTerms alone",
+    ),
+    "account with a name and annotations": (
+        {"ado:pods": {"serviceAccount": {"name": "x", "annotations": {"a": "b"}}}},
+        "ado:pods.serviceAccount: needs exactly one of name and annotations",
+    ),
+    "security context of nobody": (
+        {"ado:pods": {"securityContext": "openshift"}},
+        "ado:pods.securityContext = \"openshift\": must be 'restricted' or 'cluster'",
     ),
     "latest": ({GATEWAY: {"image": {"tag": "latest"}}}, "ado:gateway.image: the tag 'latest'"),
     "no tag": ({GATEWAY: {"image": {"tag": None}}}, "needs exactly one of tag and digest"),
@@ -148,7 +230,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "annotation of no possible name": (
         {"ado:edge": {"serviceAnnotations": {"a b": "c"}}},
-        "ado:edge.serviceAnnotations.a b is no possible name: is no annotation key",
+        "ado:edge.serviceAnnotations.a b is no possible name: is no label key",
     ),
     "annotation that is a number": (
         {"ado:edge": {"annotations": {"example.com/port": 443}}},

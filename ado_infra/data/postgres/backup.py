@@ -85,6 +85,7 @@ class PostgresBackup(pulumi.ComponentResource):
                 timeout=_TIMEOUT,
                 user=USER,
                 pull_secret=site.image_pull_secret,
+                extension=site.extension("postgres.backup", settings.pod),
             ),
             child,
         )

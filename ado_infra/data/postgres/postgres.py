@@ -14,6 +14,7 @@ from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
 from ado_infra.kit.labels import headless_name, selector
+from ado_infra.kit.pod_options import Extension, SecurityContext
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.quantities import size_in_bytes
@@ -53,6 +54,8 @@ _FILES: Final = (
     "pg_hba.conf",
     "postgresql.conf",
 )
+_AS_ANY_USER: Final = "as_any_user.sh"
+"""What the pods run first where the cluster chooses their user."""
 _MEBIBYTE: Final = 2**20
 _PROBES: Final = Probes(
     started=("/bin/sh", "-c", _ALIVE),
@@ -148,7 +151,10 @@ def _files(
 ) -> tuple[ConfigDirectory, SecretDirectory]:
     site = args.site
     config = publish_config(
-        f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
+        f"{name}-config",
+        site.metadata(NAME, f"{NAME}-config"),
+        files(args.settings, any_user=_any_user(args)),
+        opts,
     )
     secret = publish_secret(
         f"{name}-passwords",
@@ -160,9 +166,20 @@ def _files(
     return config.directory(CONFIG), secret.directory(SECRETS)
 
 
-def files(settings: PostgresSettings) -> dict[str, str]:
-    """File name → content of what PostgreSQL is started with; sizes derive from the settings."""
-    contents = packaged(__package__ or "", _FILES)
+def _extension(args: PostgresArgs) -> Extension:
+    return args.site.extension("postgres", args.settings.pod)
+
+
+def _any_user(args: PostgresArgs) -> bool:
+    return _extension(args).options.security_context is SecurityContext.CLUSTER
+
+
+def files(settings: PostgresSettings, *, any_user: bool = False) -> dict[str, str]:
+    """File name → content of what PostgreSQL is started with; sizes derive from the settings.
+
+    `any_user`: whether the cluster chooses who runs it.
+    """
+    contents = packaged(__package__ or "", [*_FILES, *([_AS_ANY_USER] if any_user else [])])
     derived = _sizes(settings) + parameters.configuration(settings.parameters)
     return contents | {"postgresql.conf": contents["postgresql.conf"] + derived}
 
@@ -193,7 +210,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         image=args.site.official_image("postgres", settings.image),
         version=settings.image.label,
         replicas=settings.REPLICAS,
-        command=("/bin/sh", f"{CONFIG}/start.sh"),
+        command=("/bin/sh", f"{CONFIG}/{_AS_ANY_USER if _any_user(args) else 'start.sh'}"),
         ports={"postgresql": PORT},
         probes=_PROBES,
         # SIGTERM would wait for the clients to go; this ends their sessions and writes all down.
@@ -225,6 +242,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
             # Parallel queries share memory here; a container's own has 64 MiB.
             "shm": Scratch(path="/dev/shm", size_limit="256Mi", in_memory=True),  # noqa: S108
         },
+        extension=_extension(args),
     )
 
 

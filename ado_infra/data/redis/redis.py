@@ -165,6 +165,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         },
         files=directories,
         scratch={"run": Scratch(path=_RUN, size_limit="1Mi", in_memory=True)},
+        extension=args.site.extension("redis", settings.pod),
     )
 
 
@@ -183,6 +184,7 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         pull_secret=args.site.image_pull_secret,
         variables=_VARIABLES,
         files=workload.files,
+        extension=args.site.extension(),
     )
 
 

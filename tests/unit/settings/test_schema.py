@@ -29,6 +29,7 @@ BETWEEN_KEYS = {
     "minimum of a pool over maximum",
     "cpu request over limit",
     "memory request over limit",
+    "device that is promised and not allowed",
     "budget that blocks",
     "shutdown shorter than a task",
     "killed before its deadline",
