@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from ado_infra.secrets import ConfigSecret, StackSecrets
-from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, RedisSettings, Settings
+from ado_infra.settings import (
+    Controller,
+    Credentials,
+    EdgeSettings,
+    Mode,
+    Profile,
+    RedisSettings,
+    Settings,
+)
 
 ALB: Final = "alb"
 """The IngressClass that AWS's load balancer controller makes."""
@@ -34,7 +42,8 @@ def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]
             ConfigSecret.ANTHROPIC_API_KEY,
             ConfigSecret.GOOGLE_API_KEY,
         )
-    if not secrets.object_storage.data:
+    keys = settings.object_storage.credentials is Credentials.KEYS
+    if keys and not secrets.object_storage.data:
         yield _give(
             "No credentials for object storage: orchestrator, workers and backups are given none, "
             "and fail unless their pods have an identity of their own",

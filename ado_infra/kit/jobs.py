@@ -26,7 +26,7 @@ from ado_infra.kit import extending, pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension, PodOptions
 from ado_infra.kit.pods import DEFAULT_USER, Mounted, Scratch
-from ado_infra.kit.sources import Files, SecretKey, Variable, variable
+from ado_infra.kit.sources import Files, SecretVariable, Variable, variable
 from ado_infra.kit.spec import Resources
 
 _LATE: Final = 3600
@@ -55,7 +55,7 @@ class Step:
     command: tuple[str, ...]
     resources: Resources
     variables: Mapping[str, Variable] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
 
@@ -120,7 +120,7 @@ class JobArgs:
     pull_secret: pulumi.Input[str] | None = None
     service_account: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
     before: tuple[Step, ...] = ()

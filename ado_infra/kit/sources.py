@@ -5,6 +5,7 @@ Whoever creates the ConfigMap or Secret hands these to the workloads that read i
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,10 +19,13 @@ from pulumi_kubernetes.core.v1 import (
     KeyToPathArgs,
     ObjectFieldSelectorArgs,
     PersistentVolumeClaimVolumeSourceArgs,
+    ProjectedVolumeSourceArgs,
     SecretKeySelectorArgs,
+    SecretProjectionArgs,
     SecretVolumeSourceArgs,
     VolumeArgs,
     VolumeMountArgs,
+    VolumeProjectionArgs,
 )
 
 from ado_infra.kit.pod_options import PodVolume
@@ -58,6 +62,22 @@ class SecretKey:
         """The environment variable `name` with this value."""
         reference = SecretKeySelectorArgs(name=self.secret, key=self.key)
         return EnvVarArgs(name=name, value_from=EnvVarSourceArgs(secret_key_ref=reference))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpandedText:
+    """A text in which `$(NAME)` stands for the variable NAME; the kubelet puts it in.
+
+    It knows only those that stand before this one in the container's list. What it puts in is not
+    read again: a `$` in a value has no meaning.
+    """
+
+    text: pulumi.Input[str]
+    digest: None = None
+
+    def variable(self, name: str) -> EnvVarArgs:
+        """The environment variable `name` with this value."""
+        return EnvVarArgs(name=name, value=self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +160,48 @@ class SecretDirectory:
         return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SecretFiles:
+    """Single keys of Secrets, mounted read-only together as the files of a directory in memory.
+
+    Attributes:
+        path: Absolute path of the directory in the container.
+        keys: File name → what is in it.
+    """
+
+    path: str
+    keys: Mapping[str, SecretKey]
+
+    @property
+    def digest(self) -> pulumi.Output[str] | None:
+        """Of those keys whose digest is known; None where there is none."""
+        digests = {name: key.digest for name, key in self.keys.items() if key.digest is not None}
+        if not digests:
+            return None
+
+        def together(known: dict[str, str]) -> str:
+            return hashlib.sha256(repr(sorted(known.items())).encode()).hexdigest()
+
+        return pulumi.Output.all(**digests).apply(together)
+
+    def volume(self, name: str) -> VolumeArgs:
+        """The volume with these files, readable by the pod's own group alone."""
+        sources = [
+            VolumeProjectionArgs(
+                secret=SecretProjectionArgs(
+                    name=key.secret, items=[KeyToPathArgs(key=key.key, path=file)]
+                )
+            )
+            for file, key in self.keys.items()
+        ]
+        source = ProjectedVolumeSourceArgs(sources=sources, default_mode=0o440)
+        return VolumeArgs(name=name, projected=source)
+
+    def mount(self, name: str) -> VolumeMountArgs:
+        """The mount of that volume."""
+        return VolumeMountArgs(name=name, mount_path=self.path, read_only=True)
+
+
 @dataclass(frozen=True)
 class GivenVolume:
     """A volume of somebody else's; what is in it may change under running pods.
@@ -187,7 +249,11 @@ class GivenVolume:
 POD_NAME = PodField(path="metadata.name")
 POD_ADDRESS = PodField(path="status.podIP")
 
-Files: TypeAlias = ConfigFile | ConfigDirectory | SecretDirectory
+SecretMount: TypeAlias = SecretDirectory | SecretFiles
+"""Secrets as the files of a directory: all of one, or single keys of several."""
+SecretVariable: TypeAlias = SecretKey | ExpandedText
+"""The value of an environment variable that is a secret, or has one in it."""
+Files: TypeAlias = ConfigFile | ConfigDirectory | SecretMount
 """Whatever is mounted from a ConfigMap or Secret; it rolls the pod when it changes, or is live."""
 Variable: TypeAlias = pulumi.Input[str] | PodField
 """The value of an environment variable that is no secret."""
@@ -200,7 +266,7 @@ def variable(name: str, value: Variable) -> EnvVarArgs:
     )
 
 
-def checksums(sources: Mapping[str, SecretKey | Files]) -> dict[str, pulumi.Input[str]]:
+def checksums(sources: Mapping[str, SecretVariable | Files]) -> dict[str, pulumi.Input[str]]:
     """The annotations that roll a pod when what it reads changes."""
     return {
         f"checksum/{name}": source.digest

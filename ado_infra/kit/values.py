@@ -260,6 +260,10 @@ DnsName = Annotated[
     AfterValidator(_dns_name),
     pattern_rule("DNS name", rf"^{patterns.DNS_NAME}$", maxLength=253),
 ]
+SecretDataKey = Annotated[
+    str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)
+]
+"""A key in the data of a Secret."""
 HostName = Annotated[
     str,
     AfterValidator(_host_name),

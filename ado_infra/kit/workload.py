@@ -41,7 +41,7 @@ from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
 from ado_infra.kit.pods import Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
-from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
+from ado_infra.kit.sources import Files, SecretVariable, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Health, Resources
 from ado_infra.kit.values import share_of
 
@@ -116,7 +116,7 @@ class WorkloadArgs:
     termination: Termination = Termination()
     pull_secret: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
     extension: Extension = field(default_factory=Extension)

@@ -17,9 +17,16 @@ from ado_infra.settings.data import (
     StoreSettings,
 )
 from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
-from ado_infra.settings.object_storage import Buckets, ObjectStorageSettings
+from ado_infra.settings.object_storage import Buckets, Credentials, ObjectStorageSettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
+from ado_infra.settings.secrets import (
+    RemoteSecret,
+    SecretReference,
+    SecretSettings,
+    SecretStore,
+    StoreKind,
+)
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
@@ -41,6 +48,7 @@ __all__ = [
     "BackupSettings",
     "Buckets",
     "Controller",
+    "Credentials",
     "DashboardSettings",
     "EdgeSettings",
     "GatewaySettings",
@@ -59,7 +67,12 @@ __all__ = [
     "Profile",
     "RedisSettings",
     "RedisVolume",
+    "RemoteSecret",
+    "SecretReference",
+    "SecretSettings",
+    "SecretStore",
     "Settings",
+    "StoreKind",
     "StoreSettings",
     "TierSettings",
     "Tls",

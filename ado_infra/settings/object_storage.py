@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum, unique
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -45,6 +46,14 @@ class Buckets(Spec):
     """Bucket of what agents make."""
 
 
+@unique
+class Credentials(StrEnum):
+    """How pods prove to the object storage who they are."""
+
+    KEYS = "keys"
+    WORKLOAD_IDENTITY = "workloadIdentity"
+
+
 class ObjectStorageSettings(Spec):
     """An S3-compatible service outside the platform."""
 
@@ -54,5 +63,7 @@ class ObjectStorageSettings(Spec):
     """Region that requests are signed for."""
     buckets: Buckets = Buckets()
     """The buckets that the platform writes to; they must exist."""
+    credentials: Credentials = Credentials.KEYS
+    """`keys`: an access key and its secret; `workloadIdentity`: the pods' own service account."""
     provider: Provider = "Other"
     """Whose service it is, by rclone's name such as `AWS` or `GCS`; the backup goes by it."""

@@ -17,6 +17,7 @@ from ado_infra.settings.edge import EdgeSettings
 from ado_infra.settings.object_storage import ObjectStorageSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
+from ado_infra.settings.secrets import SecretSettings
 from ado_infra.settings.tiers import (
     DashboardSettings,
     GatewaySettings,
@@ -129,6 +130,8 @@ class Settings(Spec):
     """Redis: a cluster of three masters, with or without a replica of each."""
     object_storage: ObjectStorageSettings
     """An S3-compatible service outside the platform."""
+    secrets: SecretSettings = SecretSettings()
+    """Secrets that are in Secrets of the namespace instead of the stack's config."""
     migrations: MigrationSettings | None = None
     """A command that brings the database's schema up to date; none when not given."""
     monitoring: MonitoringSettings = MonitoringSettings()

@@ -14,7 +14,7 @@ from pulumi_kubernetes.core.v1 import Service
 from ado_infra.data.endpoints import Endpoint
 from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
+from ado_infra.kit.sources import ConfigFile, Files, SecretVariable, Variable
 from ado_infra.kit.workload import Port, Termination, Workload, WorkloadArgs
 from ado_infra.settings import TierSettings
 from ado_infra.site import Site
@@ -140,5 +140,5 @@ def _variables(inputs: Inputs) -> dict[str, Variable]:
     return {**variables, **inputs.variables}
 
 
-def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretKey]:
+def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretVariable]:
     return {name: key for endpoint in endpoints for name, key in endpoint.secrets.items()}

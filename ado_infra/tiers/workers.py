@@ -10,7 +10,7 @@ import pulumi
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling, behavior, external_metric
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
+from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretMount
 from ado_infra.kit.workload import Termination, WorkloadArgs
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings, pool_name
 from ado_infra.site import Site, require
@@ -46,7 +46,7 @@ class WorkerPoolArgs:
     only: bool = False
     object_storage: ObjectStorageEndpoint | None = None
     config_file: ConfigFile | None = None
-    credentials: SecretDirectory | None = None
+    credentials: SecretMount | None = None
 
     def __post_init__(self) -> None:
         require("WorkerPoolArgs.pool", self.pool, pool_name)

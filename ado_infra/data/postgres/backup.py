@@ -14,8 +14,8 @@ from ado_infra.data.object_storage import VARIABLES
 from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
 from ado_infra.kit.jobs import CronArgs, Step, recurring
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.published import publish_config, publish_secret
-from ado_infra.kit.sources import Files, SecretDirectory, SecretKey
+from ado_infra.kit.published import publish_config, publish_secrets
+from ado_infra.kit.sources import Files, SecretKey, SecretMount
 from ado_infra.kit.spec import ImageVersion, Resources
 from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import BackupSettings
@@ -49,7 +49,7 @@ class PostgresBackupArgs:
     site: Site
     settings: BackupSettings
     image: ImageVersion
-    passwords: SecretDirectory
+    passwords: SecretMount
     object_storage: ObjectStorageEndpoint
     provider: str
     credentials: ObjectStorageCredentials
@@ -59,9 +59,9 @@ class PostgresBackup(pulumi.ComponentResource):
     """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
 
     Produces: ConfigMap and CronJob `postgresql-backup`; where it is given keys of its own the
-    Secret of that name, else it uses those of the tiers. `ado-ops postgres restore` makes
-    its Job from the CronJob's. What was written since the last dump is not in it: there is no
-    archive of the WAL (docs/data.md).
+    Secret of that name, unless they are in one of others; else it uses those of the tiers.
+    `ado-ops postgres restore` makes its Job from the CronJob's. What was written since the last
+    dump is not in it: there is no archive of the WAL (docs/data.md).
     """
 
     def __init__(
@@ -92,14 +92,14 @@ class PostgresBackup(pulumi.ComponentResource):
         self.register_outputs({"bucket": settings.bucket})
 
     def _keys(self, name: str, args: PostgresBackupArgs) -> Mapping[str, SecretKey]:
-        secret = publish_secret(
+        secrets = publish_secrets(
             f"{name}-credentials",
             args.site.metadata(BACKUP, BACKUP),
             args.credentials.data,
             pulumi.ResourceOptions(parent=self),
             digest_key=args.site.digest_key,
         )
-        return {variable: secret.key(key) for key, variable in VARIABLES.items()}
+        return {variable: secrets.keys[key] for key, variable in VARIABLES.items()}
 
 
 def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
