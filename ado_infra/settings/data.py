@@ -117,6 +117,8 @@ class BackupSettings(Spec):
     """Number of backups that are kept, however old they are."""
     volume: Memory = "10Gi"
     """The most bytes that a dump may take on the node's disk, such as `10Gi`."""
+    resources: Resources = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
+    """What the dump and the upload are promised, each, and the most they may use."""
     pod: PodOptions = PodOptions()
     """What the pods of its Jobs have besides, over what `ado:pods` says of all."""
 

@@ -16,7 +16,7 @@ from ado_infra.kit.jobs import CronArgs, Step, recurring
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secrets
 from ado_infra.kit.sources import Files, SecretKey, SecretMount
-from ado_infra.kit.spec import ImageVersion, Resources
+from ado_infra.kit.spec import ImageVersion
 from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import BackupSettings
 from ado_infra.site import Site
@@ -29,7 +29,6 @@ _DUMPS: Final = "/backup"
 _PASSFILE: Final = "/run/passfile"
 _TIMEOUT: Final = 6 * 3600
 """Seconds for a dump, its upload and reading it back."""
-_RESOURCES: Final = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +106,7 @@ def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
         name="dump",
         image=args.site.official_image("postgres", args.image),
         command=("/bin/sh", f"{CONFIG}/dump.sh"),
-        resources=_RESOURCES,
+        resources=args.settings.resources,
         variables={
             "BACKUP": _DUMPS,
             "CONFIG": CONFIG,
@@ -134,7 +133,7 @@ def _upload(args: PostgresBackupArgs, scripts: Files, keys: Mapping[str, SecretK
         name="upload",
         image=args.site.rclone_image(),
         command=("/bin/sh", f"{CONFIG}/upload.sh"),
-        resources=_RESOURCES,
+        resources=args.settings.resources,
         variables={
             "BACKUP": _DUMPS,
             "CONFIG": CONFIG,

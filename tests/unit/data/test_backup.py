@@ -161,6 +161,14 @@ class TestObjects:
             "containers[0].resources.limits.ephemeral-storage",
         }
 
+    def test_what_both_steps_may_use_is_a_setting(self, backed_up: Recording) -> None:
+        amounts = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "11Gi"}
+        resources = {"requests": amounts, "limits": amounts}
+        backup = {"ado:postgres": {"backup": BACKUP | {"resources": resources}}}
+        changed = record_stack("prod", changes=backup)
+        assert changes(backed_up, changed).keys() == {("CronJob", "postgresql-backup")}
+        assert [step["resources"] for step in _steps(changed).values()] == [resources] * 2
+
     def test_every_setting_has_a_default_but_the_bucket(self) -> None:
         required = [n for n, field in BackupSettings.model_fields.items() if field.is_required()]
         assert required == ["bucket"]
