@@ -114,6 +114,7 @@ class AdoPlatform(pulumi.ComponentResource):
             images=args.settings.images,
             protect=args.settings.protect_data,
             digest_key=digest_key,
+            network=args.settings.network,
             pods=args.settings.pods,
         )
         self._keep(digest_key)

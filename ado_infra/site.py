@@ -14,7 +14,8 @@ from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension, PodOptions
 from ado_infra.kit.spec import ImageVersion
 from ado_infra.kit.values import dns_label, label_value
-from ado_infra.settings import ImageSettings
+from ado_infra.network import network_options
+from ado_infra.settings import ImageSettings, NetworkSettings
 
 APPLICATION: Final = "ado"
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
@@ -48,6 +49,7 @@ class Site:
         protect: Whether what holds data refuses to be destroyed.
         digest_key: For the digests of Secrets, in hex (see `kit/published.py`); without one
             each Secret gets a key of its own.
+        network: How pods reach what is outside the cluster.
         pods: What all pods have besides; a part's own `pod` adds to it, or overrides it.
     """
 
@@ -58,6 +60,7 @@ class Site:
     pull_secret: pulumi.Input[str] | None = None
     protect: bool = False
     digest_key: pulumi.Input[str] | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
     pods: PodOptions = field(default_factory=PodOptions)
 
     def __post_init__(self) -> None:
@@ -77,7 +80,7 @@ class Site:
 
     def extension(self, section: str | None = None, pod: PodOptions | None = None) -> Extension:
         """What is added to the pods of a part: by all, and by the `pod` of its own section."""
-        layers = [("ado:pods", self.pods)]
+        layers = [("ado:network", network_options(self.network)), ("ado:pods", self.pods)]
         if section and pod:
             layers.append((f"ado:{section}.pod", pod))
         return Extension(tuple(layers))

@@ -37,6 +37,8 @@ _PAGES: Final = {
     "workerPools": "workers.md",
     "postgres": "data.md",
     "redis": "data.md",
+    "secrets": "secrets.md",
+    "network": "own-cluster.md",
     "migrations": "migrations.md",
     "monitoring": "monitoring.md",
     "policies": "pull-requests.md",
@@ -49,6 +51,7 @@ _SHARED: Final = {
     "Resources": "resources",
     "Health": "health",
     "Disruption": "disruption",
+    "SecretReference": "reference",
 }
 """Mappings that several sections have: they get a table of their own."""
 _EXAMPLES: Final = {

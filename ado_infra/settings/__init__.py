@@ -17,6 +17,7 @@ from ado_infra.settings.data import (
     StoreSettings,
 )
 from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
+from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
 from ado_infra.settings.object_storage import Buckets, Credentials, ObjectStorageSettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
@@ -47,6 +48,7 @@ __all__ = [
     "ApplicationConfig",
     "BackupSettings",
     "Buckets",
+    "CaBundle",
     "Controller",
     "Credentials",
     "DashboardSettings",
@@ -58,6 +60,7 @@ __all__ = [
     "Mode",
     "MonitoringSettings",
     "NamespaceSettings",
+    "NetworkSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",
     "Policy",
@@ -65,6 +68,7 @@ __all__ = [
     "PostgresSettings",
     "PostgresVolume",
     "Profile",
+    "ProxySettings",
     "RedisSettings",
     "RedisVolume",
     "RemoteSecret",

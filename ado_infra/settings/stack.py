@@ -14,6 +14,7 @@ from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, R
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import PostgresSettings, RedisSettings
 from ado_infra.settings.edge import EdgeSettings
+from ado_infra.settings.network import NetworkSettings
 from ado_infra.settings.object_storage import ObjectStorageSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
@@ -110,6 +111,8 @@ class Settings(Spec):
     """Where images are pulled from."""
     pods: PodOptions = PodOptions()
     """What all pods have besides, those of Jobs too; each `pod` adds to it, or overrides it."""
+    network: NetworkSettings = NetworkSettings()
+    """How pods reach what is outside the cluster: through a proxy, with a private authority."""
     edge: EdgeSettings
     """Where the platform is reached from outside."""
     gateway: GatewaySettings
