@@ -105,3 +105,9 @@ def test_on_openshift_no_pod_says_who_runs_it(directory: Path) -> None:
     for each in _objects("openshift", directory):
         for key in ("runAsUser", "runAsGroup", "fsGroup"):
             assert f"'{key}'" not in str(each.manifest), each.name
+
+
+def test_on_openshift_the_project_is_somebody_elses(directory: Path) -> None:
+    objects = _objects("openshift", directory)
+    assert "Namespace" not in {each.kind for each in objects}
+    assert {each.manifest["metadata"]["namespace"] for each in objects} == {"ado"}
