@@ -1,4 +1,4 @@
-"""The page of what others ran into: each line has an answer, and every test that it names exists."""
+"""The page of what others ran into: each line is answered, and each test that it names exists."""
 
 from __future__ import annotations
 
