@@ -259,6 +259,7 @@ class AdoPlatform(pulumi.ComponentResource):
             ApiGatewayArgs(
                 site=self.site,
                 settings=self._settings.gateway,
+                service_annotations=self._settings.edge.service_annotations,
                 # By its name: no rollout of the gateway waits for an orchestrator that is Ready.
                 orchestrator_url=f"http://{ORCHESTRATOR}:{HTTP_PORT}",
                 config_file=self.configuration.config_file,
@@ -271,7 +272,11 @@ class AdoPlatform(pulumi.ComponentResource):
     def _dashboard(self) -> Dashboard:
         return Dashboard(
             f"{self._prefix}-dashboard",
-            DashboardArgs(site=self.site, settings=self._settings.dashboard),
+            DashboardArgs(
+                site=self.site,
+                settings=self._settings.dashboard,
+                service_annotations=self._settings.edge.service_annotations,
+            ),
             self._child,
         )
 

@@ -43,6 +43,14 @@ _IMAGE_SETTINGS: Final = {
     "redis": "ado:redis.image",
 }
 """Name of an image → the setting of its version; worker pools and migrations have their own."""
+_OWN_IMAGES: Final = {
+    "ado-api-gateway": "ado:gateway.image",
+    "ado-dashboard": "ado:dashboard.image",
+    "ado-orchestrator": "ado:orchestrator.image",
+    "postgresql": "ado:postgres.image",
+    "redis": "ado:redis.image",
+}
+"""How an object's name begins → the setting of its image, whatever that is called."""
 
 
 @dataclass(frozen=True)
@@ -266,7 +274,8 @@ def _digest_setting(each: RenderedObject, container: Mapping[str, Any]) -> str:
     elif name.startswith("ado-migrations-"):
         setting = "ado:migrations.image"
     else:
-        setting = _IMAGE_SETTINGS.get(repository, "image")
+        owners = (own for begin, own in _OWN_IMAGES.items() if name.startswith(begin))
+        setting = _IMAGE_SETTINGS.get(repository) or next(owners, "image")
     return f"{setting}.digest"
 
 

@@ -147,6 +147,7 @@ class Stores(pulumi.ComponentResource):
                     image=args.postgres.image,
                     passwords=self.postgres.passwords,
                     object_storage=self.object_storage,
+                    provider=args.object_storage.provider,
                     credentials=args.secrets.backup,
                 ),
                 pulumi.ResourceOptions(parent=self),

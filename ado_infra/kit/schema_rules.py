@@ -86,3 +86,9 @@ def exactly_one_of(*keys: str) -> JsonDict:
             for key in keys
         ]
     }
+
+
+def not_together(*keys: str) -> JsonDict:
+    """The rule of a mapping in which not all of these keys have a value."""
+    given: JsonDict = {"not": {"type": "null"}}
+    return {"not": {"required": list(keys), "properties": dict.fromkeys(keys, given)}}

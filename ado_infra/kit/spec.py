@@ -25,6 +25,7 @@ from ado_infra.kit.values import (
     IntOrPercent,
     Memory,
     Percentage,
+    Registry,
     ReplicaCount,
     StorageClassName,
     share_of,
@@ -54,7 +55,7 @@ class AntiAffinity(StrEnum):
 
 
 class ImageVersion(Spec):
-    """Which version of a tier's image runs: exactly one of tag and digest, never `latest`."""
+    """Which version of an image runs: exactly one of tag and digest, never `latest`."""
 
     model_config = ConfigDict(json_schema_extra=exactly_one_of("tag", "digest"))
 
@@ -69,6 +70,8 @@ class ImageVersion(Spec):
     """Tag of the image, such as `1.4.2`."""
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Digest of the image: `sha256:` and 64 hex digits."""
+    repository: Registry | None = None
+    """Where it is pulled from, in place of what `ado:images` and its own name make."""
 
     @model_validator(mode="after")
     def _names_one_version(self) -> Self:
@@ -79,8 +82,9 @@ class ImageVersion(Spec):
         return self
 
     def reference(self, repository: str) -> str:
-        """What to pull, for example `ado/api-gateway:1.4.2`."""
-        return f"{repository}:{self.tag}" if self.tag else f"{repository}@{self.digest}"
+        """What to pull, for example `ado/api-gateway:1.4.2`; `repository` where it names none."""
+        place = self.repository or repository
+        return f"{place}:{self.tag}" if self.tag else f"{place}@{self.digest}"
 
     @property
     def label(self) -> str:

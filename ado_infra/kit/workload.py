@@ -89,6 +89,7 @@ class WorkloadArgs:
         disruption: How many pods a voluntary disruption must leave or may take.
         anti_affinity: Whether two pods may share a host.
         replicas: A fixed number of pods, or an autoscaler, which then owns the number.
+        service_annotations: What the Service tells load balancers.
         headless: Whether the Service's name resolves to the pods instead of an address of its own.
         termination: How a pod ends.
         pull_secret: Name of an existing image pull Secret.
@@ -110,6 +111,7 @@ class WorkloadArgs:
     disruption: Disruption
     anti_affinity: AntiAffinity
     replicas: int | Autoscaling
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
     headless: bool = False
     termination: Termination = Termination()
     pull_secret: pulumi.Input[str] | None = None
@@ -156,9 +158,11 @@ class Workload(pulumi.ComponentResource):
             spec=_deployment_spec(args, account),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
+        exposed = _metadata(args)
+        exposed.annotations = dict(args.service_annotations) or None
         self.service = Service(
             f"{name}-service",
-            metadata=_metadata(args),
+            metadata=exposed,
             spec=_service_spec(args),
             # The engine waits for the pods behind it: made first, it would hold one of the few
             # slots of `pulumi up --parallel` while what makes these waits for one.

@@ -9,17 +9,16 @@ from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
-    Buckets,
-    Credentials,
     Mode,
-    ObjectStorageSettings,
     PostgresSettings,
     PostgresVolume,
     RedisSettings,
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
 from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
+from ado_infra.settings.object_storage import Buckets, Credentials, ObjectStorageSettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
 from ado_infra.settings.secrets import (
@@ -32,9 +31,7 @@ from ado_infra.settings.secrets import (
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
-    Controller,
     DashboardSettings,
-    EdgeSettings,
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,
@@ -45,6 +42,7 @@ from ado_infra.settings.tiers import (
 )
 
 __all__ = [
+    "CERT_MANAGER",
     "DEFAULT_POOL",
     "AppendFsync",
     "ApplicationConfig",
@@ -57,6 +55,7 @@ __all__ = [
     "EdgeSettings",
     "GatewaySettings",
     "ImageSettings",
+    "Issuer",
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",
@@ -80,6 +79,7 @@ __all__ = [
     "StoreKind",
     "StoreSettings",
     "TierSettings",
+    "Tls",
     "WorkerPoolSettings",
     "WorkerScaling",
     "pool_name",

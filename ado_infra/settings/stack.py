@@ -12,18 +12,15 @@ from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
 from ado_infra.settings.application import ApplicationConfig
-from ado_infra.settings.data import (
-    ObjectStorageSettings,
-    PostgresSettings,
-    RedisSettings,
-)
+from ado_infra.settings.data import PostgresSettings, RedisSettings
+from ado_infra.settings.edge import EdgeSettings
 from ado_infra.settings.network import NetworkSettings
+from ado_infra.settings.object_storage import ObjectStorageSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
 from ado_infra.settings.secrets import SecretSettings
 from ado_infra.settings.tiers import (
     DashboardSettings,
-    EdgeSettings,
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,

@@ -93,6 +93,7 @@ def tier_workload(
     inputs: Inputs,
     pool: str | None = None,
     headless: bool = False,
+    service_annotations: Mapping[str, str] | None = None,
     termination: Termination | None = None,
 ) -> WorkloadArgs:
     """The workload `ado-<component>[-<pool>]` running the image `<registry>/<component>`.
@@ -109,6 +110,7 @@ def tier_workload(
         version=settings.image.label,
         pull_secret=site.image_pull_secret,
         ports=ports,
+        service_annotations=service_annotations or {},
         headless=headless,
         resources=settings.resources,
         health=settings.health,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pulumi
@@ -20,10 +21,12 @@ class DashboardArgs:
     Attributes:
         site: Where it is installed.
         settings: Image, resources and number of pods.
+        service_annotations: What its Service tells load balancers.
     """
 
     site: Site
     settings: DashboardSettings
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class Dashboard(Tier):
@@ -49,6 +52,7 @@ def _workload(args: DashboardArgs) -> WorkloadArgs:
         section="dashboard",
         component="dashboard",
         ports=(Port(name="http", container=HTTP_PORT, service=80), METRICS),
+        service_annotations=args.service_annotations,
         replicas=args.settings.replicas,
         inputs=Inputs(),
     )

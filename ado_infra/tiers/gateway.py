@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pulumi
@@ -27,6 +28,7 @@ class ApiGatewayArgs:
         redis: Its Redis.
         orchestrator_url: Where the orchestrators are; None where it is not told.
         config_file: The applications' configuration, where there is one.
+        service_annotations: What its Service tells load balancers.
     """
 
     site: Site
@@ -35,6 +37,7 @@ class ApiGatewayArgs:
     redis: RedisEndpoint
     orchestrator_url: pulumi.Input[str] | None = None
     config_file: ConfigFile | None = None
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class ApiGateway(Tier):
@@ -67,6 +70,7 @@ def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
             Port(name="ws", container=WS_PORT, service=81),
             METRICS,
         ),
+        service_annotations=args.service_annotations,
         replicas=Autoscaling(bounds=args.settings.scaling),
         inputs=Inputs(
             variables=variables,

@@ -17,8 +17,6 @@ from ado_infra.site import Site, require
 from ado_infra.tiers.common import METRICS, Inputs, Tier, given_endpoints, tier_workload
 
 COMPONENT: Final = "worker"
-QUEUE_METRIC: Final = "ado_task_queue_length"
-"""Tasks that wait, by the label `queue`; see docs/metrics.md."""
 WORKSPACE: Final = "/workspace"
 
 
@@ -34,7 +32,7 @@ class WorkerPoolArgs:
         redis: The Redis that holds its queue.
         pool: Its name, which is also that of its queue: a DNS label of at most 40 characters.
         only: Whether it is the only pool that there is: the queue metric then is of its queue, and
-            needs no label `queue` to tell it from others.
+            needs no label `queue` to tell it from others, unless the settings say which it needs.
         object_storage: Where checkpoints and artifacts go, where there is one.
         config_file: The applications' configuration, where there is one.
         credentials: The agents' credentials, where there are any.
@@ -107,9 +105,11 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
 
 def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:
     scaling = args.settings.scaling
-    series = None if args.only else {"queue": args.pool}
+    series = scaling.queue_metric.labels
+    if series is None and not args.only:
+        series = {"queue": args.pool}
     return Autoscaling(
         bounds=scaling,
-        metrics=(external_metric(QUEUE_METRIC, scaling.queue_length, series),),
+        metrics=(external_metric(scaling.queue_metric.name, scaling.queue_length, series),),
         behavior=behavior(scaling.scale_up, scaling.scale_down),
     )

@@ -71,7 +71,9 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "host": "other.example.com",
         "controller": "traefik",
         "className": "other",
-        "tlsIssuer": "letsencrypt-prod",
+        "tls": {"issuer": {"name": "letsencrypt-prod", "kind": "Issuer"}},
+        "annotations": {"example.com/told": "the controller"},
+        "serviceAnnotations": {"example.com/told": "the load balancer"},
         "bodySize": "9m",
         "timeout": 99,
     },
@@ -80,7 +82,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "orchestrator": {**TIER, "poolSize": 5, "replicas": 2},
     "workerPools.default": {
         **TIER,
-        "scaling": {"queueLength": 5},
+        "scaling": {"queueLength": 5, "queueMetric": {"name": "other_queue"}},
         "workspace": "1Gi",
         "longestTask": 60,
         "drain": {"preStop": 9},
@@ -91,6 +93,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "antiAffinity": "required",
         "maxConnections": 120,
         "pod": POD,
+        "parameters": {"work_mem": "16MB"},
         "backup": {"bucket": "other-backups"},
     },
     "redis": {
@@ -127,6 +130,7 @@ ELSEWHERE = {
     "namespace.name": "is another platform; fixed from the first `up` on",
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
+    "edge.tlsIssuer": "is short for edge.tls; see tests/unit/tiers/test_edge.py",
     "images.registryUser": "stands for images.pullSecret; see tests/unit/test_registry.py",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
@@ -152,6 +156,7 @@ ELSEWHERE = {
     "objectStorage.credentials": "refuses the keys that are given here",
     "objectStorage.endpoint": "is the sandbox's own here",
     "objectStorage.region": "is the sandbox's own here",
+    "objectStorage.provider": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "policies.waived": "changes what the policies say, and no object",
     "migrations": "makes a Job; see test_platform_changes",
 }

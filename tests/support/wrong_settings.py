@@ -204,6 +204,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         'ado:edge.host = "fd00::10": is no DNS name',
     ),
     "issuer of no name": ({"ado:edge": {"tlsIssuer": ""}}, 'ado:edge.tlsIssuer = "": is no DNS'),
+    "TLS that ends nowhere": (
+        {"ado:edge": {"tls": {}}},
+        "ado:edge.tls: needs exactly one of secret, issuer and loadBalancer",
+    ),
+    "TLS that ends in two places": (
+        {"ado:edge": {"tls": {"secret": "own", "loadBalancer": True}}},
+        "ado:edge.tls: needs exactly one of",
+    ),
+    "TLS that does not end at the load balancer": (
+        {"ado:edge": {"tls": {"loadBalancer": False}}},
+        "ado:edge.tls.loadBalancer = false: must be True",
+    ),
+    "issuer said twice": (
+        {"ado:edge": {"tlsIssuer": "le", "tls": {"issuer": {"name": "le"}}}},
+        "ado:edge: has tls and tlsIssuer",
+    ),
+    "kind of an issuer in small letters": (
+        {"ado:edge": {"tls": {"issuer": {"name": "le", "kind": "issuer"}}}},
+        'ado:edge.tls.issuer.kind = "issuer"',
+    ),
+    "annotation that a setting says": (
+        {"ado:edge": {"annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "1g"}}},
+        "is no possible name: it is said by edge.bodySize",
+    ),
+    "annotation of no possible name": (
+        {"ado:edge": {"serviceAnnotations": {"a b": "c"}}},
+        "ado:edge.serviceAnnotations.a b is no possible name: is no label key",
+    ),
+    "annotation that is a number": (
+        {"ado:edge": {"annotations": {"example.com/port": 443}}},
+        "ado:edge.annotations.example.com/port = 443",
+    ),
     "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
     "timeout of none": ({"ado:edge": {"timeout": 0}}, "ado:edge.timeout = 0: must be greater"),
@@ -432,6 +464,42 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "PostgreSQL of another user": (
         {"ado:postgres": {"image": {"tag": "17.12-alpine"}}},
         "ado:postgres: image.tag 17.12-alpine is none of version 17 on Debian",
+    ),
+    "own image of another user": (
+        {"ado:postgres": {"image": {"repository": "example.com/pg", "tag": "1-alpine"}}},
+        "ado:postgres: image.tag 1-alpine is none of version 17 on Debian",
+    ),
+    "repository with a tag in it": (
+        {"ado:postgres": {"image": {"repository": "example.com/pg:1", "tag": "1"}}},
+        'ado:postgres.image.repository = "example.com/pg:1": is no image registry',
+    ),
+    "parameter that the platform sets": (
+        {"ado:postgres": {"parameters": {"fsync": False}}},
+        "ado:postgres.parameters.fsync is no possible name: as a parameter it would let a crash",
+    ),
+    "parameter that there is not": (
+        {"ado:postgres": {"parameters": {"work_memm": "1MB"}}},
+        "ado:postgres.parameters.work_memm is no possible name: PostgreSQL has none of that name",
+    ),
+    "parameter of no single value": (
+        {"ado:postgres": {"parameters": {"work_mem": ["1MB"]}}},
+        "ado:postgres.parameters.work_mem: must be a number, true, false, or text of one line",
+    ),
+    "parameter out of range": (
+        {"ado:postgres": {"parameters": {"work_mem": "1kB"}}},
+        "ado:postgres.parameters: work_mem = 1kB is out of range: from 64 to 2147483647 x kB",
+    ),
+    "library that the image has not": (
+        {"ado:postgres": {"parameters": {"shared_preload_libraries": "timescaledb"}}},
+        "ado:postgres: parameters.shared_preload_libraries = timescaledb: the official image has",
+    ),
+    "provider that rclone does not know": (
+        {"ado:objectStorage": {"provider": "aws"}},
+        'ado:objectStorage.provider = "aws": is none that rclone knows: AWS, Alibaba',
+    ),
+    "queue metric of a path": (
+        {POOLS: {"default": {"scaling": {"queueMetric": {"name": "a/b"}}}}},
+        'scaling.queueMetric.name = "a/b"',
     ),
     "a policy that there is not": (
         {"ado:policies": {"waived": {"digest": "no images yet"}}},

@@ -278,6 +278,21 @@ def test_the_digest_of_a_container_that_is_added_is_the_stacks_to_give(tmp_path:
     }
 
 
+def test_an_image_of_another_name_is_told_its_setting_too(tmp_path: Path) -> None:
+    config = committed("prod")
+    image = {"repository": "registry.example.com/data/pgvector", "tag": "1"}
+    config["ado:postgres"] = {"image": image}
+    objects = render(project(tmp_path, stack="prod", config=config), "prod").objects
+    remedies = {
+        finding.remedy
+        for finding in findings(objects, production=True)
+        if finding.rule == "digests" and "pgvector" in finding.remedy
+    }
+    assert {remedy.partition("; set ")[2].partition(" instead")[0] for remedy in remedies} == {
+        "ado:postgres.image.digest"
+    }
+
+
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:
     excused = {"backup": " ", "spread": "one host"}
     found = findings(rendered("prod"), production=True, excused=excused)

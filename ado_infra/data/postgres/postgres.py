@@ -21,7 +21,7 @@ from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretKey, SecretMount
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
 from ado_infra.secrets import GivenSecret, given_or_generated
-from ado_infra.settings import PostgresSettings
+from ado_infra.settings import PostgresSettings, parameters
 from ado_infra.site import Site
 
 NAME: Final = "postgresql"
@@ -184,7 +184,8 @@ def files(settings: PostgresSettings, *, any_user: bool = False) -> dict[str, st
     `any_user`: whether the cluster chooses who runs it.
     """
     contents = packaged(__package__ or "", [*_FILES, *([_AS_ANY_USER] if any_user else [])])
-    return contents | {"postgresql.conf": contents["postgresql.conf"] + _sizes(settings)}
+    derived = _sizes(settings) + parameters.configuration(settings.parameters)
+    return contents | {"postgresql.conf": contents["postgresql.conf"] + derived}
 
 
 def _sizes(settings: PostgresSettings) -> str:
