@@ -22,6 +22,9 @@ NAMED = {
 }
 CHANGES = {"ado:secrets": NAMED}
 OTHER = "Another-password_1.~"
+READERS = tuple(
+    f"deployment/{name}" for name in ("ado-api-gateway", "ado-orchestrator", "ado-worker")
+)
 READ = "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
 LISTED = "import os, json; print(json.dumps(sorted(os.listdir('/etc/ado/credentials'))))"
 
@@ -91,5 +94,16 @@ def test_it_comes_up_has_no_secret_of_its_own_and_follows_another_password(
     assert f"ado:{OTHER}@postgresql" in kept.inside(READ, "ado-orchestrator")
     seen = kept.ops("postgres", "status")
     assert seen.returncode == 0, seen.stdout
+
+    others = {**passwords, "database": OTHER, "replication": OTHER, "redis": OTHER}
+    _keep(kept, "kept-passwords", others)
+    for workload in ("statefulset/postgresql", "statefulset/redis", *READERS):
+        kept.kubectl("-n", NAMESPACE, "rollout", "restart", workload)
+        kept.kubectl("-n", NAMESPACE, "rollout", "status", workload, "--timeout=280s")
+    kept.wait_until_ready()
+    assert f"redis://:{OTHER}@redis" in kept.inside(READ, "ado-orchestrator")
+    for store in ("postgres", "redis"):
+        seen = kept.ops(store, "status")
+        assert seen.returncode == 0, seen.stdout
     # Known to nobody but its keeper: the stack has nothing to change.
     assert set(kept.up(CHANGES).changes) == {"same"}

@@ -34,6 +34,11 @@ STAYS = CLUSTER + "secrets_stay_secret.py::"
 SITE = "tests/package/test_documentation.py::"
 REVIEW = UNIT + "review/test_review_command.py::"
 PREVIEWS = CLUSTER + "previews.py::"
+KEPT = (
+    CLUSTER
+    + "existing_secrets.py::"
+    + ("test_it_comes_up_has_no_secret_of_its_own_and_follows_another_password")
+)
 DAY_TWO = CLUSTER + "day_two.py::"
 SEEN = CLUSTER + "status_anywhere.py::test_with_the_printed_role_all_of_the_platform_is_seen"
 DRIFT = DAY_TWO + "test_nothing_has_drifted_after_an_up_and_what_is_changed_by_hand_is_named"
@@ -78,6 +83,7 @@ RUN = {
     + "ops/test_command.py::test_a_shell_completes_commands_and_the_stacks_that_have_a_file",
     "ado-ops drift": DRIFT,
     "ado-ops (pause|resume)": PAUSE,
+    "kubectl -n ado-system rollout restart statefulset/(postgresql|redis)": KEPT,
     r"ado-ops role --nodes( --namespace ado-system \| kubectl apply -f -)?": FOR_NODES,
     "ado-ops policies( --stack prod)?": UNIT
     + "ops/test_policies.py::"
@@ -156,6 +162,7 @@ NOT_RUN = {
     "kubectl -n ado-system delete job ado-migrations-<digest>": (
         "kubectl's own; that an `up` makes a missing object anew is tested with others"
     ),
+    "kubectl -n ado-system rollout restart": "the form of the commands for each, which are run",
     r"kubectl (apply -[fk].*|kustomize|rollout restart)": (
         "kubectl's own; the files are compared with what the engine is given"
     ),
