@@ -9,6 +9,19 @@ if TYPE_CHECKING:
     from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
     from ado_infra.data.postgres import Postgres, PostgresArgs
     from ado_infra.data.redis import Redis, RedisArgs
+    from ado_infra.kit.pod_options import (
+        AddedContainer,
+        Affinity,
+        CsiSource,
+        EnvSource,
+        Mount,
+        PodOptions,
+        PodVolume,
+        SecurityContext,
+        ServiceAccountOptions,
+        Toleration,
+        TopologySpread,
+    )
     from ado_infra.kit.sources import ConfigFile, SecretDirectory, SecretKey
     from ado_infra.kit.spec import (
         AntiAffinity,
@@ -54,6 +67,10 @@ _HOMES = {
     "data.endpoints": ("DatabaseEndpoint", "ObjectStorageEndpoint", "RedisEndpoint"),
     "data.postgres": ("Postgres", "PostgresArgs"),
     "data.redis": ("Redis", "RedisArgs"),
+    "kit.pod_options": (
+        *("AddedContainer", "Affinity", "CsiSource", "EnvSource", "Mount", "PodOptions"),
+        *("PodVolume", "SecurityContext", "ServiceAccountOptions", "Toleration", "TopologySpread"),
+    ),
     "kit.sources": ("ConfigFile", "SecretDirectory", "SecretKey"),
     "kit.spec": (
         *("AntiAffinity", "Disruption", "Health", "ImageVersion", "Resources", "Scaling"),
@@ -85,8 +102,10 @@ _HOMES = {
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AddedContainer",
     "AdoPlatform",
     "AdoPlatformArgs",
+    "Affinity",
     "AgentCredentials",
     "AntiAffinity",
     "ApiGateway",
@@ -95,6 +114,7 @@ __all__ = [
     "Buckets",
     "ConfigFile",
     "Controller",
+    "CsiSource",
     "Dashboard",
     "DashboardArgs",
     "DashboardSettings",
@@ -103,17 +123,21 @@ __all__ = [
     "Edge",
     "EdgeArgs",
     "EdgeSettings",
+    "EnvSource",
     "GatewaySettings",
     "Health",
     "ImageSettings",
     "ImageVersion",
     "Issuer",
+    "Mount",
     "NamespaceSettings",
     "ObjectStorageCredentials",
     "ObjectStorageEndpoint",
     "Orchestrator",
     "OrchestratorArgs",
     "OrchestratorSettings",
+    "PodOptions",
+    "PodVolume",
     "Postgres",
     "PostgresArgs",
     "PostgresSettings",
@@ -127,10 +151,14 @@ __all__ = [
     "Scaling",
     "SecretDirectory",
     "SecretKey",
+    "SecurityContext",
+    "ServiceAccountOptions",
     "Settings",
     "Site",
     "StackSecrets",
     "Tls",
+    "Toleration",
+    "TopologySpread",
     "WorkerPool",
     "WorkerPoolArgs",
     "WorkerPoolSettings",

@@ -20,14 +20,15 @@ from ado_infra.kit.pod_values import (
     AbsolutePath,
     AnnotationKey,
     ImageReference,
+    NodeAffinity,
     NodeLabelKey,
     ObjectName,
     PartName,
+    PodAffinity,
     PodLabelKey,
     PortNumber,
     RelativePath,
     VariableName,
-    affinity_rules,
 )
 from ado_infra.kit.schema_rules import exactly_one_of
 from ado_infra.kit.spec import Resources, Spec
@@ -169,6 +170,17 @@ class AddedContainer(Spec):
 class Toleration(Spec):
     """A taint that pods put up with."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {
+                "required": ["operator"],
+                "properties": {"operator": {"const": TolerationOperator.EXISTS.value}},
+            },
+            "then": {"properties": {"value": {"type": "null"}}},
+            "else": {"required": ["key"]},
+        }
+    )
+
     key: NodeLabelKey | None = None
     """Key of the taint; with `Exists` and no key, every taint."""
     operator: TolerationOperator = TolerationOperator.EQUAL
@@ -203,11 +215,11 @@ class TopologySpread(Spec):
 class Affinity(Spec):
     """Near what pods are put, in the shapes of Kubernetes."""
 
-    node_affinity: Annotated[dict[str, Any], affinity_rules("node")] = {}  # noqa: RUF012
+    node_affinity: NodeAffinity = {}  # noqa: RUF012 - pydantic copies it
     """Nodes that pods must or should be on."""
-    pod_affinity: Annotated[dict[str, Any], affinity_rules("pod")] = {}  # noqa: RUF012
+    pod_affinity: PodAffinity = {}  # noqa: RUF012 - pydantic copies it
     """Pods that they must or should be near."""
-    pod_anti_affinity: Annotated[dict[str, Any], affinity_rules("pod")] = {}  # noqa: RUF012
+    pod_anti_affinity: PodAffinity = {}  # noqa: RUF012 - pydantic copies it
     """Pods that they must or should be far from, beside the platform's own rule."""
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Any, Final, cast
 
 from pydantic import AfterValidator, Field, StringConstraints
+from pydantic.config import JsonValue
 
 from ado_infra.kit import schema_rules as patterns
 from ado_infra.kit.labels import SELECTOR_KEY
@@ -27,6 +28,7 @@ _IMAGE: Final = (
 )
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
+_TERMS: Final = "nodeSelectorTerms"
 
 
 def _pod_label_key(key: str) -> str:
@@ -50,26 +52,21 @@ def _image(reference: str) -> str:
     return reference
 
 
-def affinity_rules(of: Literal["node", "pod"]) -> AfterValidator:
-    """Checks the outermost shape of the rules of one kind of affinity; the rest is Kubernetes'."""
+def _affinity(rules: dict[str, Any]) -> dict[str, Any]:
+    for rule, value in rules.items():
+        if rule not in {_REQUIRED, _PREFERRED}:
+            raise ValueError(f"has {rule}; known are {_REQUIRED} and {_PREFERRED}")
+        if not _is_list(value):
+            raise ValueError(f"has a {rule} that is no list")
+    return rules
 
-    def check(rules: dict[str, Any]) -> dict[str, Any]:
-        for rule, value in rules.items():
-            if rule not in {_REQUIRED, _PREFERRED}:
-                raise ValueError(f"has {rule}; known are {_REQUIRED} and {_PREFERRED}")
-            if of == "node" and rule == _REQUIRED:
-                terms = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-                if terms.keys() != {"nodeSelectorTerms"} or not _is_list(
-                    terms["nodeSelectorTerms"]
-                ):
-                    raise ValueError(
-                        f"has a {rule} that is no mapping of nodeSelectorTerms to a list"
-                    )
-            elif not _is_list(value):
-                raise ValueError(f"has a {rule} that is no list")
-        return rules
 
-    return AfterValidator(check)
+def _node_affinity(rules: dict[str, Any]) -> dict[str, Any]:
+    terms = rules.get(_REQUIRED, {_TERMS: []})
+    if not isinstance(terms, Mapping) or [*cast("Mapping[str, Any]", terms)] != [_TERMS]:
+        raise ValueError(f"has a {_REQUIRED} that is no mapping of {_TERMS} to a list")
+    _affinity({**rules, _REQUIRED: terms[_TERMS]})
+    return rules
 
 
 def _is_list(value: object) -> bool:
@@ -80,6 +77,28 @@ def _is_list(value: object) -> bool:
     )
 
 
+def _rules_of_affinity(required: JsonValue) -> SchemaRules:
+    """Of one kind of affinity; the outermost shape alone, for the rest is Kubernetes' own."""
+    return SchemaRules(
+        {
+            "title": "mapping as in Kubernetes",
+            "patternProperties": {
+                f"^{_REQUIRED}$": required,
+                f"^{_PREFERRED}$": {"type": "array"},
+            },
+            "additionalProperties": False,
+        }
+    )
+
+
+NodeAffinity = Annotated[
+    dict[str, Any],
+    AfterValidator(_node_affinity),
+    _rules_of_affinity({"type": "object", "required": [_TERMS]}),
+]
+PodAffinity = Annotated[
+    dict[str, Any], AfterValidator(_affinity), _rules_of_affinity({"type": "array"})
+]
 VariableName = Annotated[
     str, StringConstraints(pattern=_VARIABLE), pattern_rule("variable", _VARIABLE)
 ]

@@ -26,20 +26,46 @@ KEPT = (
     "apps/v1:StatefulSet",
 )
 RESOURCES = {"requests": {"cpu": "60m", "memory": "80Mi"}, "limits": {"cpu": "3", "memory": "6Gi"}}
+POD: dict[str, Any] = {
+    "env": {"TZ": "Europe/Berlin"},
+    "labels": {"example.com/team": "agents"},
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "serviceAccount": {"annotations": {"example.com/role": "x"}},
+    "volumes": [{"name": "cache", "emptyDir": "1Gi", "mountPath": "/cache"}],
+}
 TIER: dict[str, Any] = {
     "image": {"tag": "0.2.0"},
     "resources": RESOURCES,
     "health": {"ready": "/readyz", "live": "/livez"},
     "disruption": {"maxUnavailable": "50%"},
     "antiAffinity": "required",
+    "pod": POD,
 }
 OTHERWISE: dict[str, dict[str, Any]] = {
+    "namespace": {"podSecurity": False},
     "images": {
         "registry": "registry.example.com/ado",
         "mirror": "mirror.example.com/official",
         "kubernetes": "mirror.example.com/kubernetes",
         "kubectlImage": {"tag": "v1.36.1"},
         "pullSecret": "pull",
+    },
+    "pods": {
+        "env": {"LANG": "C.UTF-8"},
+        "envFrom": [{"configMap": "more"}],
+        "volumes": [{"name": "ca", "configMap": "ca", "mountPath": "/etc/company"}],
+        "sidecars": [{"name": "mesh", "image": "x/mesh:1", "resources": RESOURCES}],
+        "initContainers": [{"name": "wait", "image": "x/wait:1", "resources": RESOURCES}],
+        "labels": {"example.com/cost": "1"},
+        "annotations": {"example.com/a": "b"},
+        "nodeSelector": {"kubernetes.io/arch": "amd64"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "topologySpread": [{"topologyKey": "rack"}],
+        "priorityClassName": "high",
+        "runtimeClassName": "gvisor",
+        "serviceAccount": {"annotations": {"example.com/role": "of-jobs"}},
+        "securityContext": "cluster",
     },
     "edge": {
         "host": "other.example.com",
@@ -67,6 +93,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "antiAffinity": "required",
         "maxConnections": 120,
         "parameters": {"work_mem": "16MB"},
+        "pod": POD,
         "backup": {"bucket": "other-backups"},
     },
     "redis": {
@@ -75,6 +102,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "antiAffinity": "required",
         "appendfsync": "always",
         "replicasPerMaster": 1,
+        "pod": POD,
     },
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},

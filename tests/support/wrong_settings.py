@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "resource without a domain": (
         {GATEWAY: {"resources": {"limits": {"gpu": 1}}}},
-        "ado:gateway.resources.limits.gpu is unknown; known are cpu, memory",
+        "ado:gateway.resources.limits.gpu is unknown; did you mean",
     ),
     "variable that is none": (
         {GATEWAY: {"pod": {"env": {"a=b": "x"}}}},
@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "affinity of nodes without terms": (
         {"ado:pods": {"affinity": {"nodeAffinity": {f"required{DURING}": [{}]}}}},
-        "without a list of nodeSelectorTerms alone",
+        "that is no mapping of nodeSelectorTerms to a list",
     ),
     "account with a name and annotations": (
         {"ado:pods": {"serviceAccount": {"name": "x", "annotations": {"a": "b"}}}},
@@ -234,7 +234,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "annotation that is a number": (
         {"ado:edge": {"annotations": {"example.com/port": 443}}},
-        "ado:edge.annotations.example.com/port = 443",
+        r'ado:edge.annotations\["example.com/port"\] = 443: must be a valid string',
     ),
     "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),

@@ -85,7 +85,7 @@ def _metric(metric: Model, current: str | None, *, looked: bool) -> Metric:
     )
 
 
-def _source(metric: Model) -> Model | None:
+def _source(metric: Model) -> Model:
     """What a metric is of, of the kinds that are known here."""
     return metric.resource or metric.container_resource or metric.external
 

@@ -16,7 +16,7 @@ if [ -e "$PGDATA" ]; then
 		"server starts with another's. Set \`securityContext\` back; see docs/pods.md, Users of the cluster's"
 fi
 if [ "$(id -un 2>/dev/null)" != postgres ]; then
-	for library in "${LIBRARIES:-/usr/lib}"/*/libnss_wrapper.so; do :; done
+	for library in /usr/lib/*/libnss_wrapper.so; do :; done
 	[ -s "$library" ] || refuse "uid $user is not \`postgres\`, and this image has no libnss_wrapper.so to say" \
 		"so: make yours from the official one, or set \`securityContext: restricted\`"
 	echo "postgres:x:$user:$(id -g):PostgreSQL:$SOCKET:/bin/false" >"$SOCKET/passwd"
