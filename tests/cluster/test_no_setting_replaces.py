@@ -107,6 +107,15 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},
     },
+    "secrets": {
+        "databasePassword": {"secret": "passwords"},
+        "replicationPassword": {"secret": "passwords"},
+        "redisPassword": {"secret": "passwords", "key": "redis"},
+    },
+    "network": {
+        "proxy": {"https": "http://proxy.example.com:3128"},
+        "caBundle": {"configMap": "authorities"},
+    },
     "monitoring": {"serviceMonitor": False, "labels": {"release": "prometheus"}},
     "config": {
         "orchestration": {"maxParallelAgents": 7},
@@ -130,6 +139,21 @@ ELSEWHERE = {
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",
     "redis.mode": "the same",
     "redis.nodes": "is of an external Redis",
+    **dict.fromkeys(
+        (
+            *("secrets.anthropicApiKey", "secrets.googleApiKey"),
+            *("secrets.objectStorageAccessKey", "secrets.objectStorageSecretKey"),
+        ),
+        "is refused beside the one that is given here; see tests/unit/test_existing_secrets.py",
+    ),
+    **dict.fromkeys(
+        ("secrets.backupAccessKey", "secrets.backupSecretKey"),
+        "is read by the backup alone; see tests/unit/test_existing_secrets.py",
+    ),
+    "secrets.databaseUrl": "is of an external PostgreSQL",
+    "secrets.redisUrl": "is of an external Redis",
+    "secrets.store": "makes ExternalSecrets, which need a remote; see test_existing_secrets.py",
+    "objectStorage.credentials": "refuses the keys that are given here",
     "objectStorage.endpoint": "is the sandbox's own here",
     "objectStorage.region": "is the sandbox's own here",
     "objectStorage.provider": "is read by the backup alone; see tests/unit/data/test_backup.py",
