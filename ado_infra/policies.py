@@ -51,6 +51,15 @@ _OWN_IMAGES: Final = {
     "redis": "ado:redis.image",
 }
 """How an object's name begins → the setting of its image, whatever that is called."""
+_STEP_IMAGES: Final = {
+    "decide": "ado:postgres.image",
+    "dump": "ado:postgres.image",
+    "lead": "ado:images.kubectlImage",
+    "note": "ado:images.kubectlImage",
+    "postgresql-state": "ado:images.kubectlImage",
+    "upload": "ado:images.rcloneImage",
+}
+"""Container of a Job → the setting of its image."""
 
 
 @dataclass(frozen=True)
@@ -275,7 +284,8 @@ def _digest_setting(each: RenderedObject, container: Mapping[str, Any]) -> str:
         setting = "ado:migrations.image"
     else:
         owners = (own for begin, own in _OWN_IMAGES.items() if name.startswith(begin))
-        setting = _IMAGE_SETTINGS.get(repository) or next(owners, "image")
+        of_job = _STEP_IMAGES.get(str(container["name"]))
+        setting = of_job or _IMAGE_SETTINGS.get(repository) or next(owners, "image")
     return f"{setting}.digest"
 
 
@@ -283,10 +293,9 @@ def _added(each: RenderedObject, container: Mapping[str, Any]) -> str | None:
     """Where a stack names a container that is none of the platform's; None of one that is."""
     if container.get("restartPolicy") == "Always":
         return "sidecars"
-    # Only Jobs of the platform have steps of their own, which are its images.
-    repository = str(container.get("image", "")).rpartition("/")[2].partition(":")[0]
+    # Only Jobs of the platform have steps of their own.
     first = container in (_template(each)["spec"].get("initContainers") or ())
-    ours = each.kind not in _LONG_RUNNING and repository in _IMAGE_SETTINGS
+    ours = each.kind not in _LONG_RUNNING and container["name"] in _STEP_IMAGES
     return "initContainers" if first and not ours else None
 
 

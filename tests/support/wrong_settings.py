@@ -234,7 +234,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "annotation that is a number": (
         {"ado:edge": {"annotations": {"example.com/port": 443}}},
-        "ado:edge.annotations.example.com/port = 443",
+        r'ado:edge.annotations\["example.com/port"\] = 443: must be a valid string',
     ),
     "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
