@@ -247,11 +247,24 @@ def test_the_applications_are_told_what_is_added(deployed: Deployment) -> None:
     assert deployed.inside("open('/mnt/x', 'w').write('kept'); print(1)").strip() == "1"
 
 
-def test_the_stores_work_as_that_user(deployed: Deployment) -> None:
+def test_a_backup_is_made_listed_and_restored_beside_the_sidecar(deployed: Deployment) -> None:
+    made = deployed.ops("postgres", "backup")
+    assert made.returncode == 0, made.stdout + made.stderr
+    listed = deployed.ops("postgres", "restore", "--list")
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    backup = listed.stdout.split()[-1]
+    again = deployed.ops("postgres", "restore", backup, "--into-non-empty")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_the_stores_work_as_that_user_and_operators_reach_them(deployed: Deployment) -> None:
     password = database_password(deployed)
     assert "1" in query(deployed, password, "CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS n")
     assert "1 row" in query(deployed, password, "SELECT n FROM t", host="postgresql-ro")
     assert redis(deployed, redis_password(deployed), "set key value") == "OK"
+    for command in (("postgres", "status"), ("redis", "status"), ("status",)):
+        seen = deployed.ops(*command, "--check")
+        assert seen.returncode == 0, seen.stdout + seen.stderr
 
 
 def test_a_restarted_server_finds_its_data_and_its_peer(deployed: Deployment) -> None:
@@ -261,19 +274,6 @@ def test_a_restarted_server_finds_its_data_and_its_peer(deployed: Deployment) ->
     assert len((deployed.pods("postgresql") | deployed.pods("redis")) - before) == 2
     said = query(deployed, database_password(deployed), "SELECT n FROM t", host="postgresql-ro")
     assert "1 row" in said
-
-
-def test_operators_reach_the_stores_beside_the_sidecar(deployed: Deployment) -> None:
-    made = deployed.ops("postgres", "backup")
-    assert made.returncode == 0, made.stdout + made.stderr
-    listed = deployed.ops("postgres", "restore", "--list")
-    assert listed.returncode == 0, listed.stdout + listed.stderr
-    backup = listed.stdout.split()[-1]
-    again = deployed.ops("postgres", "restore", backup, "--into-non-empty")
-    assert again.returncode == 0, again.stdout + again.stderr
-    for command in (("postgres", "status"), ("redis", "status"), ("status",)):
-        seen = deployed.ops(*command, "--check")
-        assert seen.returncode == 0, seen.stdout + seen.stderr
 
 
 def test_the_autoscaler_sees_the_container_beside_the_sidecar(deployed: Deployment) -> None:

@@ -296,8 +296,8 @@ def test_the_digest_of_a_container_that_is_added_is_the_stacks_to_give(tmp_path:
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:
     excused = {"backup": " ", "spread": "one host"}
     found = findings(rendered("prod"), production=True, excused=excused)
-    assert Finding("backup", "", "is excused without a word why; give one") in found
-    assert Finding("spread", "", "is excused and not broken; remove the excuse") in found
+    assert Finding("backup", "", "is waived without a reason; give one") in found
+    assert Finding("spread", "", "is waived and not broken; remove the waiver") in found
     assert [each for each in found if each.rule == "backup" and each.subject]
 
 
