@@ -24,7 +24,6 @@ from ado_infra.ops.platform import commands, connections, reading, report, scali
 from ado_infra.ops.platform.objects import Model, Objects
 from ado_infra.ops.platform.reading import Sight, look
 from ado_infra.ops.target import Target
-from tests.support.operated import model
 from tests.unit.ops.test_rights import Recorder
 
 Fields = Mapping[str, Any]
@@ -505,11 +504,12 @@ def test_a_url_around_a_password_leads_to_its_store_and_a_proxy_nowhere() -> Non
         {"name": "http_proxy", "value": "http://proxy.example.com:3128"},
     ]
     pod = {"spec": {"containers": [{"name": "one", "env": told}]}}
-    manifest = {
-        "metadata": {"name": "ado-worker", "namespace": "ado-system"},
-        "spec": {"selector": {}, "template": pod},
-    }
-    found = connections.needs(model("V1Deployment", manifest), {"postgresql": "postgresql"})
+    worker = model(
+        "V1Deployment",
+        metadata={"name": "ado-worker", "namespace": "ado-system"},
+        spec={"selector": {}, "template": pod},
+    )
+    found = connections.needs(worker, {"postgresql": "postgresql"})
     assert [(need.variable, need.target, need.inside) for need in found] == [
         ("DATABASE_URL", "postgresql", True)
     ]
