@@ -1,6 +1,6 @@
 # `make` or `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help up preview render status picture destroy down unit test soak report settings docs lint
+.PHONY: help up preview render status picture destroy down unit test soak report bench settings docs lint
 STACK ?= dev
 OUT ?= build/rendered
 PYTHON ?= python3
@@ -49,6 +49,9 @@ soak: $(READY) ## the long runs, hours: scaling at its own pace, random kills, f
 
 report: $(READY) ## what `make test` and `make soak` measured, written to docs/reliability.md
 	@$(RUN) -m tests.report
+
+bench: $(READY) ## deployments and rendering timed beside others, written to docs/performance.md
+	@$(RUN) -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 settings: $(READY) ## what a stack may say, written to docs/settings.md and docs/settings.schema.json
 	@mkdir -p build

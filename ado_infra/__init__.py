@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ado_infra.loading import collector_paused
+
 if TYPE_CHECKING:
     from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
     from ado_infra.data.postgres import Postgres, PostgresArgs
@@ -184,4 +186,5 @@ if not TYPE_CHECKING:  # or every name would be there to a type checker
             return import_module("importlib.metadata").version("ado-infra")
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        with collector_paused():
+            return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

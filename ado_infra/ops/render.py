@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ado_infra.loading import collector_paused
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.options import Stack, say
 
@@ -28,7 +26,7 @@ def render(
     """Write what a stack is made of as YAML, or list its images; asks no cluster and no engine."""
     if images == (out is not None):
         raise OpsError("Say one of --out DIRECTORY and --images.")
-    with _no_collector():
+    with collector_paused():
         _render(stack, out)
 
 
@@ -55,15 +53,3 @@ def _render(stack: str, out: Path | None) -> None:
         f"{out}: {len(rendering.objects)} objects, {secrets} of them Secrets with placeholders; "
         + ("written." if changed else "nothing has changed.")
     )
-
-
-@contextmanager
-def _no_collector() -> Generator[None]:
-    """Of what is loaded nothing is garbage: looking for some would take a fifth of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

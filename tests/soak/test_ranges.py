@@ -26,6 +26,7 @@ TREE = ("*.md", "Pulumi*.yaml", "__main__.py", "pyproject.toml", "requirements*.
 UNIT = ROOT / "tests" / "unit"
 ELSEWHERE = {
     "sandbox",
+    "tests.bench",
     "tests.cluster",
     "tests.report",
     "tests.support.distribution",
