@@ -262,6 +262,7 @@ def test_the_stores_work_as_that_user_and_operators_reach_them(deployed: Deploym
     assert "1" in query(deployed, password, "CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS n")
     assert "1 row" in query(deployed, password, "SELECT n FROM t", host="postgresql-ro")
     assert redis(deployed, redis_password(deployed), "set key value") == "OK"
+    deployed.wait_until_ready()  # a restore starts the writers anew
     for command in (("postgres", "status"), ("redis", "status"), ("status",)):
         seen = deployed.ops(*command, "--check")
         assert seen.returncode == 0, seen.stdout + seen.stderr
