@@ -27,7 +27,9 @@ READERS = tuple(
     f"deployment/{name}" for name in ("ado-api-gateway", "ado-orchestrator", "ado-worker")
 )
 READ = "import os; print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"
-LISTED = "import os, json; print(json.dumps(sorted(os.listdir('/etc/ado/credentials'))))"
+LISTED = (
+    "import glob, json; print(json.dumps(sorted(glob.glob('*', root_dir='/etc/ado/credentials'))))"
+)
 
 
 def _living(deployment: Deployment, name: str) -> dict[str, str]:
