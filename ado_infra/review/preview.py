@@ -29,8 +29,8 @@ _WORDS: Final = {
 _MADE_AGAIN: Final = "missing, made again"
 _ORDER: Final = ("replaced", "deleted", _MADE_AGAIN, "changed", "new", "imported")
 """The gravest first."""
-_MISSING: Final = frozenset({"delete", "create"})
-"""Both of one resource: a refresh has found that it is gone, and it is made again."""
+_KNOWN: Final = ("refresh", "delete")
+"""What is made although a refresh has looked for it was missing."""
 _RENAMED: Final = "its name within the program (URN)"
 _GENERATED: Final = ("random:", "tls:")
 _QUIET: Final = ("pulumi:", "kubernetes:batch/v1:Job")
@@ -186,7 +186,7 @@ def _is_component(step: Mapping[str, Any]) -> bool:
 
 
 def _word(operations: set[str]) -> str:
-    if operations >= _MISSING:
+    if "create" in operations and operations & set(_KNOWN):
         return _MADE_AGAIN
     if operations & set(_REPLACED):
         return _WORDS["replace"]

@@ -193,7 +193,8 @@ def test_a_report_says_what_the_engines_own_preview_says(
         "- **goes** `ConfigMap/ado-dashboard-grafana` is replaced, by the engine's preview "
         "(`its name within the program (URN)`)"
     ) in report
-    table = report.partition("**By the engine's preview also**")[2].partition("\n\n**")[0]
+    _, _, table = report.partition("**By the engine's preview also**")
+    table = table.partition("|---|---|---|\n")[2].partition("\n\n")[0]
     rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", table, re.MULTILINE))
     assert rows == {
         "ConfigMap/ado-dashboard-grafana": "replaced",

@@ -125,7 +125,7 @@ def test_the_last_release_becomes_this_version_without_a_replacement(
         settled(step.title) for step in planned.steps if step.word == "new"
     }
 
-    reader.types(f"pulumi up {UNASKED}")
+    reader.types(f"pulumi up --stack dev {UNASKED}")
     undeployed.wait_until_ready()
     after = uids(undeployed)
     assert {title: after.get(title) for title in before if title not in NAMED} == {
@@ -133,4 +133,4 @@ def test_the_last_release_becomes_this_version_without_a_replacement(
     }
     assert {name: secrets(undeployed).get(name) for name in secret} == secret
     assert_written(undeployed)
-    reader.types(f"pulumi up {UNASKED} --expect-no-changes")
+    reader.types(f"pulumi up --stack dev {UNASKED} --expect-no-changes")

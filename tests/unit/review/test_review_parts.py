@@ -341,7 +341,9 @@ def test_the_steps_of_a_replacement_are_one() -> None:
 
 
 def test_what_a_refresh_misses_is_made_again_and_not_deleted() -> None:
-    assert steps("delete", "create") == [("missing, made again", "Service/in-the-cluster")]
+    made_again = [("missing, made again", "Service/in-the-cluster")]
+    assert steps("refresh", "create") == steps("delete", "create") == made_again
+    assert steps("create") == [("new", "Service/in-the-cluster")]
 
 
 def test_what_has_another_urn_alone_is_replaced() -> None:
