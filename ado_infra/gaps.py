@@ -7,15 +7,29 @@ not have.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from ado_infra.secrets import ConfigSecret, StackSecrets
-from ado_infra.settings import Controller, EdgeSettings, Mode, Profile, RedisSettings, Settings
+from ado_infra.settings import (
+    Controller,
+    Credentials,
+    EdgeSettings,
+    Mode,
+    Profile,
+    RedisSettings,
+    Settings,
+)
+
+ALB: Final = "alb"
+"""The IngressClass that AWS's load balancer controller makes."""
+_ALB_TARGETS: Final = "alb.ingress.kubernetes.io/target-type"
 
 
 def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
     """Each gap: what follows from it, and how to close it."""
     yield from _missing_secrets(settings, secrets)
     yield from _not_expressible(settings.edge)
+    yield from _of_albs(settings.edge)
     if settings.profile is Profile.PRODUCTION:
         yield from _of_production(settings)
 
@@ -28,7 +42,8 @@ def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]
             ConfigSecret.ANTHROPIC_API_KEY,
             ConfigSecret.GOOGLE_API_KEY,
         )
-    if not secrets.object_storage.data:
+    keys = settings.object_storage.credentials is Credentials.KEYS
+    if keys and not secrets.object_storage.data:
         yield _give(
             "No credentials for object storage: orchestrator, workers and backups are given none, "
             "and fail unless their pods have an identity of their own",
@@ -54,7 +69,7 @@ def _not_expressible(edge: EdgeSettings) -> Iterator[str]:
     """What was asked for and an Ingress cannot tell this controller, each with where it can."""
     where = {
         Controller.TRAEFIK: "a Middleware `buffering` and the entry point's transport options",
-        Controller.CLOUD: "the load balancer's own configuration",
+        Controller.CLOUD: "the load balancer's own configuration, or by edge.annotations",
     }
     if edge.controller in where:
         for key, value in (("bodySize", edge.body_size), ("timeout", f"{edge.timeout} s")):
@@ -62,6 +77,26 @@ def _not_expressible(edge: EdgeSettings) -> Iterator[str]:
                 f"ado:edge.{key} = {value} cannot be told to the controller {edge.controller} "
                 f"by an Ingress; it is set in {where[edge.controller]}"
             )
+
+
+def _of_albs(edge: EdgeSettings) -> Iterator[str]:
+    """What AWS's load balancers do with an Ingress and Services that others can use."""
+    if edge.class_name != ALB:
+        return
+    if edge.annotations.get(_ALB_TARGETS) != "ip":
+        yield (
+            f"ado:edge.className = {ALB}: its load balancer asks nodes unless it is told to ask "
+            "pods, and no node answers for these Services\n"
+            f"    pulumi config set --path 'ado:edge.annotations[\"{_ALB_TARGETS}\"]' ip"
+        )
+    if edge.encryption and not edge.encryption.load_balancer:
+        given = "edge.tlsIssuer" if edge.tls_issuer else "edge.tls"
+        yield (
+            f"ado:edge.className = {ALB}: its load balancer reads no Secret, so the certificate of "
+            f"{given} is not served; import it there, and say so\n"
+            f"    pulumi config rm --path 'ado:{given}'\n"
+            "    pulumi config set --path 'ado:edge.tls.loadBalancer' true"
+        )
 
 
 def _of_production(settings: Settings) -> Iterator[str]:

@@ -8,7 +8,9 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from ado_infra import external_secrets
 from ado_infra.data.stores import Stores, StoresArgs, require_urls
+from ado_infra.existing_secrets import warn_of_absent
 from ado_infra.gaps import gaps
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
@@ -33,11 +35,12 @@ from ado_infra.tiers.workers import WorkerPool, WorkerPoolArgs
 class AdoPlatformArgs:
     """What a platform is made from.
 
-    Raises pulumi.RunError when a store is external and its URL is not given.
+    Raises pulumi.RunError when a store is external and its URL is not given, or a secret is given
+    and named in a Secret too.
 
     Attributes:
         settings: The validated settings.
-        secrets: What the stack gives of keys and passwords.
+        secrets: What the stack gives of keys and passwords, beside what `settings.secrets` names.
     """
 
     settings: Settings
@@ -45,12 +48,17 @@ class AdoPlatformArgs:
 
     def __post_init__(self) -> None:
         # Before anything is registered, so that a program that is refused has made nothing.
-        require_urls(self.settings.postgres, self.settings.redis, self.secrets)
+        require_urls(self.settings.postgres, self.settings.redis, self.all_secrets)
         if self.settings.images.registry_user and self.secrets.registry_password is None:
             raise pulumi.RunError(
                 f"ado:{ConfigSecret.REGISTRY_PASSWORD} is missing; ado:images.registryUser demands "
                 "it"
             )
+
+    @property
+    def all_secrets(self) -> StackSecrets:
+        """Those that are given, and those that are in Secrets of others."""
+        return self.secrets.beside(self.settings.secrets)
 
 
 class AdoPlatform(pulumi.ComponentResource):
@@ -58,7 +66,8 @@ class AdoPlatform(pulumi.ComponentResource):
 
     Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false, a
     RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Secret
-    `ado-registry` where the settings name who pulls images, Stores, Configuration, Migrations where
+    `ado-registry` where the settings name who pulls images, an ExternalSecret for each Secret that
+    the settings have a store's operator write, Stores, Configuration, Migrations where
     the settings ask for them, ApiGateway, Dashboard, Orchestrator, a WorkerPool for each pool,
     Edge, Monitoring. With `settings.protect_data` the Namespace, the data stores and what was
     generated refuse to be destroyed. Its name is the `instance` label of every object; raises
@@ -87,11 +96,15 @@ class AdoPlatform(pulumi.ComponentResource):
     ) -> None:
         require_instance("The name of AdoPlatform", name)
         super().__init__("ado:index:AdoPlatform", name, {}, opts)
-        self._prefix, self._settings, self._secrets = name, args.settings, args.secrets
-        for gap in gaps(args.settings, args.secrets):
+        self._prefix, self._settings, self._secrets = name, args.settings, args.all_secrets
+        for gap in gaps(self._settings, self._secrets):
             pulumi.log.warn(gap, self)
+        warn_of_absent(self._settings, self)
         # Without what the cluster has to bring, nothing is made.
-        crds = required_crds(name, args.settings.monitoring, self)
+        crds = [
+            *required_crds(name, self._settings.monitoring, self),
+            *external_secrets.required_crds(name, self._settings.secrets, self),
+        ]
         self._child = pulumi.ResourceOptions(parent=self, depends_on=crds)
         self.namespace = self._namespace()
         digest_key = generated_digest_key(f"{name}-digest-key", self._protected)
@@ -101,9 +114,14 @@ class AdoPlatform(pulumi.ComponentResource):
             images=args.settings.images,
             protect=args.settings.protect_data,
             digest_key=digest_key,
+            network=args.settings.network,
+            pods=args.settings.pods,
         )
         self._keep(digest_key)
         self.site = replace(self.site, pull_secret=self._pull_secret())
+        external_secrets.external_secrets(
+            f"{name}-external-secrets", self.site, self._settings.secrets, self._child
+        )
 
         self.configuration = self._configuration()
         self.stores = self._stores()
@@ -148,7 +166,7 @@ class AdoPlatform(pulumi.ComponentResource):
         if not namespace.create:
             return pulumi.Output.from_input(namespace.name)
         identity = Identity(application=APPLICATION, instance=self._prefix, component="namespace")
-        labels = {**identity.labels, **pods.NAMESPACE_LABELS}
+        labels = {**identity.labels, **(pods.NAMESPACE_LABELS if namespace.pod_security else {})}
         return Namespace(
             f"{self._prefix}-namespace",
             metadata=ObjectMetaArgs(name=namespace.name, labels=labels),
@@ -241,6 +259,7 @@ class AdoPlatform(pulumi.ComponentResource):
             ApiGatewayArgs(
                 site=self.site,
                 settings=self._settings.gateway,
+                service_annotations=self._settings.edge.service_annotations,
                 # By its name: no rollout of the gateway waits for an orchestrator that is Ready.
                 orchestrator_url=f"http://{ORCHESTRATOR}:{HTTP_PORT}",
                 config_file=self.configuration.config_file,
@@ -253,7 +272,11 @@ class AdoPlatform(pulumi.ComponentResource):
     def _dashboard(self) -> Dashboard:
         return Dashboard(
             f"{self._prefix}-dashboard",
-            DashboardArgs(site=self.site, settings=self._settings.dashboard),
+            DashboardArgs(
+                site=self.site,
+                settings=self._settings.dashboard,
+                service_annotations=self._settings.edge.service_annotations,
+            ),
             self._child,
         )
 

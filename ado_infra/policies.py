@@ -43,6 +43,23 @@ _IMAGE_SETTINGS: Final = {
     "redis": "ado:redis.image",
 }
 """Name of an image → the setting of its version; worker pools and migrations have their own."""
+_OWN_IMAGES: Final = {
+    "ado-api-gateway": "ado:gateway.image",
+    "ado-dashboard": "ado:dashboard.image",
+    "ado-orchestrator": "ado:orchestrator.image",
+    "postgresql": "ado:postgres.image",
+    "redis": "ado:redis.image",
+}
+"""How an object's name begins → the setting of its image, whatever that is called."""
+_STEP_IMAGES: Final = {
+    "decide": "ado:postgres.image",
+    "dump": "ado:postgres.image",
+    "lead": "ado:images.kubectlImage",
+    "note": "ado:images.kubectlImage",
+    "postgresql-state": "ado:images.kubectlImage",
+    "upload": "ado:images.rcloneImage",
+}
+"""Container of a Job → the setting of its image."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +133,9 @@ def judge(
     kept = [finding for name, each in found.items() if name not in why for finding in each]
     for name in excused or {}:
         if name not in why:
-            kept.append(Finding(name, "", "is excused without a word why; give one"))
+            kept.append(Finding(name, "", "is waived without a reason; give one"))
         elif name not in found:
-            kept.append(Finding(name, "", "is excused and not broken; remove the excuse"))
+            kept.append(Finding(name, "", "is waived and not broken; remove the waiver"))
     waivers = (Waiver(name, why[name], each) for name, each in found.items() if name in why)
     return Judgement(tuple(kept), tuple(waivers))
 
@@ -135,7 +152,7 @@ def digests(objects: Objects) -> Found:
     """An image cannot be another one tomorrow."""
     for each, container in _containers(objects):
         if "@sha256:" not in (image := str(container.get("image", ""))):
-            setting = _digest_setting(each.name, image)
+            setting = _digest_setting(each, container)
             yield each, f"{image} is a tag, which can be moved; set {setting} instead of the tag"
 
 
@@ -254,8 +271,11 @@ ALWAYS: Final[tuple[Rule, ...]] = (
 IN_PRODUCTION: Final[tuple[Rule, ...]] = (digests, protected_data, backup, redis_replicas)
 
 
-def _digest_setting(name: str, image: str) -> str:
-    """The setting that an object's image takes its digest from, by the object's name."""
+def _digest_setting(each: RenderedObject, container: Mapping[str, Any]) -> str:
+    """The setting that a container's image takes its digest from, by the object's name."""
+    name, image = each.name, str(container.get("image", ""))
+    if kind := _added(each, container):
+        return f"a digest in the image of {container['name']} among pod.{kind}"
     repository = image.rpartition("/")[2].partition(":")[0]
     if name == "ado-worker" or name.startswith("ado-worker-"):
         pool = name.removeprefix("ado-worker").removeprefix("-") or "default"
@@ -263,8 +283,20 @@ def _digest_setting(name: str, image: str) -> str:
     elif name.startswith("ado-migrations-"):
         setting = "ado:migrations.image"
     else:
-        setting = _IMAGE_SETTINGS.get(repository, "image")
+        owners = (own for begin, own in _OWN_IMAGES.items() if name.startswith(begin))
+        of_job = _STEP_IMAGES.get(str(container["name"]))
+        setting = of_job or _IMAGE_SETTINGS.get(repository) or next(owners, "image")
     return f"{setting}.digest"
+
+
+def _added(each: RenderedObject, container: Mapping[str, Any]) -> str | None:
+    """Where a stack names a container that is none of the platform's; None of one that is."""
+    if container.get("restartPolicy") == "Always":
+        return "sidecars"
+    # Only Jobs of the platform have steps of their own.
+    first = container in (_template(each)["spec"].get("initContainers") or ())
+    ours = each.kind not in _LONG_RUNNING and container["name"] in _STEP_IMAGES
+    return "initContainers" if first and not ours else None
 
 
 def _stateful(objects: Objects) -> Iterator[RenderedObject]:
@@ -278,12 +310,17 @@ def _pods(
 ) -> Iterator[tuple[RenderedObject, Mapping[str, Any], Mapping[str, str]]]:
     """Whatever makes pods, the spec of one, and its labels."""
     for each in objects:
-        spec = each.manifest.get("spec") or {}
-        template = each.manifest if each.kind == "Pod" else spec.get("template")
-        if each.kind == "CronJob":
-            template = spec["jobTemplate"]["spec"]["template"]
+        template = _template(each)
         if isinstance(template, Mapping) and "containers" in (template.get("spec") or {}):
             yield each, template["spec"], (template.get("metadata") or {}).get("labels") or {}
+
+
+def _template(each: RenderedObject) -> Any:  # noqa: ANN401 - any of JSON's
+    """What an object makes its pods from, or what is in its place."""
+    spec = each.manifest.get("spec") or {}
+    if each.kind == "CronJob":
+        return spec["jobTemplate"]["spec"]["template"]
+    return each.manifest if each.kind == "Pod" else spec.get("template")
 
 
 def _of_pod(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:

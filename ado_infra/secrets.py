@@ -1,5 +1,7 @@
 """What must stay secret: Outputs only, from Pulumi config, or generated once and kept in the state.
 
+Or it is in a Secret of others, of which nothing but name and key is known here: a `SecretKey`.
+
 Nothing here turns a secret into `str`; the digests that roll pods are the one thing that is made
 public, and they say nothing about the value without the stack's own key (see `kit/published.py`).
 """
@@ -7,16 +9,19 @@ public, and they say nothing about the value without the stack's own key (see `k
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum, unique
-from typing import Final
+from typing import Final, TypeAlias
 
 import pulumi
 from pulumi_random import RandomPassword
 
-from ado_infra.settings import Mode
+from ado_infra.kit.sources import SecretKey
+from ado_infra.settings import Mode, SecretSettings
 
 Secret = pulumi.Output[str]
+GivenSecret: TypeAlias = Secret | SecretKey
+"""A secret, or where it is."""
 
 
 @unique
@@ -60,11 +65,11 @@ STORE_SECRETS: Mapping[ConfigSecret, tuple[str, Mode]] = {
 class AgentCredentials:
     """API keys of the model providers that agents work with; None where a stack gives none."""
 
-    anthropic_api_key: Secret | None = None
-    google_api_key: Secret | None = None
+    anthropic_api_key: GivenSecret | None = None
+    google_api_key: GivenSecret | None = None
 
     @property
-    def data(self) -> dict[str, Secret]:
+    def data(self) -> dict[str, GivenSecret]:
         """The keys that were given, by their name in the Secret; always secret."""
         return _given(
             {
@@ -81,8 +86,8 @@ class ObjectStorageCredentials:
     Raises pulumi.RunError where one of the two keys is given without the other.
     """
 
-    access_key: Secret | None = None
-    secret_key: Secret | None = None
+    access_key: GivenSecret | None = None
+    secret_key: GivenSecret | None = None
 
     def __post_init__(self) -> None:
         if (self.access_key is None) == (self.secret_key is None):
@@ -95,7 +100,7 @@ class ObjectStorageCredentials:
         )
 
     @property
-    def data(self) -> dict[str, Secret]:
+    def data(self) -> dict[str, GivenSecret]:
         """The keys that were given, by their name in the Secret; always secret."""
         return _given({"access-key": self.access_key, "secret-key": self.secret_key})
 
@@ -107,10 +112,12 @@ class StackSecrets:
     agents: AgentCredentials = AgentCredentials()
     object_storage: ObjectStorageCredentials = ObjectStorageCredentials()
     backup: ObjectStorageCredentials = ObjectStorageCredentials()
-    database_url: Secret | None = None
-    database_password: Secret | None = None
-    redis_url: Secret | None = None
-    redis_password: Secret | None = None
+    database_url: GivenSecret | None = None
+    database_password: GivenSecret | None = None
+    replication_password: SecretKey | None = None
+    """In a Secret of others alone; else it is generated."""
+    redis_url: GivenSecret | None = None
+    redis_password: GivenSecret | None = None
     registry_password: Secret | None = None
 
     @classmethod
@@ -137,26 +144,75 @@ class StackSecrets:
             registry_password=get(ConfigSecret.REGISTRY_PASSWORD),
         )
 
+    def beside(self, elsewhere: SecretSettings) -> StackSecrets:
+        """These, and those that the settings name in Secrets of others.
+
+        Raises pulumi.RunError where one is given in both ways.
+        """
+        named = {
+            setting: SecretKey(secret=reference.secret, key=str(reference.key))
+            for setting, reference in elsewhere.references
+        }
+
+        def one(key: ConfigSecret, given: GivenSecret | None) -> GivenSecret | None:
+            if given is not None and key in named:
+                raise pulumi.RunError(
+                    f"StackSecrets gives {key}, and ado:secrets.{key} names it in a Secret; "
+                    "keep one"
+                )
+            return named.get(key, given)
+
+        return replace(
+            self,
+            agents=AgentCredentials(
+                anthropic_api_key=one(
+                    ConfigSecret.ANTHROPIC_API_KEY, self.agents.anthropic_api_key
+                ),
+                google_api_key=one(ConfigSecret.GOOGLE_API_KEY, self.agents.google_api_key),
+            ),
+            object_storage=ObjectStorageCredentials(
+                access_key=one(
+                    ConfigSecret.OBJECT_STORAGE_ACCESS_KEY, self.object_storage.access_key
+                ),
+                secret_key=one(
+                    ConfigSecret.OBJECT_STORAGE_SECRET_KEY, self.object_storage.secret_key
+                ),
+            ),
+            backup=ObjectStorageCredentials(
+                access_key=one(ConfigSecret.BACKUP_ACCESS_KEY, self.backup.access_key),
+                secret_key=one(ConfigSecret.BACKUP_SECRET_KEY, self.backup.secret_key),
+            ),
+            database_url=one(ConfigSecret.DATABASE_URL, self.database_url),
+            database_password=one(ConfigSecret.DATABASE_PASSWORD, self.database_password),
+            replication_password=named.get("replicationPassword", self.replication_password),
+            redis_url=one(ConfigSecret.REDIS_URL, self.redis_url),
+            redis_password=one(ConfigSecret.REDIS_PASSWORD, self.redis_password),
+        )
+
 
 def given_or_generated(
-    name: str, given: pulumi.Input[str] | None, opts: pulumi.ResourceOptions
-) -> Secret:
+    name: str, given: pulumi.Input[str] | SecretKey | None, opts: pulumi.ResourceOptions
+) -> GivenSecret:
     """A password as given, always secret; else one as of `password`.
 
     Unlike there, one that is given later takes the place of the generated one, which is destroyed;
     where that is protected, the engine refuses.
     """
-    return password(name, None, opts) if given is None else one_line(name, given)
+    if given is None:
+        return password(name, None, opts)
+    return given if isinstance(given, SecretKey) else one_line(name, given)
 
 
-def password(name: str, given: Secret | None, opts: pulumi.ResourceOptions) -> Secret:
+def password(name: str, given: GivenSecret | None, opts: pulumi.ResourceOptions) -> GivenSecret:
     """The password that a stack gives, else one of 32 letters and digits, made once.
 
     That one is made in any case: so one that is given, and later taken away again, neither
     destroys nor changes it.
     """
     generated = RandomPassword(name, length=32, special=False, opts=opts).result
-    return pulumi.Output.secret(generated) if given is None else one_line(name, given)
+    if given is None:
+        return pulumi.Output.secret(generated)
+    return given if isinstance(given, SecretKey) else one_line(name, given)
 
 
 def one_line(name: str, value: pulumi.Input[str]) -> Secret:
@@ -184,5 +240,9 @@ def has_line_end(text: str) -> bool:
     return text.endswith(tuple(_LINE_ENDS))
 
 
-def _given(secrets: dict[str, Secret | None]) -> dict[str, Secret]:
-    return {name: one_line(name, key) for name, key in secrets.items() if key is not None}
+def _given(secrets: dict[str, GivenSecret | None]) -> dict[str, GivenSecret]:
+    return {
+        name: key if isinstance(key, SecretKey) else one_line(name, key)
+        for name, key in secrets.items()
+        if key is not None
+    }

@@ -11,9 +11,11 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra.kit.labels import Identity
+from ado_infra.kit.pod_options import Extension, PodOptions
 from ado_infra.kit.spec import ImageVersion
 from ado_infra.kit.values import dns_label, label_value
-from ado_infra.settings import ImageSettings
+from ado_infra.network import network_options
+from ado_infra.settings import ImageSettings, NetworkSettings
 
 APPLICATION: Final = "ado"
 _HEX: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
@@ -47,6 +49,8 @@ class Site:
         protect: Whether what holds data refuses to be destroyed.
         digest_key: For the digests of Secrets, in hex (see `kit/published.py`); without one
             each Secret gets a key of its own.
+        network: How pods reach what is outside the cluster.
+        pods: What all pods have besides; a part's own `pod` adds to it, or overrides it.
     """
 
     instance: str
@@ -56,6 +60,8 @@ class Site:
     pull_secret: pulumi.Input[str] | None = None
     protect: bool = False
     digest_key: pulumi.Input[str] | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    pods: PodOptions = field(default_factory=PodOptions)
 
     def __post_init__(self) -> None:
         require_instance("Site.instance", self.instance)
@@ -71,6 +77,13 @@ class Site:
     def image_pull_secret(self) -> pulumi.Input[str] | None:
         """Name of the Secret that images are pulled with; None where nobody asks for one."""
         return self.images.pull_secret if self.pull_secret is None else self.pull_secret
+
+    def extension(self, section: str | None = None, pod: PodOptions | None = None) -> Extension:
+        """What is added to the pods of a part: by all, and by the `pod` of its own section."""
+        layers = [("ado:network", network_options(self.network)), ("ado:pods", self.pods)]
+        if section and pod:
+            layers.append((f"ado:{section}.pod", pod))
+        return Extension(tuple(layers))
 
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""

@@ -21,7 +21,7 @@ from ado_infra.secrets import (
     StackSecrets,
     has_line_end,
 )
-from ado_infra.settings import Mode, Profile, Settings
+from ado_infra.settings import Credentials, Mode, Profile, SecretSettings, Settings
 from ado_infra.settings.errors import described, no_longer, suggest
 from ado_infra.settings.stack import problems_between
 
@@ -31,7 +31,16 @@ _PAIRS: Final = (
     {ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY},
 )
 """Secrets of which one is of no use without the other."""
-_BACKUP_KEYS: Final = _PAIRS[1]
+_STORAGE_KEYS, _BACKUP_KEYS = _PAIRS
+_REFERENCES: Final = {
+    str(SecretSettings.model_fields[name].alias): name for name in SecretSettings.KEYS
+}
+"""Keys of section `secrets` that name where a secret is."""
+_STORES: Final[Mapping[str, tuple[str, Mode]]] = {
+    **STORE_SECRETS,
+    "replicationPassword": ("postgres", Mode.INTERNAL),
+}
+"""Secret of a store, the one that can be named alone too → its section, and when it is read."""
 _SCHEMES: Final = {
     ConfigSecret.DATABASE_URL: ("postgresql://", "postgres://"),
     ConfigSecret.REDIS_URL: ("rediss://", "redis://"),
@@ -81,7 +90,11 @@ def missing_secrets() -> list[ConfigSecret]:
     """The secrets that the selected stack does not give, and has to."""
     config = _read_config()
     sections = _sections_of(config)
-    lacking = (secret for secret in ConfigSecret if secret not in config.secrets)
+    lacking = (
+        secret
+        for secret in ConfigSecret
+        if secret not in config.secrets and not _is_elsewhere(secret, sections)
+    )
     return [secret for secret in lacking if _demanded(secret, config, sections)]
 
 
@@ -153,23 +166,47 @@ def _repetitions(sections: Mapping[str, str]) -> Iterable[str]:
 def _secret_problems(config: _Config, sections: Mapping[str, object]) -> Iterable[str]:
     for secret in ConfigSecret:
         set_it = f"pulumi config set --secret ado:{secret}"
-        if secret not in config.secrets:
-            if reason := _demanded(secret, config, sections):
-                yield f"ado:{secret} is missing; {reason}\n    {set_it}"
-        elif secret not in config.encrypted:
-            yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
-        elif not _begins_with(secret, ("",)):
-            yield f"ado:{secret} is empty\n    {set_it}"
-        elif has_line_end(_text(secret)):
+        elsewhere = _is_elsewhere(secret, sections)
+        if secret in config.secrets and elsewhere:
             yield (
-                f"ado:{secret} {LINE_END}; set it without\n"
-                f"    pulumi config get ado:{secret} | tr -d '\\r\\n' | {set_it}"
+                f"ado:{secret} is given, and ado:secrets.{secret} names it in a Secret; keep one\n"
+                f"    pulumi config rm ado:{secret}"
             )
-        elif reason := _unread(secret, sections):
-            remove = f"pulumi config rm ado:{secret}"
-            yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
-        elif (schemes := _SCHEMES.get(secret)) and not _begins_with(secret, schemes):
-            yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
+        elif secret in config.secrets:
+            yield from _given_problems(secret, config, sections, set_it)
+        elif not elsewhere and (reason := _demanded(secret, config, sections)):
+            yield f"ado:{secret} is missing; {reason}\n    {set_it}"
+    for key in _REFERENCES:
+        if _is_elsewhere(key, sections) and (reason := _unread(key, sections)):
+            yield (
+                f"ado:secrets.{key} is given and not read; {reason}\n"
+                f"    pulumi config rm --path 'ado:secrets.{key}'"
+            )
+
+
+def _given_problems(
+    secret: ConfigSecret, config: _Config, sections: Mapping[str, object], set_it: str
+) -> Iterable[str]:
+    """The first thing that is wrong with one that is given."""
+    if secret not in config.encrypted:
+        yield f"ado:{secret} is in plain text; replace it, then set it encrypted\n    {set_it}"
+    elif not _begins_with(secret, ("",)):
+        yield f"ado:{secret} is empty\n    {set_it}"
+    elif has_line_end(_text(secret)):
+        yield (
+            f"ado:{secret} {LINE_END}; set it without\n"
+            f"    pulumi config get ado:{secret} | tr -d '\\r\\n' | {set_it}"
+        )
+    elif reason := _unread(secret, sections):
+        remove = f"pulumi config rm ado:{secret}"
+        yield f"ado:{secret} is given and not read; {reason}\n    {remove}"
+    elif (schemes := _SCHEMES.get(secret)) and not _begins_with(secret, schemes):
+        yield f"ado:{secret} does not begin with {' or '.join(schemes)}\n    {set_it}"
+
+
+def _is_elsewhere(secret: str, sections: Mapping[str, object]) -> bool:
+    """Whether section `secrets` names a Secret that has it."""
+    return _mapping("secrets", sections).get(secret) is not None
 
 
 def _begins_with(secret: ConfigSecret, beginnings: tuple[str, ...]) -> bool:
@@ -186,21 +223,32 @@ def _demanded(secret: ConfigSecret, config: _Config, sections: Mapping[str, obje
         return f"ado:{section}.mode = {mode} demands it" if demanded else None
     if secret is ConfigSecret.REGISTRY_PASSWORD:
         return "ado:images.registryUser demands it" if _names_user(sections) else None
+    if secret in _STORAGE_KEYS and not _uses_keys(sections):
+        return None
     if sections.get("profile") == Profile.PRODUCTION and secret not in _BACKUP_KEYS:
         return "profile production demands it"
-    half = any(secret in pair and pair & config.secrets for pair in _PAIRS)
+    given = config.secrets | {each for each in ConfigSecret if _is_elsewhere(each, sections)}
+    half = any(secret in pair and pair & given for pair in _PAIRS)
     return "the other of the two keys is given" if half else None
 
 
-def _unread(secret: ConfigSecret, sections: Mapping[str, object]) -> str | None:
+def _unread(secret: str, sections: Mapping[str, object]) -> str | None:
     """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
+    if secret in _STORAGE_KEYS and not _uses_keys(sections):
+        return f"ado:objectStorage.credentials = {Credentials.WORKLOAD_IDENTITY}"
     if secret in _BACKUP_KEYS and "backup" not in _mapping("postgres", sections):
         return "there is no ado:postgres.backup"
     if secret is ConfigSecret.REGISTRY_PASSWORD and not _names_user(sections):
         return "there is no ado:images.registryUser"
-    section, mode = STORE_SECRETS.get(secret, ("", None))
+    section, mode = _STORES.get(secret, ("", None))
     chosen = _mode(section, sections)
     return f"ado:{section}.mode = {chosen}" if mode and chosen and mode is not chosen else None
+
+
+def _uses_keys(sections: Mapping[str, object]) -> bool:
+    """Whether pods have keys to the object storage, and no identity of their own there."""
+    credentials = _mapping("objectStorage", sections).get("credentials")
+    return credentials != Credentials.WORKLOAD_IDENTITY
 
 
 def _names_user(sections: Mapping[str, object]) -> bool:

@@ -6,13 +6,14 @@ the platform is composed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import quote
 
 import pulumi
 
-from ado_infra.kit.sources import SecretKey
+from ado_infra.kit.sources import ExpandedText, SecretKey, SecretVariable
 
 
 class Endpoint(Protocol):
@@ -24,13 +25,50 @@ class Endpoint(Protocol):
         ...
 
     @property
-    def secrets(self) -> Mapping[str, SecretKey]:
+    def secrets(self) -> Mapping[str, SecretVariable]:
         """The variables that a consumer reads from Secrets."""
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExpandedUrl:
+    """A URL whose password is in a Secret of others; the kubelet puts the two together.
+
+    It percent-encodes nothing: the password has to be of letters, digits and `-._~` alone.
+
+    Attributes:
+        url: The URL, with `$(variable)` in place of the password.
+        variable: Name of the environment variable that holds the password.
+        password: Where that is.
+    """
+
+    url: pulumi.Input[str]
+    variable: str
+    password: SecretKey
+
+
+def expanded(
+    password: pulumi.Output[str] | SecretKey, variable: str, url: Callable[[str], str]
+) -> tuple[pulumi.Output[str], ExpandedUrl | None]:
+    """The URL around a password, and where the kubelet puts it together, what it is made from.
+
+    `url`: what makes it of a password that is percent-encoded.
+    """
+    if isinstance(password, SecretKey):
+        text = pulumi.Output.from_input(url(f"$({variable})"))
+        return text, ExpandedUrl(url=text, variable=variable, password=password)
+    return password.apply(lambda known: url(quote(known, safe=""))), None
+
+
+def _variables(name: str, url: SecretKey | ExpandedUrl) -> dict[str, SecretVariable]:
+    """The variable `name` with a URL, behind the one that it is put together from."""
+    if isinstance(url, SecretKey):
+        return {name: url}
+    return {url.variable: url.password, name: ExpandedText(text=url.url)}
+
+
 def _require_secret(argument: str, value: object) -> None:
-    if not isinstance(value, SecretKey):
+    if not isinstance(value, SecretKey | ExpandedUrl):
         raise pulumi.RunError(
             f"{argument} is no SecretKey: a URL with a password is read from a Secret, as "
             "SecretKey(secret=…, key=…)"
@@ -41,7 +79,7 @@ def _require_secret(argument: str, value: object) -> None:
 class DatabaseEndpoint:
     """Where the database is: a URL with its credentials, held in a Secret."""
 
-    url: SecretKey
+    url: SecretKey | ExpandedUrl
 
     def __post_init__(self) -> None:
         _require_secret("DatabaseEndpoint.url", self.url)
@@ -52,9 +90,9 @@ class DatabaseEndpoint:
         return {}
 
     @property
-    def secrets(self) -> Mapping[str, SecretKey]:
+    def secrets(self) -> Mapping[str, SecretVariable]:
         """The variables that a consumer reads from Secrets."""
-        return {"DATABASE_URL": self.url}
+        return _variables("DATABASE_URL", self.url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +105,7 @@ class RedisEndpoint:
             where a server is not said to be one.
     """
 
-    url: SecretKey
+    url: SecretKey | ExpandedUrl
     nodes: pulumi.Input[str] | None = None
 
     def __post_init__(self) -> None:
@@ -79,9 +117,9 @@ class RedisEndpoint:
         return {} if self.nodes is None else {"REDIS_CLUSTER_NODES": self.nodes}
 
     @property
-    def secrets(self) -> Mapping[str, SecretKey]:
+    def secrets(self) -> Mapping[str, SecretVariable]:
         """The variables that a consumer reads from Secrets."""
-        return {"REDIS_URL": self.url}
+        return _variables("REDIS_URL", self.url)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint
-from ado_infra.kit.published import publish_secret
+from ado_infra.kit.published import publish_secrets
 from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import ObjectStorageSettings
 from ado_infra.site import Site
@@ -31,7 +31,8 @@ class ObjectStorageArgs:
 class ObjectStorage(pulumi.ComponentResource):
     """Access to object storage.
 
-    Produces: Secret `ado-object-storage` (with the keys that were given). It makes no bucket.
+    Produces: Secret `ado-object-storage` (with the keys that were given, unless they are in Secrets
+    of others). It makes no bucket.
     """
 
     endpoint: ObjectStorageEndpoint
@@ -41,11 +42,10 @@ class ObjectStorage(pulumi.ComponentResource):
         self, name: str, args: ObjectStorageArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ado:index:ObjectStorage", name, {}, opts)
-        data = args.credentials.data
-        secret = publish_secret(
+        secrets = publish_secrets(
             f"{name}-credentials",
             args.site.metadata("object-storage", "ado-object-storage"),
-            data,
+            args.credentials.data,
             pulumi.ResourceOptions(parent=self),
             digest_key=args.site.digest_key,
         )
@@ -56,10 +56,14 @@ class ObjectStorage(pulumi.ComponentResource):
             checkpoints=settings.buckets.checkpoints,
             artifacts=settings.buckets.artifacts,
             credentials={
-                variable: secret.key(key) for key, variable in VARIABLES.items() if key in data
+                variable: secrets.keys[key]
+                for key, variable in VARIABLES.items()
+                if key in secrets.keys
             },
         )
-        self.register_outputs({"endpoint": settings.endpoint, "secret": secret.name})
+        self.register_outputs(
+            {"endpoint": settings.endpoint, "secret": secrets.made and secrets.made.name}
+        )
 
 
 VARIABLES = {"access-key": "AWS_ACCESS_KEY_ID", "secret-key": "AWS_SECRET_ACCESS_KEY"}

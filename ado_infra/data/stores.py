@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import pulumi
 
 from ado_infra.data import postgres
-from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
+from ado_infra.data.endpoints import (
+    DatabaseEndpoint,
+    ExpandedUrl,
+    ObjectStorageEndpoint,
+    RedisEndpoint,
+)
 from ado_infra.data.object_storage import ObjectStorage, ObjectStorageArgs
 from ado_infra.data.postgres import (
     Postgres,
@@ -19,9 +25,13 @@ from ado_infra.data.postgres import (
 from ado_infra.data.redis import Redis, RedisArgs
 from ado_infra.kit import volumes
 from ado_infra.kit.published import publish_secret
-from ado_infra.secrets import ConfigSecret, Secret, StackSecrets, one_line, password
+from ado_infra.kit.sources import SecretKey
+from ado_infra.secrets import ConfigSecret, GivenSecret, StackSecrets, one_line, password
 from ado_infra.settings import Mode, ObjectStorageSettings, PostgresSettings, RedisSettings
 from ado_infra.site import Site
+
+Url: TypeAlias = pulumi.Input[str] | SecretKey | ExpandedUrl
+"""A URL with its password: as a value, in a Secret of others, or around a password in one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +115,7 @@ class Stores(pulumi.ComponentResource):
 
     def _database(
         self, name: str, args: StoresArgs, refuse: volumes.Refuse
-    ) -> tuple[Secret, Mapping[str, str]]:
+    ) -> tuple[Url, Mapping[str, str]]:
         """URL of the database, and which one it is."""
         if args.postgres.mode is Mode.EXTERNAL:
             # Which one is in the URL alone, which is secret.
@@ -120,7 +130,9 @@ class Stores(pulumi.ComponentResource):
                 password=password(
                     f"{name}-database-password", args.secrets.database_password, kept
                 ),
-                replication_password=password(f"{name}-replication-password", None, kept),
+                replication_password=password(
+                    f"{name}-replication-password", args.secrets.replication_password, kept
+                ),
                 volume_setting="ado:postgres.volume",
                 refuse_volume=refuse,
             ),
@@ -135,15 +147,16 @@ class Stores(pulumi.ComponentResource):
                     image=args.postgres.image,
                     passwords=self.postgres.passwords,
                     object_storage=self.object_storage,
+                    provider=args.object_storage.provider,
                     credentials=args.secrets.backup,
                 ),
                 pulumi.ResourceOptions(parent=self),
             )
-        return self.postgres.url, postgres.IDENTITY
+        return self.postgres.expanded_url or self.postgres.url, postgres.IDENTITY
 
     def _redis(
         self, name: str, args: StoresArgs, refuse: volumes.Refuse
-    ) -> tuple[Secret, pulumi.Input[str] | None]:
+    ) -> tuple[Url, pulumi.Input[str] | None]:
         """URL of Redis, and every node of its cluster."""
         if args.redis.mode is Mode.EXTERNAL:
             url = _given(args.secrets.redis_url, ConfigSecret.REDIS_URL)
@@ -160,7 +173,8 @@ class Stores(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self),
         )
-        return self.redis_cluster.url, self.redis_cluster.nodes
+        url = self.redis_cluster.expanded_url or self.redis_cluster.url
+        return url, self.redis_cluster.nodes
 
 
 def require_urls(postgres: PostgresSettings, redis: RedisSettings, secrets: StackSecrets) -> None:
@@ -171,10 +185,10 @@ def require_urls(postgres: PostgresSettings, redis: RedisSettings, secrets: Stac
         _given(secrets.redis_url, ConfigSecret.REDIS_URL)
 
 
-def _given(url: Secret | None, key: ConfigSecret) -> Secret:
+def _given(url: GivenSecret | None, key: ConfigSecret) -> GivenSecret:
     if url is None:
         raise pulumi.RunError(f"ado:{key} is missing; an external store is known by it alone")
-    return one_line(key, url)
+    return url if isinstance(url, SecretKey) else one_line(key, url)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,34 +203,51 @@ class ConnectionsArgs:
     """
 
     site: Site
-    database_url: pulumi.Input[str]
-    redis_url: pulumi.Input[str]
+    database_url: Url
+    redis_url: Url
     redis_nodes: pulumi.Input[str] | None
 
 
 class Connections(pulumi.ComponentResource):
     """What the tiers are told of PostgreSQL and Redis.
 
-    Produces: Secret `ado-secrets` (`database-url`, `redis-url`). A tier that reads one of them
-    rolls when that one changes.
+    Produces: Secret `ado-secrets` (`database-url`, `redis-url`), without those whose password is in
+    a Secret of others. A tier that reads one of them rolls when that one changes.
     """
 
     database: DatabaseEndpoint
     """For the tiers that use PostgreSQL."""
     redis: RedisEndpoint
     """For the tiers that use Redis."""
+    secret: pulumi.Output[str] | None = None
+    """Name of the Secret; None where there is nothing to put into it."""
 
     def __init__(
         self, name: str, args: ConnectionsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ado:index:Connections", name, {}, opts)
+        urls = self._readable(name, args)
+        self.database = DatabaseEndpoint(url=urls["database-url"])
+        self.redis = RedisEndpoint(url=urls["redis-url"], nodes=args.redis_nodes)
+        self.register_outputs({"secret": self.secret})
+
+    def _readable(self, name: str, args: ConnectionsArgs) -> Mapping[str, SecretKey | ExpandedUrl]:
+        """Where each URL is read from: values are put into the Secret."""
+        values: dict[str, pulumi.Input[str]] = {}
+        elsewhere: dict[str, SecretKey | ExpandedUrl] = {}
+        for key, url in (("database-url", args.database_url), ("redis-url", args.redis_url)):
+            if isinstance(url, SecretKey | ExpandedUrl):
+                elsewhere[key] = url
+            else:
+                values[key] = url
+        if not values:
+            return elsewhere
         secret = publish_secret(
             f"{name}-urls",
             args.site.metadata("connections", "ado-secrets"),
-            {"database-url": args.database_url, "redis-url": args.redis_url},
+            values,
             pulumi.ResourceOptions(parent=self),
             digest_key=args.site.digest_key,
         )
-        self.database = DatabaseEndpoint(url=secret.key("database-url"))
-        self.redis = RedisEndpoint(url=secret.key("redis-url"), nodes=args.redis_nodes)
-        self.register_outputs({"secret": secret.name})
+        self.secret = secret.name
+        return {**elsewhere, **{key: secret.key(key) for key in values}}

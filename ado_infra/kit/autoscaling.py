@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pulumi_kubernetes.autoscaling.v2 import (
+    ContainerResourceMetricSourceArgs,
     CrossVersionObjectReferenceArgs,
     ExternalMetricSourceArgs,
     HorizontalPodAutoscalerBehaviorArgs,
@@ -27,31 +28,39 @@ class Autoscaling:
     """Between which numbers of pods an autoscaler moves, and on what.
 
     Attributes:
-        bounds: The least and the most.
-        metrics: Whichever of them asks for most pods wins.
+        bounds: The least and the most, and the CPU load to hold.
+        metrics: What it goes by beside CPU; whichever asks for most pods wins.
         behavior: How fast; Kubernetes' own pace when not given.
     """
 
     bounds: Scaling
-    metrics: tuple[MetricSpecArgs, ...]
+    metrics: tuple[MetricSpecArgs, ...] = ()
     behavior: HorizontalPodAutoscalerBehaviorArgs | None = None
 
-    def spec(self, deployment: str) -> HorizontalPodAutoscalerSpecArgs:
-        """The autoscaler of a Deployment."""
+    def spec(
+        self, deployment: str, container: str | None = None
+    ) -> HorizontalPodAutoscalerSpecArgs:
+        """The autoscaler of a Deployment.
+
+        `container`: the one whose CPU counts, where others in the pod would blur it.
+        """
         return HorizontalPodAutoscalerSpecArgs(
             scale_target_ref=CrossVersionObjectReferenceArgs(
                 api_version="apps/v1", kind="Deployment", name=deployment
             ),
             min_replicas=self.bounds.min_replicas,
             max_replicas=self.bounds.max_replicas,
-            metrics=list(self.metrics),
+            metrics=[*self.metrics, cpu_metric(self.bounds.cpu_utilization, container)],
             behavior=self.behavior,
         )
 
 
-def cpu_metric(utilization: int) -> MetricSpecArgs:
-    """The average CPU utilization to hold, in percent of the request."""
+def cpu_metric(utilization: int, container: str | None = None) -> MetricSpecArgs:
+    """The average CPU utilization to hold, in percent of the request: a container's or a pod's."""
     target = MetricTargetArgs(type="Utilization", average_utilization=utilization)
+    if container:
+        source = ContainerResourceMetricSourceArgs(name="cpu", container=container, target=target)
+        return MetricSpecArgs(type="ContainerResource", container_resource=source)
     return MetricSpecArgs(
         type="Resource", resource=ResourceMetricSourceArgs(name="cpu", target=target)
     )

@@ -19,13 +19,14 @@ from pulumi_kubernetes.batch.v1 import (
     PodFailurePolicyOnPodConditionsPatternArgs,
     PodFailurePolicyRuleArgs,
 )
-from pulumi_kubernetes.core.v1 import ContainerArgs, PodSpecArgs, PodTemplateSpecArgs
+from pulumi_kubernetes.core.v1 import ContainerArgs, PodTemplateSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from ado_infra.kit import pods
+from ado_infra.kit import extending, pods
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.pods import DEFAULT_USER, Scratch
-from ado_infra.kit.sources import Files, SecretKey, Variable, variable
+from ado_infra.kit.pod_options import Extension, PodOptions
+from ado_infra.kit.pods import DEFAULT_USER, Mounted, Scratch
+from ado_infra.kit.sources import Files, SecretVariable, Variable, variable
 from ado_infra.kit.spec import Resources
 
 _LATE: Final = 3600
@@ -54,16 +55,16 @@ class Step:
     command: tuple[str, ...]
     resources: Resources
     variables: Mapping[str, Variable] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
 
     @property
-    def mounted(self) -> dict[str, Scratch | Files]:
+    def mounted(self) -> dict[str, Mounted]:
         """All that is mounted into it, by volume name."""
         return pods.directories(self.scratch, self.files)
 
-    def container(self, of_pod: Mapping[str, Scratch | Files]) -> ContainerArgs:
+    def container(self, of_pod: Mapping[str, Mounted], extension: Extension) -> ContainerArgs:
         """The container; `of_pod`: all that is mounted into any of the pod's."""
         return ContainerArgs(
             name=self.name,
@@ -77,7 +78,7 @@ class Step:
             security_context=pods.container_security(),
             # So that whoever waits for the Job is told why it failed.
             termination_message_policy="FallbackToLogsOnError",
-            volume_mounts=[directory.mount(name) for name, directory in self.mounted.items()],
+            volume_mounts=pods.mounts(extending.mounted(extension, self.mounted)),
         )
 
 
@@ -103,6 +104,7 @@ class JobArgs:
         files: Volume name → what is read from a ConfigMap or Secret.
         scratch: Volume name → an empty directory; of that name it is one with that of `before`.
         before: What runs first, to its end.
+        extension: What its user adds to the pods.
     """
 
     identity: Identity
@@ -118,10 +120,11 @@ class JobArgs:
     pull_secret: pulumi.Input[str] | None = None
     service_account: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
     before: tuple[Step, ...] = ()
+    extension: Extension = field(default_factory=Extension)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +140,7 @@ class CronArgs:
         timeout: Seconds after which a run counts as failed.
         user: uid, gid and fsGroup.
         pull_secret: Name of an existing image pull Secret.
+        extension: What its user adds to the pods.
     """
 
     identity: Identity
@@ -147,6 +151,7 @@ class CronArgs:
     timeout: int
     user: int = DEFAULT_USER
     pull_secret: pulumi.Input[str] | None = None
+    extension: Extension = field(default_factory=Extension)
 
 
 def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJob:
@@ -169,10 +174,7 @@ def recurring(name: str, args: CronArgs, opts: pulumi.ResourceOptions) -> CronJo
                     active_deadline_seconds=args.timeout,
                     backoff_limit=_RETRIES,
                     pod_failure_policy=_no_failure_of_its_own(),
-                    template=PodTemplateSpecArgs(
-                        metadata=ObjectMetaArgs(labels=labels),
-                        spec=_pod_spec(args.steps, args.user, args.pull_secret),
-                    ),
+                    template=_template(name, args, args.steps, opts),
                 ),
             ),
         ),
@@ -202,14 +204,8 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
             active_deadline_seconds=args.timeout,
             backoff_limit=args.retries,
             pod_failure_policy=_no_failure_of_its_own(),
-            template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(labels=labels),
-                spec=_pod_spec(
-                    [*args.before, _last_step(args)],
-                    args.user,
-                    args.pull_secret,
-                    args.service_account,
-                ),
+            template=_template(
+                name, args, [*args.before, _last_step(args)], opts, args.service_account
             ),
         ),
         # A Job's pods cannot be changed: what is not in its name never changes it either.
@@ -239,6 +235,9 @@ def job_digest(args: JobArgs) -> str:
     """What tells a Job from those that do something else: ten hex digits."""
     decisive: list[object] = [args.image, args.command, dict(args.decisive)]
     decisive += [[step.image, step.command, dict(step.variables)] for step in args.before]
+    # A Job that could not run for want of what is added is not mended, but made anew.
+    if args.extension.options != PodOptions():
+        decisive.append(args.extension.options.model_dump(mode="json", exclude_defaults=True))
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:10]
 
 
@@ -255,20 +254,34 @@ def _last_step(args: JobArgs) -> Step:
     )
 
 
-def _pod_spec(
+def _template(
+    name: str,
+    args: JobArgs | CronArgs,
     steps: Sequence[Step],
-    user: int,
-    pull_secret: pulumi.Input[str] | None,
+    opts: pulumi.ResourceOptions,
     service_account: pulumi.Input[str] | None = None,
-) -> PodSpecArgs:
-    mounted = {name: directory for step in steps for name, directory in step.mounted.items()}
-    *before, last = [step.container(mounted) for step in steps]
-    return pods.pod_spec(
-        last,
-        mounted,
-        before=before,
-        user=user,
-        pull_secret=pull_secret,
-        restart_policy="Never",  # each try leaves its logs
-        service_account=service_account,
+) -> PodTemplateSpecArgs:
+    """The pods of a Job; `name` and `opts`: those of what is made beside it."""
+    extension = args.extension
+    mounted = extending.mounted(
+        extension, {name: directory for step in steps for name, directory in step.mounted.items()}
     )
+    *before, last = [step.container(mounted, extension) for step in steps]
+    labels = args.identity.labels
+    template = PodTemplateSpecArgs(
+        metadata=ObjectMetaArgs(labels=labels),
+        spec=pods.pod_spec(
+            last,
+            mounted,
+            before=before,
+            user=args.user,
+            pull_secret=args.pull_secret,
+            restart_policy="Never",  # each try leaves its logs
+            service_account=service_account,
+        ),
+    )
+    account = None
+    if service_account is None:
+        metadata = ObjectMetaArgs(name=args.name, namespace=args.namespace, labels=labels)
+        account = extending.service_account(f"{name}-account", metadata, extension, opts)
+    return extending.extended(template, extension, mounted, account)

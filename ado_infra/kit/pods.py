@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
@@ -34,7 +34,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudgetSpecArgs
 
 from ado_infra.kit.labels import selector
 from ado_infra.kit.quantities import in_bytes, size_in_bytes
-from ado_infra.kit.sources import Files
+from ado_infra.kit.sources import Files, GivenVolume
 from ado_infra.kit.spec import Amounts, AntiAffinity, Disruption, Resources
 
 DEFAULT_USER: Final = 10001
@@ -51,14 +51,18 @@ class Scratch:
     """An empty, writable directory that lives as long as the pod.
 
     Attributes:
-        path: Absolute path of the directory in the container.
+        path: Absolute path of the directory in the container; None where only others have it.
         size_limit: The most it may hold, a quantity of bytes; the pod is evicted beyond it.
         in_memory: Whether it is kept in memory, for what must not touch a disk.
+        read_only: Whether the container cannot write to it.
+        sub_path: The one file or directory of it that is mounted.
     """
 
-    path: str
+    path: str | None
     size_limit: str
     in_memory: bool = False
+    read_only: bool = False
+    sub_path: str | None = None
 
     def volume(self, name: str) -> VolumeArgs:
         """The volume that holds the directory."""
@@ -66,23 +70,36 @@ class Scratch:
         source = EmptyDirVolumeSourceArgs(size_limit=self.size_limit, medium=medium)
         return VolumeArgs(name=name, empty_dir=source)
 
-    def mount(self, name: str) -> VolumeMountArgs:
+    def mount(self, name: str) -> VolumeMountArgs | None:
         """The mount of that volume."""
-        return VolumeMountArgs(name=name, mount_path=self.path)
+        if self.path is None:
+            return None
+        return VolumeMountArgs(
+            name=name,
+            mount_path=self.path,
+            read_only=self.read_only or None,
+            sub_path=self.sub_path,
+        )
 
 
+Mounted: TypeAlias = Scratch | Files | GivenVolume
+"""Whatever a container has at a path of its own."""
 TMP: Final = Scratch(path="/tmp", size_limit="1Gi")  # noqa: S108 - the pod's own
 """What a read-only root file system takes away, and most programs want."""
 
 
-def directories(
-    scratch: Mapping[str, Scratch], files: Mapping[str, Files]
-) -> dict[str, Scratch | Files]:
+def directories(scratch: Mapping[str, Scratch], files: Mapping[str, Files]) -> dict[str, Mounted]:
     """All that is mounted into a pod, by volume name: `/tmp`, which every pod has, and the rest."""
     return {"tmp": TMP, **scratch, **files}
 
 
-def on_disk(mounted: Mapping[str, Scratch | Files]) -> dict[str, Scratch]:
+def mounts(mounted: Mapping[str, Mounted]) -> list[VolumeMountArgs]:
+    """The mounts of what a container has of it."""
+    found = (directory.mount(name) for name, directory in mounted.items())
+    return [mount for mount in found if mount is not None]
+
+
+def on_disk(mounted: Mapping[str, Mounted]) -> dict[str, Scratch]:
     """Those of what is mounted that are on the node's disk, by volume name."""
     return {
         name: directory
@@ -91,7 +108,7 @@ def on_disk(mounted: Mapping[str, Scratch | Files]) -> dict[str, Scratch]:
     }
 
 
-def evictable(mounted: Mapping[str, Scratch | Files]) -> dict[str, str]:
+def evictable(mounted: Mapping[str, Mounted]) -> dict[str, str]:
     """The annotation by which a cluster autoscaler may take the node away from under a pod.
 
     It leaves a pod alone that has something on the node's disk, unless told that it may be lost.
@@ -101,7 +118,7 @@ def evictable(mounted: Mapping[str, Scratch | Files]) -> dict[str, str]:
 
 def pod_spec(
     container: ContainerArgs,
-    mounted: Mapping[str, Scratch | Files],
+    mounted: Mapping[str, Mounted],
     *,
     before: Sequence[ContainerArgs] = (),
     user: int = DEFAULT_USER,
@@ -134,8 +151,11 @@ def pod_spec(
     )
 
 
-def pod_security(user: int = DEFAULT_USER) -> PodSecurityContextArgs:
-    """The security context of a pod whose files and processes belong to `user`."""
+def pod_security(user: int | None = DEFAULT_USER) -> PodSecurityContextArgs:
+    """The security context of a pod whose files and processes belong to `user`.
+
+    None: to whom the cluster says.
+    """
     return PodSecurityContextArgs(
         run_as_non_root=True,
         run_as_user=user,
@@ -162,7 +182,7 @@ def container_security() -> SecurityContextArgs:
 
 
 def resource_requirements(
-    resources: Resources, mounted: Mapping[str, Scratch | Files]
+    resources: Resources, mounted: Mapping[str, Mounted]
 ) -> ResourceRequirementsArgs:
     """Requests and limits as Kubernetes wants them.
 
@@ -180,7 +200,8 @@ def resource_requirements(
 
 
 def _amounts(amounts: Amounts, storage: str) -> dict[str, str]:
-    return {"cpu": amounts.cpu, "memory": amounts.memory, "ephemeral-storage": storage}
+    whole = {"cpu": amounts.cpu, "memory": amounts.memory, "ephemeral-storage": storage}
+    return whole | {name: str(number) for name, number in amounts.extended.items()}
 
 
 def spread_over_hosts(workload: str, anti_affinity: AntiAffinity) -> AffinityArgs:

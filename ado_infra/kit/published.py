@@ -19,7 +19,14 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_random import RandomBytes
 
-from ado_infra.kit.sources import ConfigDirectory, ConfigFile, SecretDirectory, SecretKey
+from ado_infra.kit.sources import (
+    ConfigDirectory,
+    ConfigFile,
+    SecretDirectory,
+    SecretFiles,
+    SecretKey,
+    SecretMount,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +79,25 @@ class PublishedSecret:
         return SecretDirectory(secret=self.name, path=path, digest=digest)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SecretSources:
+    """Secrets that belong together, for those who read them, wherever they are.
+
+    Attributes:
+        keys: Name → where it is.
+        made: The Secret that was made of them; None where others keep them all.
+    """
+
+    keys: Mapping[str, SecretKey]
+    made: PublishedSecret | None
+
+    def directory(self, path: str) -> SecretMount:
+        """All of them, as files of the directory `path`."""
+        if self.made and self.made.data.keys() == self.keys.keys():
+            return self.made.directory(path)
+        return SecretFiles(path=path, keys=self.keys)
+
+
 def publish_config(
     name: str, metadata: ObjectMetaArgs, data: Mapping[str, str], opts: pulumi.ResourceOptions
 ) -> PublishedConfig:
@@ -100,6 +126,27 @@ def publish_secret(
         if digest_key is None
         else digest_key,
     )
+
+
+def publish_secrets(
+    name: str,
+    metadata: ObjectMetaArgs,
+    data: Mapping[str, pulumi.Input[str] | SecretKey],
+    opts: pulumi.ResourceOptions,
+    *,
+    digest_key: pulumi.Input[str] | None = None,
+) -> SecretSources:
+    """Makes a Secret of what is a value; what is in a Secret of others stays there.
+
+    Nothing is made where that is all of it.
+    """
+    elsewhere = {key: value for key, value in data.items() if isinstance(value, SecretKey)}
+    values = {key: value for key, value in data.items() if not isinstance(value, SecretKey)}
+    if elsewhere and not values:
+        return SecretSources(keys=elsewhere, made=None)
+    made = publish_secret(name, metadata, values, opts, digest_key=digest_key)
+    keys = {key: elsewhere.get(key) or made.key(key) for key in data}
+    return SecretSources(keys=keys, made=made)
 
 
 def generated_digest_key(name: str, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:

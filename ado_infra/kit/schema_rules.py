@@ -20,6 +20,8 @@ DNS_NAME: Final = rf"{DNS_LABEL}(?:\.{DNS_LABEL})*"
 LABEL_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 PATH_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 """Of the name of an image."""
+RESOURCE_NAME: Final = rf"{DNS_NAME}/{LABEL_NAME}"
+"""Of an extended resource."""
 _UNDOTTED: Final = r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*"
 _HOST: Final = DNS_NAME.replace("a-z", "A-Za-z")
 _PORT: Final = (
@@ -84,3 +86,9 @@ def exactly_one_of(*keys: str) -> JsonDict:
             for key in keys
         ]
     }
+
+
+def not_together(*keys: str) -> JsonDict:
+    """The rule of a mapping in which not all of these keys have a value."""
+    given: JsonDict = {"not": {"type": "null"}}
+    return {"not": {"required": list(keys), "properties": dict.fromkeys(keys, given)}}

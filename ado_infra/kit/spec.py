@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum, unique
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from ado_infra.kit.quantities import millicores, size_in_bytes
-from ado_infra.kit.schema_rules import exactly_one_of, never
+from ado_infra.kit.schema_rules import RESOURCE_NAME, exactly_one_of, never
 from ado_infra.kit.values import (
     Cpu,
     HttpPath,
     IntOrPercent,
     Memory,
     Percentage,
+    Registry,
     ReplicaCount,
     StorageClassName,
     share_of,
@@ -45,7 +55,7 @@ class AntiAffinity(StrEnum):
 
 
 class ImageVersion(Spec):
-    """Which version of a tier's image runs: exactly one of tag and digest, never `latest`."""
+    """Which version of an image runs: exactly one of tag and digest, never `latest`."""
 
     model_config = ConfigDict(json_schema_extra=exactly_one_of("tag", "digest"))
 
@@ -60,6 +70,8 @@ class ImageVersion(Spec):
     """Tag of the image, such as `1.4.2`."""
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     """Digest of the image: `sha256:` and 64 hex digits."""
+    repository: Registry | None = None
+    """Where it is pulled from, in place of what `ado:images` and its own name make."""
 
     @model_validator(mode="after")
     def _names_one_version(self) -> Self:
@@ -70,8 +82,9 @@ class ImageVersion(Spec):
         return self
 
     def reference(self, repository: str) -> str:
-        """What to pull, for example `ado/api-gateway:1.4.2`."""
-        return f"{repository}:{self.tag}" if self.tag else f"{repository}@{self.digest}"
+        """What to pull, for example `ado/api-gateway:1.4.2`; `repository` where it names none."""
+        place = self.repository or repository
+        return f"{place}:{self.tag}" if self.tag else f"{place}@{self.digest}"
 
     @property
     def label(self) -> str:
@@ -80,8 +93,25 @@ class ImageVersion(Spec):
         return text[:63].strip("._-")
 
 
+def _extended_resource(name: str) -> str:
+    if not re.fullmatch(RESOURCE_NAME, name):
+        raise PydanticCustomError("extra_forbidden", "is unknown")
+    return name
+
+
 class Amounts(Spec):
-    """CPU and memory of one container."""
+    """CPU and memory of one container, and extended resources such as `nvidia.com/gpu: 1`."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "additionalProperties": False,
+            "patternProperties": {f"^{RESOURCE_NAME}$": {"type": "integer", "minimum": 1}},
+        },
+    )
+    __pydantic_extra__: dict[  # pyright: ignore[reportIncompatibleVariableOverride]
+        Annotated[str, AfterValidator(_extended_resource)], Annotated[int, Field(ge=1)]
+    ] = Field(init=False)
 
     cpu: Cpu
     """Cores such as `2`, or thousandths such as `500m`."""
@@ -90,14 +120,19 @@ class Amounts(Spec):
     ephemeral_storage: Annotated[Memory | None, Field(alias="ephemeral-storage")] = None
     """Bytes on the node's disk; what the pod's directories may hold when not given."""
 
+    @property
+    def extended(self) -> dict[str, int]:
+        """Number of each extended resource, by its name."""
+        return self.model_extra or {}
+
 
 class Resources(Spec):
     """What a container is promised (requests) and the most it may use (limits)."""
 
     requests: Amounts
-    """What every container is promised."""
+    """What every container is promised; of extended resources what their limit says."""
     limits: Amounts
-    """The most that a container may use; at least what it is promised."""
+    """The most that it may use; extended resources stand beside it, as `nvidia.com/gpu: 1`."""
 
     @model_validator(mode="after")
     def _requests_within_limits(self) -> Self:
@@ -113,6 +148,13 @@ class Resources(Spec):
                 raise ValueError(
                     f"requests.{unit} {request} exceeds limits.{unit} {limit}; "
                     "a container is never promised more than it may use"
+                )
+        for name, number in self.requests.extended.items():
+            if number != self.limits.extended.get(name):
+                raise ValueError(
+                    f"requests.{name} {number} differs from limits.{name} "
+                    f"{self.limits.extended.get(name, 'not given')}; whole devices are not shared: "
+                    "give the limit alone, or the same number"
                 )
         return self
 

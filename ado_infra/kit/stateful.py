@@ -34,9 +34,10 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from ado_infra.kit import labels, pods, volumes
+from ado_infra.kit import extending, labels, pods, volumes
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.pods import Scratch
+from ado_infra.kit.pod_options import Extension
+from ado_infra.kit.pods import Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Resources, Volume
@@ -92,6 +93,7 @@ class StatefulArgs:
         variables: Environment variables that are no secrets.
         files: Volume name → what is read from a ConfigMap or Secret.
         scratch: Volume name → writable directory, beside `/tmp`, which every pod has.
+        extension: What its user adds to the pods.
     """
 
     identity: Identity
@@ -118,15 +120,16 @@ class StatefulArgs:
     variables: Mapping[str, Variable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
+    extension: Extension = field(default_factory=Extension)
 
 
 class StatefulWorkload(pulumi.ComponentResource):
     """Pods that keep their names and volumes.
 
     Produces: StatefulSet, headless Service `<name>-headless` (which also names pods that are not
-    ready: they have to find each other to become so), PodDisruptionBudget. It fails when
-    the settings name another volume than the one there is, and leaves that as it is (see
-    `kit/volumes.py`).
+    ready: they have to find each other to become so), PodDisruptionBudget, and a ServiceAccount
+    where the extension gives it annotations. It fails when the settings name another volume than
+    the one there is, and leaves that as it is (see `kit/volumes.py`).
     """
 
     stateful_set: StatefulSet
@@ -149,10 +152,13 @@ class StatefulWorkload(pulumi.ComponentResource):
             metadata.annotations = {"pulumi.com/skipAwait": "true"}
         rollout = Rollout(pods=args.replicas, at_once=1, grace_period=args.grace_period)
         rollout.announce(args.name, self)
+        account = extending.service_account(
+            f"{name}-account", _metadata(args, args.name), args.extension, child
+        )
         self.stateful_set = StatefulSet(
             f"{name}-statefulset",
             metadata=metadata,
-            spec=_spec(args, self.headless_service.metadata.name),
+            spec=_spec(args, self.headless_service.metadata.name, account),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
@@ -189,7 +195,11 @@ def _headless_spec(args: StatefulArgs) -> ServiceSpecArgs:
     )
 
 
-def _spec(args: StatefulArgs, headless_service: pulumi.Input[str]) -> StatefulSetSpecArgs:
+def _spec(
+    args: StatefulArgs,
+    headless_service: pulumi.Input[str],
+    account: pulumi.Input[str] | None,
+) -> StatefulSetSpecArgs:
     return StatefulSetSpecArgs(
         service_name=headless_service,
         replicas=args.replicas,
@@ -204,21 +214,25 @@ def _spec(args: StatefulArgs, headless_service: pulumi.Input[str]) -> StatefulSe
             )
         ),
         volume_claim_templates=[volumes.claim_template(CLAIM, args.volume, args.identity)],
-        template=PodTemplateSpecArgs(
-            metadata=ObjectMetaArgs(
-                labels=args.identity.pod_labels(args.name, args.version),
-                annotations={
-                    **checksums(args.files),
-                    **pods.evictable(pods.directories(args.scratch, args.files)),
-                },
-            ),
-            spec=_pod_spec(args),
-        ),
+        template=_template(args, account),
     )
 
 
-def _pod_spec(args: StatefulArgs) -> PodSpecArgs:
-    mounted = pods.directories(args.scratch, args.files)
+def _template(args: StatefulArgs, account: pulumi.Input[str] | None) -> PodTemplateSpecArgs:
+    mounted = extending.mounted(
+        args.extension, pods.directories(args.scratch, args.files), claims=[CLAIM]
+    )
+    template = PodTemplateSpecArgs(
+        metadata=ObjectMetaArgs(
+            labels=args.identity.pod_labels(args.name, args.version),
+            annotations={**checksums(args.files), **pods.evictable(mounted)},
+        ),
+        spec=_pod_spec(args, mounted),
+    )
+    return extending.extended(template, args.extension, mounted, account)
+
+
+def _pod_spec(args: StatefulArgs, mounted: Mapping[str, Mounted]) -> PodSpecArgs:
     return pods.pod_spec(
         _container(args, mounted),
         mounted,
@@ -230,7 +244,7 @@ def _pod_spec(args: StatefulArgs) -> PodSpecArgs:
     )
 
 
-def _container(args: StatefulArgs, mounted: Mapping[str, Scratch | Files]) -> ContainerArgs:
+def _container(args: StatefulArgs, mounted: Mapping[str, Mounted]) -> ContainerArgs:
     probes, stop = args.probes, args.pre_stop
     lifecycle = LifecycleArgs(pre_stop=LifecycleHandlerArgs(exec_=_exec(stop))) if stop else None
     return ContainerArgs(
@@ -247,7 +261,7 @@ def _container(args: StatefulArgs, mounted: Mapping[str, Scratch | Files]) -> Co
         startup_probe=_probe(probes.started, period=2, failures=probes.start_within // 2),
         volume_mounts=[
             VolumeMountArgs(name=CLAIM, mount_path=args.volume_path),
-            *(directory.mount(name) for name, directory in mounted.items()),
+            *pods.mounts(mounted),
         ],
     )
 

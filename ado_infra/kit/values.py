@@ -69,12 +69,16 @@ def dns_label(name: str) -> str:
     return name
 
 
-def _label_key(key: str) -> str:
-    """An optional DNS prefix and a name, as labels are keyed."""
+def label_key(key: str) -> str:
+    """The key itself; raises ValueError when it is no optional DNS prefix and a name."""
     prefix, slash, name = key.rpartition("/")
     if (slash and not is_dns_name(prefix)) or not _LABEL_NAME.fullmatch(name):
         raise ValueError("is no label key; write it as name or prefix.example.com/name")
-    if prefix == "app.kubernetes.io":
+    return key
+
+
+def _label_key(key: str) -> str:
+    if label_key(key).startswith("app.kubernetes.io/"):
         raise ValueError("is a label that the platform sets itself; remove it")
     return key
 
@@ -256,6 +260,10 @@ DnsName = Annotated[
     AfterValidator(_dns_name),
     pattern_rule("DNS name", rf"^{patterns.DNS_NAME}$", maxLength=253),
 ]
+SecretDataKey = Annotated[
+    str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)
+]
+"""A key in the data of a Secret."""
 HostName = Annotated[
     str,
     AfterValidator(_host_name),

@@ -35,12 +35,13 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from ado_infra.kit import labels, pods
+from ado_infra.kit import extending, labels, pods
 from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.pods import Scratch
+from ado_infra.kit.pod_options import Extension
+from ado_infra.kit.pods import Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
-from ado_infra.kit.sources import Files, SecretKey, Variable, checksums, variable
+from ado_infra.kit.sources import Files, SecretVariable, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Health, Resources
 from ado_infra.kit.values import share_of
 
@@ -88,6 +89,7 @@ class WorkloadArgs:
         disruption: How many pods a voluntary disruption must leave or may take.
         anti_affinity: Whether two pods may share a host.
         replicas: A fixed number of pods, or an autoscaler, which then owns the number.
+        service_annotations: What the Service tells load balancers.
         headless: Whether the Service's name resolves to the pods instead of an address of its own.
         termination: How a pod ends.
         pull_secret: Name of an existing image pull Secret.
@@ -95,6 +97,7 @@ class WorkloadArgs:
         secrets: Environment variables read from Secrets.
         files: Volume name → what is read from a ConfigMap or Secret.
         scratch: Volume name → writable directory, beside `/tmp`, which every pod has.
+        extension: What its user adds to the pods.
     """
 
     identity: Identity
@@ -108,20 +111,23 @@ class WorkloadArgs:
     disruption: Disruption
     anti_affinity: AntiAffinity
     replicas: int | Autoscaling
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
     headless: bool = False
     termination: Termination = Termination()
     pull_secret: pulumi.Input[str] | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
-    secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
     scratch: Mapping[str, Scratch] = field(default_factory=dict)
+    extension: Extension = field(default_factory=Extension)
 
 
 class Workload(pulumi.ComponentResource):
     """Pods behind a Service.
 
-    Produces: Deployment, Service, PodDisruptionBudget, and with `Autoscaling` a
-    HorizontalPodAutoscaler, which then owns the number of replicas.
+    Produces: Deployment, Service, PodDisruptionBudget, with `Autoscaling` a
+    HorizontalPodAutoscaler, which then owns the number of replicas, and a ServiceAccount where the
+    extension gives it annotations.
     """
 
     deployment: Deployment
@@ -143,15 +149,20 @@ class Workload(pulumi.ComponentResource):
             # Who deletes it waits for its pods, which may take as long as they are given.
             delete=f"{args.termination.grace_period + 600}s",
         )
+        account = extending.service_account(
+            f"{name}-account", _metadata(args), args.extension, child
+        )
         self.deployment = Deployment(
             f"{name}-deployment",
             metadata=_metadata(args),
-            spec=_deployment_spec(args),
+            spec=_deployment_spec(args, account),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
+        exposed = _metadata(args)
+        exposed.annotations = dict(args.service_annotations) or None
         self.service = Service(
             f"{name}-service",
-            metadata=_metadata(args),
+            metadata=exposed,
             spec=_service_spec(args),
             # The engine waits for the pods behind it: made first, it would hold one of the few
             # slots of `pulumi up --parallel` while what makes these waits for one.
@@ -168,7 +179,7 @@ class Workload(pulumi.ComponentResource):
             self.autoscaler = HorizontalPodAutoscaler(
                 f"{name}-hpa",
                 metadata=_metadata(args, labels.autoscaler_name(args.name)),
-                spec=args.replicas.spec(args.name),
+                spec=args.replicas.spec(args.name, _counted(args)),
                 opts=child,
             )
         self.service_name = self.service.metadata.name
@@ -195,23 +206,34 @@ def _rollout(args: WorkloadArgs) -> Rollout:
     )
 
 
-def _deployment_spec(args: WorkloadArgs) -> DeploymentSpecArgs:
+def _counted(args: WorkloadArgs) -> str | None:
+    """The container whose CPU is counted; None for all of the pod, as the design has it."""
+    return args.identity.component if args.extension.options.sidecars else None
+
+
+def _deployment_spec(args: WorkloadArgs, account: pulumi.Input[str] | None) -> DeploymentSpecArgs:
     return DeploymentSpecArgs(
         replicas=args.replicas if isinstance(args.replicas, int) else None,
         progress_deadline_seconds=_rollout(args).progress_deadline,
         selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
         strategy=_strategy(args),
-        template=PodTemplateSpecArgs(
-            metadata=ObjectMetaArgs(
-                labels=args.identity.pod_labels(args.name, args.version),
-                annotations={
-                    **checksums({**args.secrets, **args.files}),
-                    **pods.evictable(pods.directories(args.scratch, args.files)),
-                },
-            ),
-            spec=_pod_spec(args),
-        ),
+        template=_template(args, account),
     )
+
+
+def _template(args: WorkloadArgs, account: pulumi.Input[str] | None) -> PodTemplateSpecArgs:
+    mounted = extending.mounted(args.extension, pods.directories(args.scratch, args.files))
+    template = PodTemplateSpecArgs(
+        metadata=ObjectMetaArgs(
+            labels=args.identity.pod_labels(args.name, args.version),
+            annotations={
+                **checksums({**args.secrets, **args.files}),
+                **pods.evictable(mounted),
+            },
+        ),
+        spec=_pod_spec(args, mounted),
+    )
+    return extending.extended(template, args.extension, mounted, account)
 
 
 def _pace(args: WorkloadArgs) -> tuple[int | str, int]:
@@ -231,8 +253,7 @@ def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
     )
 
 
-def _pod_spec(args: WorkloadArgs) -> PodSpecArgs:
-    mounted = pods.directories(args.scratch, args.files)
+def _pod_spec(args: WorkloadArgs, mounted: Mapping[str, Mounted]) -> PodSpecArgs:
     return pods.pod_spec(
         _container(args, mounted),
         mounted,
@@ -243,7 +264,7 @@ def _pod_spec(args: WorkloadArgs) -> PodSpecArgs:
     )
 
 
-def _container(args: WorkloadArgs, mounted: Mapping[str, Scratch | Files]) -> ContainerArgs:
+def _container(args: WorkloadArgs, mounted: Mapping[str, Mounted]) -> ContainerArgs:
     return ContainerArgs(
         name=args.identity.component,
         image=args.image,
@@ -260,7 +281,7 @@ def _container(args: WorkloadArgs, mounted: Mapping[str, Scratch | Files]) -> Co
         resources=pods.resource_requirements(args.resources, mounted),
         security_context=pods.container_security(),
         startup_probe=_startup_probe(args),
-        volume_mounts=[directory.mount(name) for name, directory in mounted.items()],
+        volume_mounts=pods.mounts(mounted),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pulumi
 
+from ado_infra.kit.crds import required_crd
 from ado_infra.settings import MonitoringSettings
 from ado_infra.site import APPLICATION
 from ado_infra.tiers.common import METRICS
@@ -44,19 +45,8 @@ def service_monitor_spec() -> dict[str, Any]:
 def required_crds(
     name: str, settings: MonitoringSettings, parent: pulumi.Resource
 ) -> list[pulumi.Resource]:
-    """What the cluster must know before a ServiceMonitor is made; read, and not made.
-
-    Where it does not, reading fails, and nothing that depends on the result is registered. The
-    engine shows little more than the resource's name then, so the name says what is wanted.
-    A preview reads nothing: it may have no cluster, or no right to read what is not of the
-    namespace. To the engine that discards what was read before, which is no change.
-    """
-    if not settings.service_monitor or pulumi.runtime.is_dry_run():
+    """What the cluster must know before a ServiceMonitor is made; see `required_crd`."""
+    if not settings.service_monitor:
         return []
-    from pulumi_kubernetes.apiextensions.v1 import (  # noqa: PLC0415 - a preview does without
-        CustomResourceDefinition,
-    )
-
-    opts = pulumi.ResourceOptions(parent=parent)
     needed = f"{name}-crd-needed-unless-ado:monitoring.serviceMonitor-is-false"
-    return [CustomResourceDefinition.get(needed, CRD, opts=opts)]
+    return required_crd(needed, CRD, parent)

@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final, TypeAlias
 import typer
 import yaml
 from kubernetes import client
+from pydantic.alias_generators import to_camel
 
 from ado_infra import ownership
 from ado_infra.ops import rights
@@ -39,7 +40,8 @@ GENERATED: Final = {
     "-redis-password": ("redis", "password"),
     "-digest-key": ("ado-digest-key", "hex"),
 }
-"""How the name of what was generated ends → Secret and key that have it."""
+"""How the name of what was generated ends → Secret and key that have it, unless a Secret of others
+has, which the stack names: then nobody reads what was generated."""
 SECRETS: Final = {
     "ado:anthropicApiKey": ("ado-agent-credentials", "anthropic-api-key"),
     "ado:googleApiKey": ("ado-agent-credentials", "google-api-key"),
@@ -151,7 +153,7 @@ def adopt(
         pulumi.replace_state(
             made,
             [
-                restored(each, living, namespace, cluster)
+                restored(each, living, namespace, cluster, settings.get("ado:secrets") or {})
                 for each in made["deployment"]["resources"]
             ],
         )
@@ -209,9 +211,16 @@ def rendering(document: Document, directory: Path, of_project: Collection[str] =
 
 
 def restored(
-    resource: Document, living: Living, namespace: str, cluster: Mapping[str, str]
+    resource: Document,
+    living: Living,
+    namespace: str,
+    cluster: Mapping[str, str],
+    elsewhere: Collection[str] = (),
 ) -> Document:
-    """A resource of the made state, with what only the lost one knew."""
+    """A resource of the made state, with what only the lost one knew.
+
+    `elsewhere`: what the stack names in Secrets of others.
+    """
     kind: str = resource["type"]
     outputs: Document = resource.get("outputs") or {}
     if kind == _PROVIDER:
@@ -222,7 +231,8 @@ def restored(
         }
         return resource | kept
     if kind.startswith("random:"):
-        return resource | {"outputs": outputs | _generated(resource, living, namespace)}
+        generated = _generated(resource, living, namespace, elsewhere)
+        return resource | {"outputs": outputs | generated}
     if kind.startswith("kubernetes:") and not resource.get("external"):
         found = living(outputs["apiVersion"], outputs["kind"], resource["id"])
         manager = found and field_manager(found)
@@ -238,12 +248,16 @@ def field_manager(manifest: Document) -> str | None:
     return last and last["manager"]
 
 
-def _generated(resource: Document, living: Living, namespace: str) -> Document:
+def _generated(
+    resource: Document, living: Living, namespace: str, elsewhere: Collection[str]
+) -> Document:
     """The outputs of what was generated, as it lives."""
     name: str = resource["urn"].rpartition("::")[2]
     for end, (secret, key) in GENERATED.items():
         if not name.endswith(end):
             continue
+        if to_camel(end.strip("-").replace("-", "_")) in elsewhere:
+            return {}
         value = _value(living, namespace, secret, key)
         if value is None and end != "-digest-key":
             raise OpsError(

@@ -36,9 +36,10 @@ def run(
     command: Sequence[str],
     given: str | None = None,
     *,
+    container: str,
     seconds: float = ANSWER,
 ) -> str:
-    """What a command prints in a pod's container; it may read the line `given`.
+    """What a command prints in a container of a pod; it may read the line `given`.
 
     Raises OpsError with what it said when it fails, when it takes longer than `seconds` (it
     goes on in the pod then), or when the pod cannot be reached.
@@ -49,6 +50,7 @@ def run(
             core.connect_get_namespaced_pod_exec,
             pod,
             namespace,
+            container=container,
             command=list(command),
             stderr=True,
             stdout=True,

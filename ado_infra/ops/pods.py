@@ -76,12 +76,14 @@ class Pods:
                     yield seen
 
     def first_said(self, pod: str) -> str:
-        """How the log of a pod's container begins: what it said when it started.
+        """How the log of a store's pod begins: what it said when it started.
 
         Raises OpsError when there is none yet.
         """
         said = unless_missing(
-            lambda: self._core.read_namespaced_pod_log(pod, self.name, limit_bytes=_BEGINNING)
+            lambda: self._core.read_namespaced_pod_log(
+                pod, self.name, container=_store(pod), limit_bytes=_BEGINNING
+            )
         )
         return str(said or "")
 
@@ -123,13 +125,23 @@ class Pods:
         seconds: float = ANSWER,
         changes: bool = False,
     ) -> str:
-        """What a command prints in a pod's container; see `execution.run`.
+        """What a command prints in a store's pod; see `execution.run`.
 
         `changes`: whether it changes something there.
         """
         if changes:
             self.before_change()
-        return execution.run(self._core, self.name, pod, command, given, seconds=seconds)
+        return execution.run(
+            self._core, self.name, pod, command, given, container=_store(pod), seconds=seconds
+        )
+
+
+def _store(pod: str) -> str:
+    """The container of a store's pod that is the store: there may be others beside it.
+
+    Its name is that of the StatefulSet, as the pod's is before its ordinal.
+    """
+    return pod.rpartition("-")[0]
 
 
 def have_started(pod: Model) -> bool:

@@ -148,6 +148,8 @@ DRIFT: Final = tuple(
     for resource in resources
 )
 """Of Secrets only the keys are looked at, which cannot be had without their values."""
+SEE_EXTERNAL_SECRETS: Final = (Right("external-secrets.io", "externalsecrets", ("get",)),)
+"""Beside these where a stack has External Secrets."""
 SEE_NAMESPACE: Final = (Right("", "namespaces", ("get",)),)
 ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get",)))
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
@@ -157,6 +159,7 @@ ALL: Final = _together(
     *(*SEE_RESTORE, *SEE_BACKUP),
     *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
     *(*PAUSE, *RESUME, *DRAIN, *UNDRAIN, *DRIFT, *SEE_NAMESPACE),
+    *SEE_EXTERNAL_SECRETS,
 )
 
 

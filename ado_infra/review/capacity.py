@@ -20,10 +20,10 @@ _QUANTITY: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,9})?(?:m|k|Ki|M|Mi|G|Gi|
 _GIBI: Final = Decimal(1024) ** 3
 _BYTES: Final = ("memory", "storage")
 ROWS: Final = {
-    "CPU, requested": ("requests", "cpu"),
-    "CPU, at most": ("limits", "cpu"),
-    "memory, requested": ("requests", "memory"),
-    "memory, at most": ("limits", "memory"),
+    "CPU requests": ("requests", "cpu"),
+    "CPU limits": ("limits", "cpu"),
+    "memory requests": ("requests", "memory"),
+    "memory limits": ("limits", "memory"),
     "volumes": ("claims", "storage"),
 }
 """What a reader is told → where it is from."""

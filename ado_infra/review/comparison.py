@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ado_infra.review.alarms import Alarm, alarms
+from ado_infra.review.alarms import Alarm, Gravity, alarms
 from ado_infra.review.capacity import Amount, total
 from ado_infra.review.differences import GOING, Change, Verdict, changes, short_name
 from ado_infra.review.immutable import mutable
@@ -76,20 +76,21 @@ class Comparison:
     def differs(self) -> bool:
         """Whether there is anything to tell."""
         told = (self.changes, self.alarms, self.settings, self.problems)
-        of_engine = self.preview and (self.preview.steps or self.preview.said)
+        # Not for its warnings alone: they are the same in each run.
+        of_engine = self.preview and (self.preview.steps or self.preview.failed)
         one_sided = self.before is None or self.after is None
         return bool(any(told) or of_engine or one_sided or (self.rules and self.rules.differ))
 
     @property
     def beside(self) -> list[Step]:
         """What the engine would do and this branch does not: secrets, drift, what waits."""
-        known = {each.title for each in self.changes}
+        known = {title for each in self.changes for title in each.titles}
         return [s for s in (self.preview.steps if self.preview else ()) if s.title not in known]
 
     @property
     def done(self) -> list[Change]:
         """What this branch changes and the engine leaves: it is deployed already."""
-        if self.preview is None:
+        if self.preview is None or self.preview.failed:  # then it may not have come that far
             return []
         known = {each.title for each in self.preview.steps}
         return [
@@ -131,8 +132,13 @@ def compared(
     if after is not None and not old.problem and not new.problem:
         found = changes(old.objects, new.objects, mutable=mutable(new.config))
     offline = alarms(old, new, found) if before and after else []
-    known = {each.title for each in found if each.verdict in GOING}
-    of_engine = [a for a in (preview.alarms() if preview else ()) if a.subject not in known]
+    going = {each.title for each in found if each.verdict in GOING}
+    known = {(each.gravity, each.subject) for each in offline if each.gravity is Gravity.RESTARTS}
+    of_engine = [
+        each
+        for each in (preview.alarms() if preview else ())
+        if each.subject not in going and (each.gravity, each.subject) not in known
+    ]
     return Comparison(
         stack=stack,
         before=before,

@@ -102,6 +102,12 @@ class Change:
         """`Kind/name`."""
         return f"{self.kind}/{self.name}"
 
+    @property
+    def titles(self) -> set[str]:
+        """That one, and what it was: a Job that runs anew had another name."""
+        sides = (each for each in (self.before, self.after) if each)
+        return {f"{each['kind']}/{each['metadata']['name']}" for each in sides}
+
 
 def changes(
     before: Sequence[RenderedObject],

@@ -1,15 +1,15 @@
 """The engine's own preview, as `pulumi preview --json` prints it.
 
-It compares what is deployed with this branch, so it also shows what drifted, or was merged and is
-not deployed yet; and secrets, of which it says that they change and no more. Of values nothing is
-taken from it.
+It compares what is deployed with this branch, so it also shows what was merged and is not deployed
+yet, with `--refresh` what drifted; and secrets, of which it says that they change and no more. Of
+values nothing is taken from it. What breaks a policy pack is not in it: the engine leaves that out.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +18,20 @@ from ado_infra.review.errors import ReviewError
 
 _LARGEST: Final = 200_000_000
 _REPLACED: Final = ("replace", "create-replacement", "delete-replaced", "import-replacement")
-_DELETED: Final = ("delete", "discard", "read-discard")
 _WORDS: Final = {
-    "create": "new",
-    "update": "changed",
-    "import": "imported",
     "replace": "replaced",
     "delete": "deleted",
+    "update": "changed",
+    "create": "new",
+    "import": "imported",
 }
+"""Operation → what is told, the gravest first; to discard is to forget what was only read."""
+_MADE_AGAIN: Final = "missing, made again"
+_ORDER: Final = ("replaced", "deleted", _MADE_AGAIN, "changed", "new", "imported")
+"""The gravest first."""
+_KNOWN: Final = ("refresh", "delete")
+"""What is made although a refresh has looked for it was missing."""
+_RENAMED: Final = "its name within the program (URN)"
 _GENERATED: Final = ("random:", "tls:")
 _QUIET: Final = ("pulumi:", "kubernetes:batch/v1:Job")
 """Of these one goes whenever another one comes."""
@@ -37,12 +43,12 @@ class Step:
     """What the engine would do to a resource.
 
     Attributes:
-        word: `new`, `changed`, `replaced`, `deleted`, or `imported`.
+        word: `new`, `changed`, `replaced`, `deleted`, `imported`, or `missing, made again`.
         title: `Kind/name` of an object, `Type/name` of anything else.
         type: Its type, such as `kubernetes:core/v1:Secret`.
         inputs: What it is made from, or was.
         paths: What differs in it.
-        replaced_for: Paths for whose sake it is replaced.
+        replaced_for: Paths for whose sake it is replaced, or that it has another URN.
     """
 
     word: str
@@ -64,7 +70,7 @@ class Preview:
 
     Attributes:
         stack: Which one.
-        steps: What it would do, but for what it leaves.
+        steps: What it would do, the gravest first, without what it leaves.
         said: Its warnings and errors, with how grave each is.
     """
 
@@ -72,9 +78,17 @@ class Preview:
     steps: Sequence[Step]
     said: Sequence[tuple[str, str]]
 
+    @property
+    def failed(self) -> bool:
+        """Whether the engine says that it cannot."""
+        return any(severity == "error" for severity, _ in self.said)
+
     def alarms(self) -> Iterator[Alarm]:
-        """What goes, and what is generated anew."""
+        """What goes, what is generated anew, and StatefulSets that restart."""
         for each in self.steps:
+            if each.rolls and each.type.endswith(":StatefulSet"):
+                words = "restarts its pods one by one, by the engine's preview"
+                yield Alarm(gravity=Gravity.RESTARTS, subject=each.title, words=words)
             if each.word not in {"replaced", "deleted"} or each.type.startswith(_QUIET):
                 continue
             gravity = Gravity.GOES
@@ -118,11 +132,15 @@ def preview(told: Mapping[str, Any], file: str = "the preview") -> Preview:
     if len(stacks) != 1:
         raise ReviewError(f"{file} names no stack; its steps have no URN of one.")
     said = [
-        (str(each.get("severity", "")), str(each.get("message", "")))
+        (severity, str(each.get("message", "")).removeprefix(f"{severity}: "))
         for each in told.get("diagnostics") or ()
-        if isinstance(each, Mapping) and each.get("severity") in {"warning", "error"}
+        if isinstance(each, Mapping) and (severity := each.get("severity")) in {"warning", "error"}
     ]
-    return Preview(stack=stacks.pop(), steps=list(_merged(steps)), said=said)
+    acting = sorted(
+        _renamed([*_merged(steps)]),
+        key=lambda each: (_ORDER.index(each.word), not each.rolls, each.title),
+    )
+    return Preview(stack=stacks.pop(), steps=acting, said=said)
 
 
 def _merged(steps: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
@@ -135,7 +153,7 @@ def _merged(steps: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
         word = _word(operations)
         kind, _, name = urn.split("::", 2)[-1].rpartition("::")
         kind = kind.rpartition("$")[2]
-        if not word or kind == "pulumi:pulumi:Stack":
+        if not word or kind == "pulumi:pulumi:Stack" or any(map(_is_component, some)):
             continue
         state = next((s for each in some for s in [_state(each)] if s), {})
         yield Step(
@@ -150,12 +168,29 @@ def _merged(steps: Sequence[Mapping[str, Any]]) -> Iterator[Step]:
         )
 
 
+def _renamed(steps: Sequence[Step]) -> Iterator[Step]:
+    """The same where what is deleted by one URN and made by another is one that is replaced."""
+    gone = {each.title: each for each in steps if each.word == "deleted"}
+    made = {each.title for each in steps if each.word == "new"} & gone.keys()
+    for each in steps:
+        if each.title not in made:
+            yield each
+        elif each.word == "new":
+            yield replace(each, word="replaced", replaced_for=(_RENAMED,))
+
+
+def _is_component(step: Mapping[str, Any]) -> bool:
+    """Whether it is no resource of any provider: what it is made of has steps of its own."""
+    states = (step.get("newState"), step.get("oldState"))
+    return any(isinstance(state, Mapping) and state.get("custom") is False for state in states)
+
+
 def _word(operations: set[str]) -> str:
+    if "create" in operations and operations & set(_KNOWN):
+        return _MADE_AGAIN
     if operations & set(_REPLACED):
         return _WORDS["replace"]
-    if operations & set(_DELETED):
-        return _WORDS["delete"]
-    return next((_WORDS[op] for op in sorted(operations) if op in _WORDS), "")
+    return next((word for op, word in _WORDS.items() if op in operations), "")
 
 
 def _state(step: Mapping[str, Any]) -> Mapping[str, Any]:

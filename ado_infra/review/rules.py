@@ -16,7 +16,7 @@ class Rules:
 
     Attributes:
         new: This branch brings them.
-        gone: It mends them.
+        gone: It mends them; one that it waives is not mended.
         standing: How many are there before and after.
         waived: Findings that the stack is excused of.
         reasons: Name of a policy → why; those alone that excuse something.
@@ -41,15 +41,23 @@ class Rules:
 def rules(before: Side, after: Side) -> Rules:
     """What differs; one that only words its object otherwise, such as by another tag, stands."""
     judgement = _judged(after)
+    reasons = {waiver.rule: waiver.why for waiver in judgement.waivers}
+    waived = [each for waiver in judgement.waivers for each in waiver.excuses]
     olds, news = _by_object(_judged(before).findings), _by_object(judgement.findings)
+    still = _by_object([*judgement.findings, *waived])
     new = [each for key in news for each in _more(news[key], olds.get(key, []))]
-    gone = [each for key in olds for each in _more(olds[key], news.get(key, []))]
+    gone = [
+        each
+        for key in olds
+        for each in _more(olds[key], still.get(key, []))
+        if each.subject or each.rule not in reasons  # a waiver that now lets something pass
+    ]
     return Rules(
         new=new,
         gone=gone,
         standing=sum(map(len, news.values())) - len(new),
-        waived=[each for waiver in judgement.waivers for each in waiver.excuses],
-        reasons={waiver.rule: waiver.why for waiver in judgement.waivers},
+        waived=waived,
+        reasons=reasons,
         changed=sorted(n for n, why in after.waivers.items() if before.waivers.get(n) != why),
         withdrawn=sorted(before.waivers.keys() - after.waivers.keys()),
     )

@@ -8,6 +8,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from ado_infra.policies import Finding
+from ado_infra.review import engine
 from ado_infra.review.alarms import Alarm, Gravity
 from ado_infra.review.capacity import ROWS, written
 from ado_infra.review.comparison import Comparison
@@ -16,7 +18,6 @@ from ado_infra.review.escaping import HIDDEN, NOTHING, code, looks_secret, messa
 from ado_infra.review.markdown import FEW, counted, folded, left_out, some, table
 from ado_infra.review.picture import picture
 from ado_infra.review.pods import Bounds
-from ado_infra.review.preview import Step
 from ado_infra.review.rolling import Roll, in_pod
 
 _AT_STAKE: Final = {
@@ -50,7 +51,7 @@ def section(each: Comparison, rows: int) -> Iterator[str]:
     yield from _replicas(each, rows)
     yield from _settings(each, rows)
     yield from _policies(each, rows)
-    yield from _engine(each, rows)
+    yield from engine.beside(each, rows)
     yield from _picture(each)
 
 
@@ -62,34 +63,7 @@ def details(each: Comparison, rows: int) -> Iterator[str]:
             f"{each.stack}: {objects}, field by field",
             table(("object", "", "what differs"), _objects(each.changes, rows), rows),
         )
-    if each.preview and len(each.preview.steps) > len(each.beside):
-        yield from folded(
-            f"{each.stack}: all that the engine's preview has ({len(each.preview.steps)})",
-            _steps(each.preview.steps, rows),
-        )
-
-
-def _engine(each: Comparison, rows: int) -> Iterator[str]:
-    if each.beside:
-        yield (
-            "**By the engine's preview also**, and not by the files of this branch: secrets, "
-            "drift, or what waits to be deployed"
-        )
-        yield ""
-        yield from _steps(each.beside, rows)
-    if each.done:
-        names = some([code(change.title) for change in each.done])
-        yield f"The engine would leave what this branch changes of {names}: deployed already?"
-        yield ""
-
-
-def _steps(steps: Sequence[Step], rows: int) -> Iterator[str]:
-    told = ((code(s.title), _word(s), _paths(s, rows)) for s in steps)
-    return table(("resource", "", "what differs"), told, rows)
-
-
-def _word(step: Step) -> str:
-    return f"{step.word}, pods roll" if step.rolls else step.word
+    yield from engine.folds(each, rows)
 
 
 def _summary(each: Comparison) -> str:
@@ -111,7 +85,10 @@ def _summary(each: Comparison) -> str:
         told.append(f"pods of {counted(counts[Verdict.ROLLED], 'workload')} roll")
     if each.rules and each.rules.new:
         told.append(f"**{counted(len(each.rules.new), 'policy finding')}**")
-    return ", ".join(told) or "no object changes"
+    words = ", ".join(told) or "no object changes"
+    if each.beside:
+        words += f"; by the engine's preview {counted(len(each.beside), 'resource')} more"
+    return words
 
 
 def _problems(each: Comparison) -> Iterator[str]:
@@ -124,12 +101,7 @@ def _problems(each: Comparison) -> Iterator[str]:
             yield f"  - … and {len(lines) - _LINES_OF_A_PROBLEM} lines more"
     if each.problems:
         yield ""
-    for severity, said in each.preview.said if each.preview else ():
-        first = next((line for line in said.splitlines() if line.strip()), "")
-        loud = "**error**" if severity == "error" else "warning"
-        yield f"- The engine's preview, {loud}: {message(first.strip())}"
-    if each.preview and each.preview.said:
-        yield ""
+    yield from engine.errors(each)
 
 
 def _alarms(alarms: Sequence[Alarm], rows: int) -> Iterator[str]:
@@ -251,13 +223,13 @@ def _policies(each: Comparison, rows: int) -> Iterator[str]:
         return
     rules = each.rules
     told = [
-        *(f"- **broken now** {code(f.rule)} {_finding(f.subject, f.remedy)}" for f in rules.new),
-        *(f"- mended {code(f.rule)} {_finding(f.subject, f.remedy)}" for f in rules.gone),
+        *(f"- **broken now** {_finding(f)}" for f in rules.new),
+        *(f"- mended, was {_finding(f)}" for f in rules.gone),
     ]
     for name, why in rules.reasons.items():
         count = sum(f.rule == name for f in rules.waived)
         new = " (**new or reworded**)" if name in rules.changed else ""
-        told.append(f"- waived {code(name)}{new}: {message(why)}, {counted(count, 'finding')}")
+        told.append(f"- waived {code(name)}{new}, {counted(count, 'finding')}: {message(why)}")
     told += [f"- no longer waived {code(name)}" for name in rules.withdrawn]
     if rules.standing:
         told.append(f"- {counted(rules.standing, 'finding')} as before")
@@ -269,8 +241,9 @@ def _policies(each: Comparison, rows: int) -> Iterator[str]:
         yield ""
 
 
-def _finding(subject: str, remedy: str) -> str:
-    return f"{code(subject)} {message(remedy)}" if subject else message(remedy)
+def _finding(found: Finding) -> str:
+    of = f" of {code(found.subject)}" if found.subject else ""
+    return f"{code(found.rule)}{of}: {message(found.remedy)}"
 
 
 def _picture(each: Comparison) -> Iterator[str]:
@@ -305,8 +278,3 @@ def _became(before: object, after: object) -> str:
     if before is None:
         return "new"
     return "gone" if after is None else "changed"
-
-
-def _paths(step: Step, rows: int) -> str:
-    told = [code(path) for path in step.paths[:rows]]
-    return "<br>".join([*told, *left_out(len(step.paths), rows, "")])

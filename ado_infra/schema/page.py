@@ -37,17 +37,48 @@ _PAGES: Final = {
     "workerPools": "workers.md",
     "postgres": "data.md",
     "redis": "data.md",
+    "secrets": "secrets.md",
+    "network": "own-cluster.md",
     "migrations": "migrations.md",
     "monitoring": "monitoring.md",
     "policies": "pull-requests.md",
+    "pods": "pods.md",
 }
 _SHARED: Final = {
+    "PodOptions": "pod",
+    "AddedContainer": "container",
     "ImageVersion": "image",
     "Resources": "resources",
     "Health": "health",
     "Disruption": "disruption",
+    "SecretReference": "reference",
 }
 """Mappings that several sections have: they get a table of their own."""
+_EXAMPLES: Final = {
+    "PodOptions": """\
+ado:pods:                                   # of all pods
+  env: { TZ: Europe/Berlin }
+  labels: { cost-center: "4711" }
+  tolerations: [{ key: dedicated, operator: Exists, effect: NoSchedule }]
+ado:gateway:
+  image: { tag: 1.4.2 }
+  pod:                                      # of the gateway's, beside that
+    envFrom: [{ secret: gateway-flags }]
+    volumes:
+      - { name: routes, configMap: gateway-routes, mountPath: /etc/routes }
+      - { name: mesh, emptyDir: 64Mi }
+    sidecars:
+      - name: mesh
+        image: registry.example.com/mesh:2.1.0
+        volumeMounts: [{ name: mesh, mountPath: /var/run/mesh }]
+        resources:
+          requests: { cpu: 50m, memory: 64Mi }
+          limits: { cpu: 500m, memory: 128Mi }
+    serviceAccount:
+      annotations: { eks.amazonaws.com/role-arn: "arn:aws:iam::123456789012:role/gateway" }
+""",
+}
+"""Of a shared mapping, what a stack file may say."""
 _SHARED_LINKS: Final = {kind: f"[{name}](#{name})" for kind, name in _SHARED.items()}
 _TYPES: Final = {
     "boolean": "true or false",
@@ -102,6 +133,9 @@ def _section(key: str, section: Schema, *, required: bool, kinds: Schema) -> str
     name = key.removeprefix("ado:")
     more = f" More of it: [{_PAGES[name]}]({_PAGES[name]})." if name in _PAGES else ""
     must = " It is required." if required else ""
+    if _kind(section) in _SHARED:
+        also = f" Its keys are those of {_SHARED_LINKS[_kind(section)]}."
+        return f"## `{key}`\n\n{section['description']}{also}{more}\n"
     pools = section.get("additionalProperties")
     if isinstance(pools, dict):
         key = f"{key}.<name>"
@@ -112,7 +146,9 @@ def _section(key: str, section: Schema, *, required: bool, kinds: Schema) -> str
 
 def _shared(name: str, kinds: Schema) -> str:
     rows = list(_rows(kinds[name], "", kinds))
-    return f"## {_SHARED[name].capitalize()}\n\n{kinds[name]['description']}\n\n{_table(rows)}"
+    example = f"\n```yaml\n{_EXAMPLES[name]}```\n" if name in _EXAMPLES else ""
+    description = kinds[name]["description"]
+    return f"## {_SHARED[name].capitalize()}\n\n{description}\n\n{_table(rows)}{example}"
 
 
 def _rows(schema: Schema, prefix: str, kinds: Schema) -> Iterator[_Row]:
@@ -120,9 +156,12 @@ def _rows(schema: Schema, prefix: str, kinds: Schema) -> Iterator[_Row]:
     for key, given in schema.get("properties", {}).items():
         inner = _resolved(given, kinds)
         path = f"{prefix}{key}"
+        if "items" in inner:
+            inner = {**inner, "items": _resolved(inner["items"], kinds)}
         yield _Row(path=path, schema=inner, required=key in schema.get("required", ()))
-        if _kind(inner) not in _SHARED:
-            yield from _rows(inner, f"{path}.", kinds)
+        below, path = (inner["items"], f"{path}[]") if "items" in inner else (inner, path)
+        if _kind(below) not in _SHARED:
+            yield from _rows(below, f"{path}.", kinds)
 
 
 def _kind(schema: Schema) -> str:
@@ -140,6 +179,8 @@ def _resolved(schema: Schema, kinds: Schema) -> Schema:
 
 def _type(schema: Schema) -> str:
     """What a value is, in words."""
+    if not schema:
+        return "anything"
     if words := schema.get("title") or _SHARED_LINKS.get(_kind(schema)):
         return words
     if "boolean" in schema["type"]:

@@ -102,6 +102,10 @@ def _at(path: str, rule: Schema) -> Schema:
     return rule
 
 
+def _has(key: str, kind: str) -> Schema:
+    return {"required": [key], **_at(key, {"type": kind})}
+
+
 def _given(key: str, path: str, value: str) -> Schema:
     """The condition that a stack gives this value; without it a default is not asked."""
     section: Schema = {"const": value}
@@ -114,7 +118,7 @@ def _production() -> Schema:
     """What profile `production` demands; see `settings/production.py`."""
     demanded = [
         _at("ado:protectData", {"enum": [True, "true"]}),
-        _at("ado:edge", {"required": ["tlsIssuer"], **_at("tlsIssuer", {"type": "string"})}),
+        _at("ado:edge", {"anyOf": [_has("tlsIssuer", "string"), _has("tls", "object")]}),
         _at("ado:workerPools", {"additionalProperties": _production_of(WorkerPoolSettings)}),
     ]
     for name, field in Settings.model_fields.items():

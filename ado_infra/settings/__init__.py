@@ -9,23 +9,29 @@ from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import (
     AppendFsync,
     BackupSettings,
-    Buckets,
     Mode,
-    ObjectStorageSettings,
     PostgresSettings,
     PostgresVolume,
     RedisSettings,
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
+from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
+from ado_infra.settings.object_storage import Buckets, Credentials, ObjectStorageSettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
+from ado_infra.settings.secrets import (
+    RemoteSecret,
+    SecretReference,
+    SecretSettings,
+    SecretStore,
+    StoreKind,
+)
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
-    Controller,
     DashboardSettings,
-    EdgeSettings,
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,
@@ -36,20 +42,25 @@ from ado_infra.settings.tiers import (
 )
 
 __all__ = [
+    "CERT_MANAGER",
     "DEFAULT_POOL",
     "AppendFsync",
     "ApplicationConfig",
     "BackupSettings",
     "Buckets",
+    "CaBundle",
     "Controller",
+    "Credentials",
     "DashboardSettings",
     "EdgeSettings",
     "GatewaySettings",
     "ImageSettings",
+    "Issuer",
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",
     "NamespaceSettings",
+    "NetworkSettings",
     "ObjectStorageSettings",
     "OrchestratorSettings",
     "Policy",
@@ -57,11 +68,18 @@ __all__ = [
     "PostgresSettings",
     "PostgresVolume",
     "Profile",
+    "ProxySettings",
     "RedisSettings",
     "RedisVolume",
+    "RemoteSecret",
+    "SecretReference",
+    "SecretSettings",
+    "SecretStore",
     "Settings",
+    "StoreKind",
     "StoreSettings",
     "TierSettings",
+    "Tls",
     "WorkerPoolSettings",
     "WorkerScaling",
     "pool_name",

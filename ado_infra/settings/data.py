@@ -1,4 +1,4 @@
-"""The sections of the data tier."""
+"""The sections of PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
+from ado_infra.kit.pod_options import PodOptions
 from ado_infra.kit.quantities import size_in_bytes
 from ado_infra.kit.spec import AntiAffinity, ImageVersion, Resources, Spec, Volume
 from ado_infra.kit.values import (
     BucketName,
     CronSchedule,
     HostAndPort,
-    HttpUrl,
     Memory,
     ObjectPrefix,
-    Region,
 )
+from ado_infra.settings.parameters import Parameters, missing_library
 
 
 @unique
@@ -40,14 +40,17 @@ def _rules_of_a_store(schema: JsonDict, store: type[StoreSettings]) -> None:
     read = _READ_IN_EITHER_MODE | _READ_IN_EXTERNAL_MODE
     fields = store.model_fields.items()
     idle: JsonDict = {field.alias or name: False for name, field in fields if name not in read}
-    tag: JsonDict = {"pattern": rf"^{store.MAJOR}([^0-9]|$)", "not": {"pattern": "alpine"}}
+    official: JsonDict = {"properties": {"repository": {"type": "null"}}}
+    major: JsonDict = {"properties": {"tag": {"pattern": rf"^{store.MAJOR}([^0-9]|$)"}}}
+    debian: JsonDict = {"properties": {"tag": {"not": {"pattern": "alpine"}}}}
+    image: JsonDict = {"allOf": [debian, {"if": official, "then": major}]}
     schema["allOf"] = [
         {
             "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.EXTERNAL.value}}},
             "then": {"properties": idle},
             "else": {"properties": dict.fromkeys(sorted(_READ_IN_EXTERNAL_MODE), False)},
         },
-        {"properties": {"image": {"properties": {"tag": tag}}}},
+        {"properties": {"image": image}},
     ]
 
 
@@ -59,11 +62,13 @@ class StoreSettings(Spec):
     mode: Mode = Mode.INTERNAL
     """`internal`: the platform runs it; `external`: its URL is given as a secret."""
     image: ImageVersion
-    """Which version of the official image runs, in a Debian variant."""
+    """Which version of the official image runs, or of one made from it, in a Debian variant."""
     resources: Resources
     """What each pod is promised, and the most it may use."""
     anti_affinity: AntiAffinity = AntiAffinity.REQUIRED
     """`required`: never two pods of the store on a host; `preferred`: where it can be avoided."""
+    pod: PodOptions = PodOptions()
+    """What its pods have besides, over what `ado:pods` says of all."""
 
     REQUIRES_ANTI_AFFINITY: ClassVar[bool] = True
     """Whether production demands that no two pods share a host."""
@@ -83,7 +88,8 @@ class StoreSettings(Spec):
     @model_validator(mode="after")
     def _image_of_the_major_version(self) -> Self:
         tag = self.image.tag
-        if tag and (not re.match(rf"{self.MAJOR}(\D|$)", tag) or "alpine" in tag):
+        of_the_major = self.image.repository or re.match(rf"{self.MAJOR}(\D|$)", tag or "")
+        if tag and (not of_the_major or "alpine" in tag):
             raise ValueError(
                 f"image.tag {tag} is none of version {self.MAJOR} on Debian: another major version "
                 "needs its data converted, and Alpine has another user; "
@@ -111,6 +117,10 @@ class BackupSettings(Spec):
     """Number of backups that are kept, however old they are."""
     volume: Memory = "10Gi"
     """The most bytes that a dump may take on the node's disk, such as `10Gi`."""
+    resources: Resources = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
+    """What the dump and the upload are promised, each, and the most they may use."""
+    pod: PodOptions = PodOptions()
+    """What the pods of its Jobs have besides, over what `ado:pods` says of all."""
 
 
 class PostgresSettings(StoreSettings):
@@ -124,8 +134,20 @@ class PostgresSettings(StoreSettings):
     """The volume of each pod; fixed once it exists."""
     max_connections: Annotated[int, Field(ge=20, le=10_000)] = 400
     """Number of connections: at least those of all gateways and orchestrators, and 10 more."""
+    parameters: Parameters = {}  # noqa: RUF012 - pydantic copies it
+    """PostgreSQL's own parameters, such as `work_mem: 16MB`; those of the platform are refused."""
     backup: BackupSettings | None = None
     """When it is dumped, and where the dumps go; without it there is no backup."""
+
+    @model_validator(mode="after")
+    def _libraries_of_the_image(self) -> Self:
+        if not self.image.repository and (library := missing_library(self.parameters)):
+            raise ValueError(
+                f"parameters.shared_preload_libraries = {library}: the official image has none of "
+                "that name, and no server would start; name an image that has it in "
+                "image.repository"
+            )
+        return self
 
 
 @unique
@@ -179,23 +201,3 @@ class RedisSettings(StoreSettings):
         While the log is rewritten it holds the old one, the new one, and what is written meanwhile.
         """
         return size_in_bytes(self.volume.size) // 3
-
-
-class Buckets(Spec):
-    """The buckets that the platform writes to; they must exist."""
-
-    checkpoints: BucketName = "ado-checkpoints"
-    """Bucket of the agents' checkpoints."""
-    artifacts: BucketName = "ado-artifacts"
-    """Bucket of what agents make."""
-
-
-class ObjectStorageSettings(Spec):
-    """An S3-compatible service outside the platform."""
-
-    endpoint: HttpUrl
-    """URL of the service."""
-    region: Region = "us-east-1"
-    """Region that requests are signed for."""
-    buckets: Buckets = Buckets()
-    """The buckets that the platform writes to; they must exist."""

@@ -89,8 +89,13 @@ def described(error: ErrorDetails, sections: Mapping[str, Any]) -> str:
 
 def _dotted(location: Iterable[int | str]) -> str:
     """A location as `pulumi config set --path` takes it."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
-    return "".join(steps).removeprefix(".")
+    return "".join(map(_step, location)).removeprefix(".")
+
+
+def _step(step: int | str) -> str:
+    if isinstance(step, str) and re.search(r"[.\[\]\"]", step):  # a dot would lead elsewhere
+        return f"[{json.dumps(step)}]"
+    return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
 def _keys_at(location: Iterable[int | str]) -> list[str]:
@@ -102,15 +107,17 @@ def _keys_at(location: Iterable[int | str]) -> list[str]:
 
 
 def _below(kind: object, key: str) -> object:
-    """The kind of what a key of a model, or any key of a mapping of models, leads to."""
+    """The kind of what a key of a model, or any of a mapping or list of models, leads to."""
     if get_origin(kind) is dict:
         return get_args(kind)[1]
+    if get_origin(kind) is tuple:
+        return get_args(kind)[0]
     field = _fields(kind).get(key)
     return field.annotation if field else None
 
 
 def _fields(kind: object) -> dict[str, FieldInfo]:
-    kinds = [kind, *get_args(kind)] if get_origin(kind) is not dict else []
+    kinds = [kind, *get_args(kind)] if get_origin(kind) not in {dict, tuple} else []
     models = [each for each in kinds if isinstance(each, type) and issubclass(each, BaseModel)]
     if not models:
         return {}

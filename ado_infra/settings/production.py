@@ -10,7 +10,8 @@ from pydantic.alias_generators import to_camel
 
 from ado_infra.kit.spec import AntiAffinity
 from ado_infra.settings.data import StoreSettings
-from ado_infra.settings.tiers import EdgeSettings, TierSettings
+from ado_infra.settings.edge import EdgeSettings
+from ado_infra.settings.tiers import TierSettings
 
 
 @unique
@@ -33,9 +34,9 @@ def production_problems(sections: Mapping[str, Any]) -> Iterator[str]:
             "ado:protectData = false: profile production demands true; to take the stack down on "
             "purpose, give up the profile first\n    pulumi config rm ado:profile"
         )
-    if isinstance(edge := sections.get("edge"), EdgeSettings) and not edge.tls_issuer:
+    if isinstance(edge := sections.get("edge"), EdgeSettings) and not edge.encryption:
         yield (
-            "ado:edge.tlsIssuer is missing; profile production demands one\n"
+            "ado:edge.tlsIssuer is missing; profile production demands one, or ado:edge.tls\n"
             "    pulumi config set --path 'ado:edge.tlsIssuer' NAME"
         )
     for key, tier in _tiers(sections):

@@ -7,20 +7,20 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, StringConstraints, model_validator
 
+from ado_infra.kit.pod_options import PodOptions
 from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
 from ado_infra.settings.application import ApplicationConfig
-from ado_infra.settings.data import (
-    ObjectStorageSettings,
-    PostgresSettings,
-    RedisSettings,
-)
+from ado_infra.settings.data import PostgresSettings, RedisSettings
+from ado_infra.settings.edge import EdgeSettings
+from ado_infra.settings.network import NetworkSettings
+from ado_infra.settings.object_storage import ObjectStorageSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
+from ado_infra.settings.secrets import SecretSettings
 from ado_infra.settings.tiers import (
     DashboardSettings,
-    EdgeSettings,
     GatewaySettings,
     MigrationSettings,
     OrchestratorSettings,
@@ -42,6 +42,8 @@ class NamespaceSettings(Spec):
 
     Fixed from the first `up` on: turned to `false` it deletes the Namespace with all in it.
     """
+    pod_security: bool = True
+    """Whether it is labelled for Pod Security `restricted`; `false` leaves that to the cluster."""
 
 
 class ImageSettings(Spec):
@@ -107,6 +109,10 @@ class Settings(Spec):
     """The namespace that everything is in."""
     images: ImageSettings = ImageSettings()
     """Where images are pulled from."""
+    pods: PodOptions = PodOptions()
+    """What all pods have besides, those of Jobs too; each `pod` adds to it, or overrides it."""
+    network: NetworkSettings = NetworkSettings()
+    """How pods reach what is outside the cluster: through a proxy, with a private authority."""
     edge: EdgeSettings
     """Where the platform is reached from outside."""
     gateway: GatewaySettings
@@ -127,6 +133,8 @@ class Settings(Spec):
     """Redis: a cluster of three masters, with or without a replica of each."""
     object_storage: ObjectStorageSettings
     """An S3-compatible service outside the platform."""
+    secrets: SecretSettings = SecretSettings()
+    """Secrets that are in Secrets of the namespace instead of the stack's config."""
     migrations: MigrationSettings | None = None
     """A command that brings the database's schema up to date; none when not given."""
     monitoring: MonitoringSettings = MonitoringSettings()

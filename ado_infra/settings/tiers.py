@@ -1,14 +1,14 @@
-"""The sections of the application tiers and of the edge before them."""
+"""The sections of the application tiers."""
 
 from __future__ import annotations
 
 import re
-from enum import StrEnum, unique
 from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from ado_infra.kit.schema_rules import pattern_rule
+from ado_infra.kit.pod_options import PodOptions
+from ado_infra.kit.schema_rules import never, pattern_rule
 from ado_infra.kit.spec import (
     AntiAffinity,
     Disruption,
@@ -19,7 +19,7 @@ from ado_infra.kit.spec import (
     ScalingStep,
     Spec,
 )
-from ado_infra.kit.values import DnsName, HostName, Memory, ReplicaCount, Seconds
+from ado_infra.kit.values import LabelKey, LabelValue, Memory, ReplicaCount, Seconds
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -32,7 +32,6 @@ PoolSize = Annotated[int, Field(ge=1, le=1000)]
 """Database connections that one pod may hold open."""
 
 _POOL_NAME: Final = r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?"
-_BODY_SIZE: Final = r"[1-9][0-9]{0,5}[kmg]"
 
 
 def pool_name(name: str) -> str:
@@ -40,12 +39,6 @@ def pool_name(name: str) -> str:
     if not re.fullmatch(_POOL_NAME, name, re.ASCII):
         raise ValueError("at most 40 lower-case letters, digits and hyphens, a letter first")
     return name
-
-
-def _body_size(size: str) -> str:
-    if not re.fullmatch(_BODY_SIZE, size, re.ASCII):
-        raise ValueError("is no body size; write it as nginx does, for example '50m' or '1g'")
-    return size
 
 
 PoolName = Annotated[str, AfterValidator(pool_name), pattern_rule("pool name", f"^{_POOL_NAME}$")]
@@ -65,6 +58,8 @@ class TierSettings(Spec):
     """How many pods a node drain must leave or may take: exactly one of the two."""
     anti_affinity: AntiAffinity = AntiAffinity.PREFERRED
     """`required`: never two pods of the tier on a host; `preferred`: where it can be avoided."""
+    pod: PodOptions = PodOptions()
+    """What its pods have besides, over what `ado:pods` says of all."""
 
     MINIMUM: ClassVar[str]
     """The key that `minimum_replicas` comes from."""
@@ -149,6 +144,17 @@ class ScaleDown(ScalingStep):
     pods: Annotated[int, Field(ge=1, le=1000)] = 2
 
 
+class QueueMetric(Spec):
+    """The external metric that tells how many tasks wait."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[^/%\s]{1,253}$"), never(".", "..")] = (
+        "ado_task_queue_length"
+    )
+    """Its name, as the adapter that serves it has it."""
+    labels: dict[LabelKey, LabelValue] | None = None
+    """Which of several series: these; else `queue` where there are several pools."""
+
+
 class WorkerScaling(Scaling):
     """Autoscaling on CPU and on the tasks that wait."""
 
@@ -156,6 +162,8 @@ class WorkerScaling(Scaling):
     max_replicas: ReplicaCount = 50
     queue_length: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Number of waiting tasks for each pod that the autoscaler aims at."""
+    queue_metric: QueueMetric = QueueMetric()
+    """The external metric that tells how many tasks wait."""
     scale_up: ScaleUp = ScaleUp()
     """How fast workers are added."""
     scale_down: ScaleDown = ScaleDown()
@@ -235,34 +243,6 @@ class WorkerPoolSettings(TierSettings):
         )
 
 
-@unique
-class Controller(StrEnum):
-    """Who turns the Ingress into traffic."""
-
-    NGINX = "nginx"
-    TRAEFIK = "traefik"
-    CLOUD = "cloud"
-
-
-class EdgeSettings(Spec):
-    """Where the platform is reached from outside."""
-
-    host: HostName
-    """Host name of the Ingress; no address."""
-    controller: Controller = Controller.NGINX
-    """Who turns the Ingress into traffic."""
-    class_name: DnsName | None = None
-    """IngressClass; else the controller's usual one, or with `cloud` the cluster's default."""
-    tls_issuer: DnsName | None = None
-    """Name of cert-manager's ClusterIssuer; without one the host is served without TLS."""
-    body_size: Annotated[
-        str, AfterValidator(_body_size), pattern_rule("size such as 50m or 1g", f"^{_BODY_SIZE}$")
-    ] = "50m"
-    """The largest request body in bytes, as nginx writes it (nginx only)."""
-    timeout: Seconds = 3600
-    """How long a connection may be silent, in seconds (nginx only)."""
-
-
 class MigrationImage(ImageVersion):
     """The image of the migrations: `<registry>/<name>`."""
 
@@ -281,3 +261,5 @@ class MigrationSettings(Spec):
     """The image that it runs in; the orchestrator's when not given."""
     timeout: Seconds = 600
     """Seconds after which it counts as failed."""
+    pod: PodOptions = PodOptions()
+    """What its pods have besides, over what `ado:pods` says of all."""

@@ -14,7 +14,7 @@ from pulumi_kubernetes.core.v1 import Service
 from ado_infra.data.endpoints import Endpoint
 from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
+from ado_infra.kit.sources import ConfigFile, Files, SecretVariable, Variable
 from ado_infra.kit.workload import Port, Termination, Workload, WorkloadArgs
 from ado_infra.settings import TierSettings
 from ado_infra.site import Site
@@ -86,15 +86,20 @@ def tier_workload(
     site: Site,
     settings: TierSettings,
     *,
+    section: str,
     component: str,
     ports: tuple[Port, ...],
     replicas: int | Autoscaling,
     inputs: Inputs,
     pool: str | None = None,
     headless: bool = False,
+    service_annotations: Mapping[str, str] | None = None,
     termination: Termination | None = None,
 ) -> WorkloadArgs:
-    """The workload `ado-<component>[-<pool>]` running the image `<registry>/<component>`."""
+    """The workload `ado-<component>[-<pool>]` running the image `<registry>/<component>`.
+
+    `section`: the key of its settings in a stack, for messages.
+    """
     file = inputs.config_file
     config: dict[str, Files] = {"config": file} if file else {}
     return WorkloadArgs(
@@ -105,6 +110,7 @@ def tier_workload(
         version=settings.image.label,
         pull_secret=site.image_pull_secret,
         ports=ports,
+        service_annotations=service_annotations or {},
         headless=headless,
         resources=settings.resources,
         health=settings.health,
@@ -116,6 +122,7 @@ def tier_workload(
         secrets=_secrets(inputs.endpoints),
         files={**config, **inputs.files},
         scratch=inputs.scratch,
+        extension=site.extension(section, settings.pod),
     )
 
 
@@ -133,5 +140,5 @@ def _variables(inputs: Inputs) -> dict[str, Variable]:
     return {**variables, **inputs.variables}
 
 
-def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretKey]:
+def _secrets(endpoints: Sequence[Endpoint]) -> dict[str, SecretVariable]:
     return {name: key for endpoint in endpoints for name, key in endpoint.secrets.items()}

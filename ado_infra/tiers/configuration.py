@@ -9,8 +9,8 @@ import pulumi
 import yaml
 
 from ado_infra import ownership
-from ado_infra.kit.published import publish_config, publish_secret
-from ado_infra.kit.sources import ConfigFile, SecretDirectory
+from ado_infra.kit.published import publish_config, publish_secrets
+from ado_infra.kit.sources import ConfigFile, SecretMount
 from ado_infra.secrets import AgentCredentials
 from ado_infra.settings import ApplicationConfig
 from ado_infra.site import Site
@@ -40,13 +40,13 @@ class Configuration(pulumi.ComponentResource):
     """What the applications read.
 
     Produces: ConfigMap `ado-config`, whose annotation also tells operators which stack the platform
-    is, Secret `ado-agent-credentials` (with the keys that were given). It does not mount them: the
-    tiers do.
+    is, Secret `ado-agent-credentials` (with the keys that were given, unless they are in Secrets of
+    others). It does not mount them: the tiers do.
     """
 
     config_file: ConfigFile
     """The applications' `config.yaml`."""
-    credentials: SecretDirectory
+    credentials: SecretMount
     """The agents' credentials, a file each."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Configuration(pulumi.ComponentResource):
             {CONFIG_KEY: render_config(args.config)},
             child,
         )
-        secret = publish_secret(
+        secrets = publish_secrets(
             f"{name}-agent-credentials",
             args.site.metadata(COMPONENT, "ado-agent-credentials"),
             args.agent_credentials.data,
@@ -68,7 +68,7 @@ class Configuration(pulumi.ComponentResource):
             digest_key=args.site.digest_key,
         )
         self.config_file = config_map.file(CONFIG_KEY, CONFIG_PATH)
-        self.credentials = secret.directory(CREDENTIALS_PATH)
+        self.credentials = secrets.directory(CREDENTIALS_PATH)
         self.register_outputs(
             {
                 "configMap": self.config_file.config_map,

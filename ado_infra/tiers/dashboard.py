@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pulumi
@@ -20,10 +21,12 @@ class DashboardArgs:
     Attributes:
         site: Where it is installed.
         settings: Image, resources and number of pods.
+        service_annotations: What its Service tells load balancers.
     """
 
     site: Site
     settings: DashboardSettings
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class Dashboard(Tier):
@@ -46,8 +49,10 @@ def _workload(args: DashboardArgs) -> WorkloadArgs:
     return tier_workload(
         args.site,
         args.settings,
+        section="dashboard",
         component="dashboard",
         ports=(Port(name="http", container=HTTP_PORT, service=80), METRICS),
+        service_annotations=args.service_annotations,
         replicas=args.settings.replicas,
         inputs=Inputs(),
     )

@@ -18,7 +18,7 @@ from pulumi_kubernetes.networking.v1 import (
     ServiceBackendPortArgs,
 )
 
-from ado_infra.settings import Controller, EdgeSettings
+from ado_infra.settings import CERT_MANAGER, Controller, EdgeSettings, Issuer
 from ado_infra.site import Site
 
 TLS_SECRET: Final = "ado-tls"  # noqa: S105 - its name
@@ -47,7 +47,7 @@ class Edge(pulumi.ComponentResource):
     """The way in from outside.
 
     Produces: Ingress `ado-ingress`: `/api` and `/ws` lead to the gateway, all else to the
-    dashboard; with a `tlsIssuer`, cert-manager keeps the certificate in Secret `ado-tls`. It
+    dashboard; with an issuer, cert-manager keeps the certificate in Secret `ado-tls`. It
     installs no controller. Body size and timeout reach nginx alone: an Ingress cannot tell them to
     other controllers. Nobody waits for an address: without a load balancer there is none.
     """
@@ -69,16 +69,16 @@ class Edge(pulumi.ComponentResource):
             spec=_spec(args),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        scheme = "https" if settings.tls_issuer else "http"
+        scheme = "https" if settings.encryption else "http"
         self.url = pulumi.Output.from_input(f"{scheme}://{settings.host}")
         self.register_outputs({"url": self.url})
 
 
 def edge_annotations(settings: EdgeSettings) -> dict[str, str]:
     """What the controller, cert-manager and the engine are told beside the routes."""
-    annotations = {"pulumi.com/skipAwait": "true"}
-    if settings.tls_issuer:
-        annotations["cert-manager.io/cluster-issuer"] = settings.tls_issuer
+    annotations = {"pulumi.com/skipAwait": "true", **settings.annotations}
+    if settings.encryption and settings.encryption.issuer:
+        annotations |= _issuer_annotations(settings.encryption.issuer)
     if settings.controller is Controller.NGINX:
         annotations |= {
             "nginx.ingress.kubernetes.io/proxy-body-size": settings.body_size,
@@ -88,9 +88,19 @@ def edge_annotations(settings: EdgeSettings) -> dict[str, str]:
     return annotations
 
 
+def _issuer_annotations(issuer: Issuer) -> dict[str, str]:
+    if issuer.group == CERT_MANAGER and issuer.kind == "ClusterIssuer":
+        return {f"{CERT_MANAGER}/cluster-issuer": issuer.name}
+    # Beside `cluster-issuer` cert-manager refuses a kind or a group.
+    annotations = {f"{CERT_MANAGER}/issuer": issuer.name}
+    if issuer.group != CERT_MANAGER or issuer.kind != "Issuer":
+        annotations[f"{CERT_MANAGER}/issuer-kind"] = issuer.kind
+        annotations[f"{CERT_MANAGER}/issuer-group"] = issuer.group
+    return annotations
+
+
 def _spec(args: EdgeArgs) -> IngressSpecArgs:
     settings = args.settings
-    tls = [IngressTLSArgs(hosts=[settings.host], secret_name=TLS_SECRET)]
     routes = [
         _path("/api", args.gateway_service, 80),
         _path("/ws", args.gateway_service, 81),
@@ -98,9 +108,17 @@ def _spec(args: EdgeArgs) -> IngressSpecArgs:
     ]
     return IngressSpecArgs(
         ingress_class_name=settings.class_name or _CLASSES.get(settings.controller),
-        tls=tls if settings.tls_issuer else None,
+        tls=_tls(settings),
         rules=[IngressRuleArgs(host=settings.host, http=HTTPIngressRuleValueArgs(paths=routes))],
     )
+
+
+def _tls(settings: EdgeSettings) -> list[IngressTLSArgs] | None:
+    """Which Secret the controller serves the host with; None where it serves no TLS."""
+    if settings.encryption is None or settings.encryption.load_balancer:
+        return None
+    secret = settings.encryption.secret or TLS_SECRET
+    return [IngressTLSArgs(hosts=[settings.host], secret_name=secret)]
 
 
 def _path(path: str, service: pulumi.Input[str], port: int) -> HTTPIngressPathArgs:

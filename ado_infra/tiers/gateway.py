@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pulumi
 
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
-from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
+from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.sources import ConfigFile, Variable
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import GatewaySettings
@@ -27,6 +28,7 @@ class ApiGatewayArgs:
         redis: Its Redis.
         orchestrator_url: Where the orchestrators are; None where it is not told.
         config_file: The applications' configuration, where there is one.
+        service_annotations: What its Service tells load balancers.
     """
 
     site: Site
@@ -35,6 +37,7 @@ class ApiGatewayArgs:
     redis: RedisEndpoint
     orchestrator_url: pulumi.Input[str] | None = None
     config_file: ConfigFile | None = None
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class ApiGateway(Tier):
@@ -54,20 +57,21 @@ class ApiGateway(Tier):
 
 
 def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
-    scaling = args.settings.scaling
     variables: dict[str, Variable] = {"DATABASE_POOL_SIZE": str(args.settings.pool_size)}
     if args.orchestrator_url is not None:
         variables["ORCHESTRATOR_URL"] = args.orchestrator_url
     return tier_workload(
         args.site,
         args.settings,
+        section="gateway",
         component="api-gateway",
         ports=(
             Port(name="http", container=HTTP_PORT, service=80),
             Port(name="ws", container=WS_PORT, service=81),
             METRICS,
         ),
-        replicas=Autoscaling(bounds=scaling, metrics=(cpu_metric(scaling.cpu_utilization),)),
+        service_annotations=args.service_annotations,
+        replicas=Autoscaling(bounds=args.settings.scaling),
         inputs=Inputs(
             variables=variables,
             endpoints=(args.database, args.redis),

@@ -63,4 +63,5 @@ def _job(args: MigrationsArgs) -> JobArgs:
         resources=args.orchestrator.resources,
         pull_secret=site.image_pull_secret,
         secrets=args.database.secrets,
+        extension=site.extension("migrations", args.settings.pod),
     )

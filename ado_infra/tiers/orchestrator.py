@@ -63,6 +63,7 @@ def _workload(args: OrchestratorArgs) -> WorkloadArgs:
     return tier_workload(
         args.site,
         args.settings,
+        section="orchestrator",
         component=COMPONENT,
         # The design's name; the health endpoints are on the same port.
         ports=(Port(name="grpc", container=HTTP_PORT, service=HTTP_PORT), METRICS),

@@ -8,17 +8,15 @@ from typing import ClassVar, Final
 import pulumi
 
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
-from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, external_metric
+from ado_infra.kit.autoscaling import Autoscaling, behavior, external_metric
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
+from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretMount
 from ado_infra.kit.workload import Termination, WorkloadArgs
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings, pool_name
 from ado_infra.site import Site, require
 from ado_infra.tiers.common import METRICS, Inputs, Tier, given_endpoints, tier_workload
 
 COMPONENT: Final = "worker"
-QUEUE_METRIC: Final = "ado_task_queue_length"
-"""Tasks that wait, by the label `queue`; see docs/metrics.md."""
 WORKSPACE: Final = "/workspace"
 
 
@@ -34,7 +32,7 @@ class WorkerPoolArgs:
         redis: The Redis that holds its queue.
         pool: Its name, which is also that of its queue: a DNS label of at most 40 characters.
         only: Whether it is the only pool that there is: the queue metric then is of its queue, and
-            needs no label `queue` to tell it from others.
+            needs no label `queue` to tell it from others, unless the settings say which it needs.
         object_storage: Where checkpoints and artifacts go, where there is one.
         config_file: The applications' configuration, where there is one.
         credentials: The agents' credentials, where there are any.
@@ -48,7 +46,7 @@ class WorkerPoolArgs:
     only: bool = False
     object_storage: ObjectStorageEndpoint | None = None
     config_file: ConfigFile | None = None
-    credentials: SecretDirectory | None = None
+    credentials: SecretMount | None = None
 
     def __post_init__(self) -> None:
         require("WorkerPoolArgs.pool", self.pool, pool_name)
@@ -80,6 +78,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
     return tier_workload(
         args.site,
         settings,
+        section=f"workerPools.{args.pool}",
         component=COMPONENT,
         pool=None if args.pool == DEFAULT_POOL else args.pool,
         ports=(METRICS,),
@@ -106,12 +105,11 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
 
 def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:
     scaling = args.settings.scaling
-    series = None if args.only else {"queue": args.pool}
+    series = scaling.queue_metric.labels
+    if series is None and not args.only:
+        series = {"queue": args.pool}
     return Autoscaling(
         bounds=scaling,
-        metrics=(
-            external_metric(QUEUE_METRIC, scaling.queue_length, series),
-            cpu_metric(scaling.cpu_utilization),
-        ),
+        metrics=(external_metric(scaling.queue_metric.name, scaling.queue_length, series),),
         behavior=behavior(scaling.scale_up, scaling.scale_down),
     )

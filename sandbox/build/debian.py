@@ -21,6 +21,7 @@ POSTGRESQL, REDIS = 17, 8
 """Major versions of the suite's servers."""
 PACKAGES = (
     "catatonit",  # the pause program: statically linked, waits, reaps
+    "libnss-wrapper",  # by which the official image of PostgreSQL names any user, too
     f"postgresql-{POSTGRESQL}",
     "python3-minimal",
     "python3-aiohttp",

@@ -48,7 +48,7 @@ def attempt(
         return subprocess.run(
             [_program(), *arguments],
             input=standard_input,
-            env=_environment(sandbox),
+            env=os.environ | environment(sandbox),
             capture_output=True,
             text=True,
             check=False,
@@ -62,7 +62,7 @@ def attempt(
 def become(sandbox: Sandbox, arguments: Sequence[str]) -> NoReturn:
     """End this program and be kubectl instead, with its terminal and signals."""
     program = _program()
-    os.execve(program, [program, *arguments], _environment(sandbox))  # noqa: S606 - no shell
+    os.execve(program, [program, *arguments], os.environ | environment(sandbox))  # noqa: S606 - no shell
 
 
 def _program() -> str:
@@ -78,8 +78,9 @@ def _program() -> str:
     return str(program)
 
 
-def _environment(sandbox: Sandbox) -> dict[str, str]:
-    return os.environ | {
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    """The variables by which kubectl knows this sandbox, and no other cluster."""
+    return {
         "KUBECONFIG": str(sandbox.kubeconfig),
         "KUBECACHEDIR": str(sandbox.state / "kubectl-cache"),
     }

@@ -27,7 +27,7 @@ from pulumi.automation import events
 from sandbox import files, plugins
 from sandbox.build import providers, tools
 from sandbox.build.providers import Plugin
-from sandbox.cluster import object_storage
+from sandbox.cluster import kubectl, object_storage
 from sandbox.deploy import deployed, mishaps, stack_files
 from sandbox.deploy.fingerprint import fingerprint
 from sandbox.deploy.outcome import Outcome, plain
@@ -223,7 +223,9 @@ class Engine:
         return outcome
 
     def _select(self) -> automation.Stack:
-        for own in (str(self._pulumi.parent), _PLUGINS):
+        kubectl_there = tools.find(tools.KUBERNETES, "kubectl")
+        beside = [str(kubectl_there.parent)] if kubectl_there else []
+        for own in (str(self._pulumi.parent), _PLUGINS, *beside):
             if own not in os.environ["PATH"].split(os.pathsep):
                 os.environ["PATH"] = f"{own}{os.pathsep}{os.environ['PATH']}"
         self._environment = {
@@ -262,10 +264,19 @@ class Engine:
     def _program(self) -> None:
         """The checkout's program, run in this process: what the language host would do."""
         sys.path.insert(0, str(self._checkout))
+        # It may ask kubectl, which must not find the user's own cluster here.
+        own = kubectl.environment(self._sandbox)
+        former = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
         try:
             runpy.run_path(str(self._checkout / "__main__.py"), run_name="__main__")
         finally:
             sys.path.remove(str(self._checkout))
+            for name, value in former.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
     def _say_versions(self, found: list[Plugin]) -> str:
         origin = tools.origin(self._pulumi)

@@ -57,7 +57,9 @@ def buckets_needed(objects: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _cpu(pod: Mapping[str, Any]) -> float:
     """The CPU that a pod requests, in cores."""
-    requests = [c.get("resources", {}).get("requests", {}) for c in pod["containers"]]
+    beside = [c for c in pod.get("initContainers") or () if c.get("restartPolicy") == "Always"]
+    running = [*beside, *pod["containers"]]
+    requests = [c.get("resources", {}).get("requests", {}) for c in running]
     return sum(float(parse_quantity(r.get("cpu", "0"))) for r in requests)
 
 

@@ -34,6 +34,7 @@ SECRETS: Final = (
 OBJECT_STORAGE: Final = "ado:objectStorage"
 ACCESS_KEY, SECRET_KEY = "ado:objectStorageAccessKey", "ado:objectStorageSecretKey"
 """A stack with object storage is given the sandbox's, with keys that open it."""
+REFERENCES: Final = "ado:secrets"
 BACKUP_KEYS: Final = {"ado:backupAccessKey", "ado:backupSecretKey"}
 """Never put in: the sandbox's object storage has one pair, which a backup takes then."""
 _CLUSTERS: Final = tuple(
@@ -104,14 +105,21 @@ def copy_stack(stack_file: Path, directory: Path) -> set[str]:
     plain = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
     use_own_object_storage(plain)
     encryption = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept}
-    config = own | plain
+    elsewhere = _in_the_cluster(plain)
+    config = {key: value for key, value in own.items() if key not in elsewhere} | plain
     _dump(encryption | {"config": config}, copy)
 
     demanded = {path for key in given for path in _secure_paths(given[key], key)}
     demanded |= {*STAND_IN_SECRETS}
     if OBJECT_STORAGE in config:
         demanded |= {ACCESS_KEY, SECRET_KEY}
-    return {path for path in demanded - BACKUP_KEYS if config.get(path) is None}
+    return {path for path in demanded - BACKUP_KEYS - elsewhere if config.get(path) is None}
+
+
+def _in_the_cluster(config: Mapping[str, Any]) -> set[str]:
+    """The secrets that a stack names in Secrets of the cluster: it refuses them in its config."""
+    named = config.get(REFERENCES)
+    return {f"ado:{key}" for key in named} if isinstance(named, Mapping) else set()
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -150,7 +158,9 @@ def use_own_object_storage(config: dict[str, Any]) -> None:
     """Leads a stack's object storage, where it has any, to the sandbox's; buckets stay its own."""
     if isinstance(section := config.get(OBJECT_STORAGE), Mapping):
         own = {"endpoint": object_storage.ENDPOINT, "region": object_storage.REGION}
-        config[OBJECT_STORAGE] = {**section, **own}
+        # It knows keys, and no workload by its identity.
+        kept = {key: value for key, value in section.items() if key != "credentials"}
+        config[OBJECT_STORAGE] = {**kept, **own}
 
 
 def _is_secure(value: object) -> bool:

@@ -30,7 +30,7 @@ from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.engine import Engine
 from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
-from tests.support.recording import ROOT, Recording, merged, record_stack
+from tests.support.recording import ROOT, SECRETS, Recording, merged, record_stack
 
 NAMESPACE = "ado-system"
 _RESET: dict[tuple[Sandbox, str], str] = {}
@@ -132,8 +132,12 @@ class Deployment:
         """What the program asks for with these changes, without the engine."""
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)  # Pulumi's mocks want a current one
+        named = (changes or {}).get("ado:secrets", {})
+        given = {
+            key: each for key, each in SECRETS.items() if key.removeprefix("ado:") not in named
+        }
         try:
-            return record_stack(self.stack, changes=changes)
+            return record_stack(self.stack, changes=changes, secrets=given)
         finally:
             asyncio.set_event_loop(None)
             loop.close()
@@ -204,6 +208,15 @@ class Deployment:
             for (kind, name), manifest in self.objects().items()
             if kind == "Job"
         }
+
+    def remove(self, namespace: str) -> None:
+        """All of a namespace, whoever made it.
+
+        Its pods first: the server would wait for as long as the slowest of them may take.
+        """
+        with_pods = ("deployments,statefulsets,jobs", "--all", "--cascade=foreground")
+        self.kubectl("delete", *with_pods, "-n", namespace)
+        self.kubectl("delete", "namespace", namespace, "--ignore-not-found")
 
     def kubectl(self, *arguments: str, given: str = "") -> str:
         """The standard output of kubectl, which must succeed."""

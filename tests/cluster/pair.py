@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Generator
@@ -23,6 +24,8 @@ from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.writing import Acknowledged, patiently, writing
 
 STATE = "postgresql-state"
+MARK = "recorded"
+"""The file on a volume by which its pod knows that there was a record."""
 SLOT = "SELECT wal_status FROM pg_replication_slots"
 SERVER = r"^(/usr/lib/postgresql/\d+/bin/)?postgres -D"
 """The command line of the server's main process."""
@@ -170,6 +173,12 @@ class Pair:
         name = json.loads(found)["spec"]["volumeName"]
         volume = json.loads(self.deployment.kubectl("get", "pv", name, "-o", "json"))
         return Path(volume["spec"]["local"]["path"])
+
+    def empty_volume(self, ordinal: int) -> None:
+        """All files of a fenced pod's volume are gone; the pod starts anew once it is unfenced."""
+        # The mark goes last: on a volume with data and no mark the pod leaves another one.
+        for path in sorted(self.volume(ordinal).iterdir(), key=lambda each: each.name == MARK):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def kill(self, ordinal: int) -> None:
         """SIGKILL to the main process of a pod's container."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-import shutil
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -210,8 +209,7 @@ def test_both_volumes_lost_a_backup_brings_everything_back(pair: Pair, backup: s
     content = pair.ask_as_ado(CONTENT)
     for ordinal in (0, 1):
         pair.did("fence", pod(ordinal))
-        for path in pair.volume(ordinal).iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        pair.empty_volume(ordinal)
     for ordinal in (0, 1):
         pair.did("unfence", pod(ordinal))
     pair.says(0, "waiting: the primary's volume is empty")

@@ -26,14 +26,23 @@ KEPT = (
     "apps/v1:StatefulSet",
 )
 RESOURCES = {"requests": {"cpu": "60m", "memory": "80Mi"}, "limits": {"cpu": "3", "memory": "6Gi"}}
+POD: dict[str, Any] = {
+    "env": {"TZ": "Europe/Berlin"},
+    "labels": {"example.com/team": "agents"},
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "serviceAccount": {"annotations": {"example.com/role": "x"}},
+    "volumes": [{"name": "cache", "emptyDir": "1Gi", "mountPath": "/cache"}],
+}
 TIER: dict[str, Any] = {
     "image": {"tag": "0.2.0"},
     "resources": RESOURCES,
     "health": {"ready": "/readyz", "live": "/livez"},
     "disruption": {"maxUnavailable": "50%"},
     "antiAffinity": "required",
+    "pod": POD,
 }
 OTHERWISE: dict[str, dict[str, Any]] = {
+    "namespace": {"podSecurity": False},
     "images": {
         "registry": "registry.example.com/ado",
         "mirror": "mirror.example.com/official",
@@ -41,11 +50,30 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "kubectlImage": {"tag": "v1.36.1"},
         "pullSecret": "pull",
     },
+    "pods": {
+        "env": {"LANG": "C.UTF-8"},
+        "envFrom": [{"configMap": "more"}],
+        "volumes": [{"name": "ca", "configMap": "ca", "mountPath": "/etc/company"}],
+        "sidecars": [{"name": "mesh", "image": "x/mesh:1", "resources": RESOURCES}],
+        "initContainers": [{"name": "wait", "image": "x/wait:1", "resources": RESOURCES}],
+        "labels": {"example.com/cost": "1"},
+        "annotations": {"example.com/a": "b"},
+        "nodeSelector": {"kubernetes.io/arch": "amd64"},
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "topologySpread": [{"topologyKey": "rack"}],
+        "priorityClassName": "high",
+        "runtimeClassName": "gvisor",
+        "serviceAccount": {"annotations": {"example.com/role": "of-jobs"}},
+        "securityContext": "cluster",
+    },
     "edge": {
         "host": "other.example.com",
         "controller": "traefik",
         "className": "other",
-        "tlsIssuer": "letsencrypt-prod",
+        "tls": {"issuer": {"name": "letsencrypt-prod", "kind": "Issuer"}},
+        "annotations": {"example.com/told": "the controller"},
+        "serviceAnnotations": {"example.com/told": "the load balancer"},
         "bodySize": "9m",
         "timeout": 99,
     },
@@ -54,7 +82,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "orchestrator": {**TIER, "poolSize": 5, "replicas": 2},
     "workerPools.default": {
         **TIER,
-        "scaling": {"queueLength": 5},
+        "scaling": {"queueLength": 5, "queueMetric": {"name": "other_queue"}},
         "workspace": "1Gi",
         "longestTask": 60,
         "drain": {"preStop": 9},
@@ -64,6 +92,8 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "resources": RESOURCES,
         "antiAffinity": "required",
         "maxConnections": 120,
+        "pod": POD,
+        "parameters": {"work_mem": "16MB"},
         "backup": {"bucket": "other-backups"},
     },
     "redis": {
@@ -72,9 +102,19 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "antiAffinity": "required",
         "appendfsync": "always",
         "replicasPerMaster": 1,
+        "pod": POD,
     },
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},
+    },
+    "secrets": {
+        "databasePassword": {"secret": "passwords"},
+        "replicationPassword": {"secret": "passwords"},
+        "redisPassword": {"secret": "passwords", "key": "redis"},
+    },
+    "network": {
+        "proxy": {"https": "http://proxy.example.com:3128"},
+        "caBundle": {"configMap": "authorities"},
     },
     "monitoring": {"serviceMonitor": False, "labels": {"release": "prometheus"}},
     "config": {
@@ -90,6 +130,7 @@ ELSEWHERE = {
     "namespace.name": "is another platform; fixed from the first `up` on",
     "profile": "demands more and changes nothing",
     "protectData": "changes protection alone, which is no property of an object",
+    "edge.tlsIssuer": "is short for edge.tls; see tests/unit/tiers/test_edge.py",
     "images.registryUser": "stands for images.pullSecret; see tests/unit/test_registry.py",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
@@ -98,8 +139,24 @@ ELSEWHERE = {
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",
     "redis.mode": "the same",
     "redis.nodes": "is of an external Redis",
+    **dict.fromkeys(
+        (
+            *("secrets.anthropicApiKey", "secrets.googleApiKey"),
+            *("secrets.objectStorageAccessKey", "secrets.objectStorageSecretKey"),
+        ),
+        "is refused beside the one that is given here; see tests/unit/test_existing_secrets.py",
+    ),
+    **dict.fromkeys(
+        ("secrets.backupAccessKey", "secrets.backupSecretKey"),
+        "is read by the backup alone; see tests/unit/test_existing_secrets.py",
+    ),
+    "secrets.databaseUrl": "is of an external PostgreSQL",
+    "secrets.redisUrl": "is of an external Redis",
+    "secrets.store": "makes ExternalSecrets, which need a remote; see test_existing_secrets.py",
+    "objectStorage.credentials": "refuses the keys that are given here",
     "objectStorage.endpoint": "is the sandbox's own here",
     "objectStorage.region": "is the sandbox's own here",
+    "objectStorage.provider": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "policies.waived": "changes what the policies say, and no object",
     "migrations": "makes a Job; see test_platform_changes",
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -218,9 +217,7 @@ def _disown(pair: Pair, secret: str) -> None:
 def _lose_volume(pair: Pair, ordinal: int) -> None:
     """A pod's volume is empty from its next start on, which is now."""
     pair.did("fence", pod(ordinal))
-    volume = pair.volume(ordinal)
-    for path in volume.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    pair.empty_volume(ordinal)
     pair.did("unfence", pod(ordinal))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.reader import Reader, environment
 from tests.cluster.test_platform_changes import WORKLOADS
+from tests.support import checkouts
 from tests.support.recording import ROOT
 
 RIGHTS = ROOT / "deploy" / "preview-rights.yaml"
@@ -118,6 +121,97 @@ def test_the_shipped_rights_suffice_to_look_for_drift_and_change_nothing(
         deployed.kubectl(*scale, "--replicas=1")
 
 
+@pytest.fixture
+def branch(deployed: Deployment, nobody: Path, tmp_path: Path) -> Reader:
+    """Somebody on a branch of a clone, whose stack runs, with the rights of a preview."""
+    deployed.write()
+    engine = deployed.engine()
+    deployed.kubectl("apply", "-f", str(RIGHTS))
+    checkout = checkouts.copied(tmp_path / "ado")
+    shutil.copy(engine.project / "Pulumi.dev.yaml", checkout)  # with the secrets of what runs
+    own = environment(deployed.sandbox, tmp_path)
+    reader = Reader(checkout, own | engine._environment | {"KUBECONFIG": str(nobody)})
+    reader.types("git init --quiet --initial-branch=main && git add --all")
+    reader.types("git -c user.name=n -c user.email=n@example.com commit --quiet --message base")
+    return reader
+
+
+def reviewed(branch: Reader) -> tuple[str, dict[str, Any]]:
+    """The report that has the engine's own preview, and that preview."""
+    branch.types("pulumi preview --json --refresh --stack dev > dev.json")
+    review = ".venv/bin/python -m ado_infra.ops review --base main --stack dev --preview dev.json"
+    return branch.types(review), json.loads((branch.checkout / "dev.json").read_text())
+
+
+def acted_upon(told: dict[str, Any]) -> set[str]:
+    """`Kind/name` of whatever the engine would touch."""
+    states = [
+        (step.get("newState") or step["oldState"])["inputs"]
+        for step in told["steps"]
+        if step["op"] not in {"same", "refresh", "read", "discard"}
+    ]
+    return {f"{each['kind']}/{each['metadata']['name']}" for each in states}
+
+
+def secret_values(deployment: Deployment) -> set[str]:
+    """What every Secret of the platform holds, as it stands there and decoded."""
+    objects = deployment.objects().items()
+    found = {
+        value
+        for (kind, _), manifest in objects
+        if kind == "Secret"
+        for value in (manifest.get("data") or {}).values()
+    }
+    return {*found, *(base64.b64decode(value).decode() for value in found)} - {""}
+
+
+def test_a_report_says_what_the_engines_own_preview_says(
+    deployed: Deployment, branch: Reader
+) -> None:
+    same, _ = reviewed(branch)
+    assert same.splitlines()[1].startswith("Nothing changes in `dev`, compared with `main`")
+
+    hpa = ("patch", "hpa", "ado-worker-hpa", "-n", NAMESPACE, "--type=merge", "--patch")
+    try:
+        deployed.kubectl(*hpa, '{"spec": {"maxReplicas": 97}}')
+        deployed.kubectl("delete", "pdb", "ado-dashboard-pdb", "-n", NAMESPACE)
+        branch.types("pulumi config set --stack dev --path ado:gateway.image.tag 0.2.0")
+        branch.types("pulumi config set --stack dev --secret ado:redisPassword", "canary-given")
+        monitoring = branch.checkout / "ado_infra" / "monitoring" / "monitoring.py"
+        assert 'f"{name}-dashboard"' in monitoring.read_text()
+        monitoring.write_text(monitoring.read_text().replace("{name}-dashboard", "{name}-board"))
+        report, told = reviewed(branch)
+    finally:
+        deployed.kubectl(*hpa, '{"spec": {"maxReplicas": 3}}')
+        deployed.up()
+
+    # Of the branch's files, as without the engine:
+    assert "| `Deployment/ado-api-gateway` | 1 to 2 |" in report
+    assert "| `ado:gateway.image.tag` | `0.1.0` | `0.2.0` |" in report
+    # What the engine alone knows:
+    assert (
+        "- **goes** `ConfigMap/ado-dashboard-grafana` is replaced, by the engine's preview "
+        "(`its name within the program (URN)`)"
+    ) in report
+    _, _, table = report.partition("**By the engine's preview also**")
+    table = table.partition("|---|---|---|\n")[2].partition("\n\n")[0]
+    rows = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", table, re.MULTILINE))
+    assert rows == {
+        "ConfigMap/ado-dashboard-grafana": "replaced",
+        "HorizontalPodAutoscaler/ado-worker-hpa": "changed",
+        "PodDisruptionBudget/ado-dashboard-pdb": "missing, made again",
+    }
+    # That a password is given that was generated before shows without the engine, too.
+    given = {"Deployment/ado-orchestrator", "Deployment/ado-worker", "StatefulSet/redis"}
+    given |= {"Deployment/ado-api-gateway", "Secret/ado-secrets", "Secret/redis"}
+    assert [title for title in given if f"`{title}`" not in report] == []
+    assert {*rows, *given} == acted_upon(told)
+    text = json.dumps(told)
+    for value in (*secret_values(deployed), "canary-given"):
+        assert value not in text
+        assert value not in report
+
+
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The policy pack of a checkout of its own, made ready as the workflows do it."""
@@ -163,10 +257,7 @@ def kept(deployment: Deployment) -> set[tuple[str, str]]:
 @pytest.fixture
 def reader(deployed: Deployment, tmp_path: Path) -> Reader:
     """Somebody with a checkout, on a cluster where the dev stack runs."""
-    checkout = tmp_path / "ado"
-    unwanted = (".*", "build", "__pycache__")
-    shutil.copytree(ROOT, checkout, ignore=shutil.ignore_patterns(*unwanted))
-    (checkout / ".venv").symlink_to(Path(sys.prefix))
+    checkout = checkouts.copied(tmp_path / "ado")
     template = checkout / "Pulumi.pr.yaml"
     endpoint = "https://s3.us-east-1.amazonaws.com"
     template.write_text(TEMPLATE.replace(endpoint, object_storage.ENDPOINT))

@@ -57,8 +57,7 @@ def test_a_first_install_whose_image_was_wrong_at_first_is_told_and_what_it_wait
     right = _image(pair)
     for ordinal in (0, 1):
         pair.did("fence", pod(ordinal))
-        for path in pair.volume(ordinal).iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        pair.empty_volume(ordinal)
     _set_image(pair, f"{right}-that-there-is-not")  # of which pod 1 alone gets a new one
     pair.delete_pods(0)
     pair.record(initialised=None, fenced=None, primary=None)

@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.recording import ROOT, Recording, Registered
 
 FORMER = ROOT / "tests" / "support" / "former"
-"""A file for each committed stack, as version 0.1.0 registered it."""
+"""A file for each committed stack, as the last release registered it; and which one that is."""
 
 _IMMUTABLE = {
     "Deployment": ("spec.selector",),
@@ -40,7 +40,7 @@ def identities(recording: Recording) -> dict[str, dict[str, Any]]:
 
 
 def former(stack: str) -> dict[str, dict[str, Any]]:
-    """The same, of version 0.1.0."""
+    """The same, of the last release."""
     recorded = json.loads((FORMER / f"{stack}.json").read_text())
     return {settled(urn): identity for urn, identity in recorded.items()}
 

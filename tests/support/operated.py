@@ -157,7 +157,7 @@ class Platform(Rotated):
     def cron_job(self, name: str) -> Any:
         self.allow("get cronjobs")
         assert name == "postgresql-backup"
-        pod = {"initContainers": [STEP], "containers": [STEP]}
+        pod = {"initContainers": [{**STEP, "name": "dump"}], "containers": [STEP]}
         job = {"activeDeadlineSeconds": 1, "template": {"spec": pod}}
         spec = {"schedule": "0 3 * * *", "jobTemplate": {"metadata": {"labels": {}}, "spec": job}}
         last = self.last_backup.isoformat() if self.last_backup else None

@@ -7,6 +7,12 @@ from typing import Any
 
 GATEWAY, POOLS = "ado:gateway", "ado:workerPools"
 IMAGE = {"image": {"tag": "1.0"}}
+SIDECAR = {
+    "name": "x",
+    "image": "x/y:1",
+    "resources": {side: {"cpu": "1", "memory": "1Gi"} for side in ("requests", "limits")},
+}
+DURING = "DuringSchedulingIgnoredDuringExecution"
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "unknown section": ({"ado:gatway": {}}, r"ado:gatway is unknown; did you mean gateway\?"),
     "section of nobody": ({"ado:xyz": {}}, "ado:xyz is unknown; known are profile, protectData"),
@@ -39,6 +45,82 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "memory request over limit": (
         {GATEWAY: {"resources": {"requests": {"memory": "1Gi"}}}},
         "requests.memory 1Gi exceeds limits.memory 512Mi",
+    ),
+    "device that is promised and not allowed": (
+        {GATEWAY: {"resources": {"requests": {"nvidia.com/gpu": 1}}}},
+        "requests.nvidia.com/gpu 1 differs from limits.nvidia.com/gpu not given",
+    ),
+    "half a device": (
+        {GATEWAY: {"resources": {"limits": {"nvidia.com/gpu": 0.5}}}},
+        r'ado:gateway.resources.limits\["nvidia.com/gpu"\] = 0.5: must be a valid integer',
+    ),
+    "resource without a domain": (
+        {GATEWAY: {"resources": {"limits": {"gpu": 1}}}},
+        "ado:gateway.resources.limits.gpu is unknown; did you mean",
+    ),
+    "variable that is none": (
+        {GATEWAY: {"pod": {"env": {"a=b": "x"}}}},
+        "ado:gateway.pod.env.a=b is no possible name",
+    ),
+    "variable that is a number": (
+        {"ado:pods": {"env": {"A": 1}}},
+        "ado:pods.env.A = 1: must be a valid string; text that looks like a number",
+    ),
+    "label of ours": (
+        {"ado:redis": {"pod": {"labels": {"app": "x"}}}},
+        "ado:redis.pod.labels.app is no possible name: is a label that the platform or Kubernetes",
+    ),
+    "label of a controller": (
+        {"ado:pods": {"labels": {"statefulset.kubernetes.io/pod-name": "x"}}},
+        "is a label that the platform or Kubernetes sets itself; remove it",
+    ),
+    "volume of two kinds": (
+        {GATEWAY: {"pod": {"volumes": [{"name": "x", "secret": "x", "configMap": "x"}]}}},
+        r"ado:gateway.pod.volumes\[0\]: needs exactly one of secret, configMap, .* and csi",
+    ),
+    "volume without a name": (
+        {GATEWAY: {"pod": {"volumes": [{"secret": "x"}]}}},
+        r"ado:gateway.pod.volumes\[0\].name is missing",
+    ),
+    "misspelt key of a sidecar": (
+        {GATEWAY: {"pod": {"sidecars": [{**SIDECAR, "arg": []}]}}},
+        r"ado:gateway.pod.sidecars\[0\].arg is unknown; did you mean args\?",
+    ),
+    "sidecar of the latest version": (
+        {GATEWAY: {"pod": {"sidecars": [{**SIDECAR, "image": "x/y:latest"}]}}},
+        "the tag 'latest' names no version",
+    ),
+    "sidecar of no version": (
+        {GATEWAY: {"pod": {"sidecars": [{**SIDECAR, "image": "host:5000/x"}]}}},
+        r"ado:gateway.pod.sidecars\[0\].image = .*names no version",
+    ),
+    "path that is none": (
+        {GATEWAY: {"pod": {"volumes": [{"name": "x", "secret": "x", "mountPath": "a/../b"}]}}},
+        r"ado:gateway.pod.volumes\[0\].mountPath = ",
+    ),
+    "toleration of a value that exists": (
+        {"ado:pods": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+        r"ado:pods.tolerations\[0\]: operator Exists takes no value",
+    ),
+    "toleration of nothing": (
+        {"ado:pods": {"tolerations": [{"value": "b"}]}},
+        "operator Equal needs a key",
+    ),
+    "affinity of another shape": (
+        {"ado:pods": {"affinity": {"nodeAffinity": {"required": []}}}},
+        "ado:pods.affinity.nodeAffinity: has required; known are requiredDuringScheduling",
+    ),
+    "affinity of nodes without terms": (
+        {"ado:pods": {"affinity": {"nodeAffinity": {f"required{DURING}": [{}]}}}},
+        "that is no mapping of nodeSelectorTerms to a list",
+    ),
+    "account with a name and annotations": (
+        {"ado:pods": {"serviceAccount": {"name": "x", "annotations": {"a": "b"}}}},
+        "ado:pods.serviceAccount: needs exactly one of name and annotations",
+    ),
+    "security context of nobody": (
+        {"ado:pods": {"securityContext": "openshift"}},
+        "ado:pods.securityContext = \"openshift\": must be 'restricted' or 'cluster'",
     ),
     "latest": ({GATEWAY: {"image": {"tag": "latest"}}}, "ado:gateway.image: the tag 'latest'"),
     "no tag": ({GATEWAY: {"image": {"tag": None}}}, "needs exactly one of tag and digest"),
@@ -122,6 +204,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         'ado:edge.host = "fd00::10": is no DNS name',
     ),
     "issuer of no name": ({"ado:edge": {"tlsIssuer": ""}}, 'ado:edge.tlsIssuer = "": is no DNS'),
+    "TLS that ends nowhere": (
+        {"ado:edge": {"tls": {}}},
+        "ado:edge.tls: needs exactly one of secret, issuer and loadBalancer",
+    ),
+    "TLS that ends in two places": (
+        {"ado:edge": {"tls": {"secret": "own", "loadBalancer": True}}},
+        "ado:edge.tls: needs exactly one of",
+    ),
+    "TLS that does not end at the load balancer": (
+        {"ado:edge": {"tls": {"loadBalancer": False}}},
+        "ado:edge.tls.loadBalancer = false: must be True",
+    ),
+    "issuer said twice": (
+        {"ado:edge": {"tlsIssuer": "le", "tls": {"issuer": {"name": "le"}}}},
+        "ado:edge: has tls and tlsIssuer",
+    ),
+    "kind of an issuer in small letters": (
+        {"ado:edge": {"tls": {"issuer": {"name": "le", "kind": "issuer"}}}},
+        'ado:edge.tls.issuer.kind = "issuer"',
+    ),
+    "annotation that a setting says": (
+        {"ado:edge": {"annotations": {"nginx.ingress.kubernetes.io/proxy-body-size": "1g"}}},
+        "is no possible name: it is said by edge.bodySize",
+    ),
+    "annotation of no possible name": (
+        {"ado:edge": {"serviceAnnotations": {"a b": "c"}}},
+        "ado:edge.serviceAnnotations.a b is no possible name: is no label key",
+    ),
+    "annotation that is a number": (
+        {"ado:edge": {"annotations": {"example.com/port": 443}}},
+        r'ado:edge.annotations\["example.com/port"\] = 443: must be a valid string',
+    ),
     "body size of Kubernetes": ({"ado:edge": {"bodySize": "50Mi"}}, 'ado:edge.bodySize = "50Mi"'),
     "body size of nothing": ({"ado:edge": {"bodySize": "0m"}}, 'ado:edge.bodySize = "0m"'),
     "timeout of none": ({"ado:edge": {"timeout": 0}}, "ado:edge.timeout = 0: must be greater"),
@@ -350,6 +464,42 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "PostgreSQL of another user": (
         {"ado:postgres": {"image": {"tag": "17.12-alpine"}}},
         "ado:postgres: image.tag 17.12-alpine is none of version 17 on Debian",
+    ),
+    "own image of another user": (
+        {"ado:postgres": {"image": {"repository": "example.com/pg", "tag": "1-alpine"}}},
+        "ado:postgres: image.tag 1-alpine is none of version 17 on Debian",
+    ),
+    "repository with a tag in it": (
+        {"ado:postgres": {"image": {"repository": "example.com/pg:1", "tag": "1"}}},
+        'ado:postgres.image.repository = "example.com/pg:1": is no image registry',
+    ),
+    "parameter that the platform sets": (
+        {"ado:postgres": {"parameters": {"fsync": False}}},
+        "ado:postgres.parameters.fsync is no possible name: as a parameter it would let a crash",
+    ),
+    "parameter that there is not": (
+        {"ado:postgres": {"parameters": {"work_memm": "1MB"}}},
+        "ado:postgres.parameters.work_memm is no possible name: PostgreSQL has none of that name",
+    ),
+    "parameter of no single value": (
+        {"ado:postgres": {"parameters": {"work_mem": ["1MB"]}}},
+        "ado:postgres.parameters.work_mem: must be a number, true, false, or text of one line",
+    ),
+    "parameter out of range": (
+        {"ado:postgres": {"parameters": {"work_mem": "1kB"}}},
+        "ado:postgres.parameters: work_mem = 1kB is out of range: from 64 to 2147483647 x kB",
+    ),
+    "library that the image has not": (
+        {"ado:postgres": {"parameters": {"shared_preload_libraries": "timescaledb"}}},
+        "ado:postgres: parameters.shared_preload_libraries = timescaledb: the official image has",
+    ),
+    "provider that rclone does not know": (
+        {"ado:objectStorage": {"provider": "aws"}},
+        'ado:objectStorage.provider = "aws": is none that rclone knows: AWS, Alibaba',
+    ),
+    "queue metric of a path": (
+        {POOLS: {"default": {"scaling": {"queueMetric": {"name": "a/b"}}}}},
+        'scaling.queueMetric.name = "a/b"',
     ),
     "a policy that there is not": (
         {"ado:policies": {"waived": {"digest": "no images yet"}}},

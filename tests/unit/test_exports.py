@@ -14,7 +14,8 @@ from tests.support.recording import ROOT
 
 def test_what_type_checkers_read_is_what_is_imported() -> None:
     tree = ast.parse((ROOT / "ado_infra" / "__init__.py").read_text())
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    unread = next(node for node in tree.body if isinstance(node, ast.If))  # as it runs
+    imports = [node for node in unread.body if isinstance(node, ast.ImportFrom)]
     declared = {
         (alias.name, str(node.module))
         for node in imports

@@ -36,6 +36,58 @@ def test_nginx_can_be_told_everything() -> None:
     assert _gaps("dev", {"ado:edge": {"bodySize": "7m", "timeout": 90}}) == []
 
 
+ALB = {"controller": "cloud", "className": "alb"}
+TARGETS = "alb.ingress.kubernetes.io/target-type"
+PODS = {"annotations": {TARGETS: "ip"}}
+NODES = (
+    "ado:edge.className = alb: its load balancer asks nodes",
+    f"    pulumi config set --path 'ado:edge.annotations[\"{TARGETS}\"]' ip",
+)
+NO_SECRET = "ado:edge.className = alb: its load balancer reads no Secret, so the certificate of "
+AT_THE_LOAD_BALANCER = "    pulumi config set --path 'ado:edge.tls.loadBalancer' true"
+
+
+@pytest.mark.parametrize(
+    ("edge", "said"),
+    [
+        ({}, [NODES]),
+        (PODS, []),
+        ({**PODS, "tls": {"loadBalancer": True}}, []),
+        (
+            {**PODS, "tlsIssuer": "le"},
+            [
+                (
+                    f"{NO_SECRET}edge.tlsIssuer",
+                    "    pulumi config rm --path 'ado:edge.tlsIssuer'",
+                    AT_THE_LOAD_BALANCER,
+                )
+            ],
+        ),
+        (
+            {**PODS, "tls": {"secret": "own"}},
+            [
+                (
+                    f"{NO_SECRET}edge.tls ",
+                    "    pulumi config rm --path 'ado:edge.tls'",
+                    AT_THE_LOAD_BALANCER,
+                )
+            ],
+        ),
+    ],
+)
+def test_what_the_load_balancer_of_aws_does_otherwise_is_told_with_commands(
+    edge: dict[str, Any], said: list[tuple[str, ...]]
+) -> None:
+    told = [
+        gap.splitlines()
+        for gap in _gaps("dev", {"ado:edge": {**ALB, **edge}})
+        if "cannot be told" not in gap
+    ]
+    assert [lines[1:] for lines in told] == [list(commands) for _, *commands in said]
+    for lines, (beginning, *_) in zip(told, said, strict=True):
+        assert lines[0].startswith(beginning)
+
+
 def test_production_without_backup_and_replicas_is_told_so() -> None:
     assert tuple(gap.partition(":")[0] for gap in _gaps("prod", {})) == OF_PRODUCTION
 

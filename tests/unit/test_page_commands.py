@@ -34,6 +34,11 @@ STAYS = CLUSTER + "secrets_stay_secret.py::"
 SITE = "tests/package/test_documentation.py::"
 REVIEW = UNIT + "review/test_review_command.py::"
 PREVIEWS = CLUSTER + "previews.py::"
+KEPT = (
+    CLUSTER
+    + "existing_secrets.py::"
+    + ("test_it_comes_up_has_no_secret_of_its_own_and_follows_another_password")
+)
 DAY_TWO = CLUSTER + "day_two.py::"
 SEEN = CLUSTER + "status_anywhere.py::test_with_the_printed_role_all_of_the_platform_is_seen"
 DRIFT = DAY_TWO + "test_nothing_has_drifted_after_an_up_and_what_is_changed_by_hand_is_named"
@@ -44,6 +49,7 @@ FOR_NODES = UNIT + (
 )
 RIGHTS = PREVIEWS + "test_the_shipped_rights_suffice_to_look_for_drift_and_change_nothing"
 PACK = PREVIEWS + "test_the_policy_pack_passes_what_is_good_or_waived_and_refuses_the_rest"
+REPORT = PREVIEWS + "test_a_report_says_what_the_engines_own_preview_says"
 BESIDE = PREVIEWS + "test_a_pull_request_has_an_environment_beside_dev_and_leaves_nothing"
 
 RUN = {
@@ -65,6 +71,8 @@ RUN = {
     "ado-ops render": RENDERED,
     "ado-ops render --stack prod --out rendered/prod": RENDERED,
     "ado-ops render --stack prod --images": IMAGES,
+    "kubectl apply --server-side( -[fk] .*)?": CLUSTER
+    + "rendered.py::test_what_kubectl_applies_differs_from_what_up_makes_where_the_page_says",
     "ado-ops status( --stack prod)?": SEEN,
     "ado-ops picture --stack prod": SEEN,
     "ado-ops postgres status --stack prod": UNIT
@@ -75,18 +83,17 @@ RUN = {
     + "ops/test_command.py::test_a_shell_completes_commands_and_the_stacks_that_have_a_file",
     "ado-ops drift": DRIFT,
     "ado-ops (pause|resume)": PAUSE,
+    "kubectl -n ado-system rollout restart statefulset/(postgresql|redis)": KEPT,
     r"ado-ops role --nodes( --namespace ado-system \| kubectl apply -f -)?": FOR_NODES,
     "ado-ops policies( --stack prod)?": UNIT
     + "ops/test_policies.py::"
     + "test_findings_have_remedies_waivers_reasons_and_the_exit_code_is_one",
     "ado-ops review( --base (origin/)?main)?": REVIEW + "test_nothing_is_one_line",
     "ado-ops review --base origin/main --out review.md": REVIEW + "test_it_is_written_to_a_file",
-    "ado-ops review --base origin/main --preview prod.json": REVIEW
-    + "test_a_preview_finds_its_stack",
+    "ado-ops review( --base origin/main)? --preview( prod.json)?": REPORT,
     "ado-ops review --base origin/main --stack prod --fail-on policy": REVIEW
     + "test_a_branch_that_is_refused_is_told_and_fails_where_policies_must_hold",
-    r"pulumi preview --json --stack prod > prod\.json": PREVIEWS
-    + "test_a_change_is_planned_the_same_without_rights_and_without_a_cluster",
+    r"pulumi preview --json( --stack prod > prod\.json)?": REPORT,
     "pulumi preview --refresh( --diff| --expect-no-changes)?": RIGHTS,
     "pulumi (preview|up) --policy-pack policies|make policies/.venv/ready": PACK,
     "pulumi destroy --yes --remove --stack pr-123|sed .* Pulumi.pr.yaml > .*": BESIDE,
@@ -155,6 +162,7 @@ NOT_RUN = {
     "kubectl -n ado-system delete job ado-migrations-<digest>": (
         "kubectl's own; that an `up` makes a missing object anew is tested with others"
     ),
+    "kubectl -n ado-system rollout restart": "the form of the commands for each, which are run",
     r"kubectl (apply -[fk].*|kustomize|rollout restart)": (
         "kubectl's own; the files are compared with what the engine is given"
     ),

@@ -258,11 +258,46 @@ def test_a_stack_that_sets_each_digest_that_it_is_told_to_has_no_tag(tmp_path: P
     assert remedies() == []
 
 
+def test_an_image_of_another_name_is_told_its_setting_too(tmp_path: Path) -> None:
+    config = committed("prod")
+    image = {"repository": "registry.example.com/data/pgvector", "tag": "1"}
+    config["ado:postgres"] = {"image": image, "backup": {"bucket": "backups"}}
+    objects = render(project(tmp_path, stack="prod", config=config), "prod").objects
+    remedies = {
+        finding.remedy
+        for finding in findings(objects, production=True)
+        if finding.rule == "digests" and "pgvector" in finding.remedy
+    }
+    assert {remedy.partition("; set ")[2].partition(" instead")[0] for remedy in remedies} == {
+        "ado:postgres.image.digest"
+    }
+
+
+def test_the_digest_of_a_container_that_is_added_is_the_stacks_to_give(tmp_path: Path) -> None:
+    resources = {side: {"cpu": "1", "memory": "1Gi"} for side in ("requests", "limits")}
+    added = {"image": "x/y:1", "resources": resources}
+    config = committed("prod")
+    config["ado:postgres"] = {"backup": {"bucket": "backups"}}
+    config["ado:pods"] = {
+        "sidecars": [{"name": "mesh", **added}],
+        "initContainers": [{"name": "wait", **added}],
+    }
+    found = findings(
+        render(project(tmp_path, stack="prod", config=config), "prod").objects, production=True
+    )
+    said = {each.remedy for each in found if each.remedy.startswith("x/y:1 is a tag")}
+    assert said == {
+        "x/y:1 is a tag, which can be moved; set a digest in the image of "
+        f"{where} instead of the tag"
+        for where in ("mesh among pod.sidecars", "wait among pod.initContainers")
+    }
+
+
 def test_an_excuse_has_a_word_and_something_to_excuse() -> None:
     excused = {"backup": " ", "spread": "one host"}
     found = findings(rendered("prod"), production=True, excused=excused)
-    assert Finding("backup", "", "is excused without a word why; give one") in found
-    assert Finding("spread", "", "is excused and not broken; remove the excuse") in found
+    assert Finding("backup", "", "is waived without a reason; give one") in found
+    assert Finding("spread", "", "is waived and not broken; remove the waiver") in found
     assert [each for each in found if each.rule == "backup" and each.subject]
 
 

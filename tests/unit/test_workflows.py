@@ -78,6 +78,21 @@ def test_a_fork_is_given_no_secret(name: str) -> None:
 
 
 @EACH
+def test_of_what_has_secrets_nothing_but_a_report_is_handed_on(name: str) -> None:
+    for job in read(name)["jobs"].values():
+        if "secrets." not in str(job):
+            continue
+        handing = [each for each in job["steps"] if "GITHUB_OUTPUT" in each.get("run", "")]
+        assert not [each for each in handing if "secrets." in str(each)]
+        for each in handing:
+            (line,) = [line for line in each["run"].splitlines() if "GITHUB_OUTPUT" in line]
+            assert "(gzip -9c report.md | base64 -w0)" in line
+        named = set(re.findall(r"steps\.(\w+)\.outputs", str(job.get("outputs", ""))))
+        assert named == {each["id"] for each in handing}
+        assert "artifact" not in str(job)
+
+
+@EACH
 def test_no_credential_stays_in_the_checkout_and_no_job_runs_for_ever(name: str) -> None:
     for job in read(name)["jobs"].values():
         assert job["timeout-minutes"] <= 180
@@ -89,6 +104,12 @@ def test_no_credential_stays_in_the_checkout_and_no_job_runs_for_ever(name: str)
 @EACH
 def test_no_text_of_others_becomes_part_of_a_script(name: str) -> None:
     assert not [step["run"] for step in steps(name) if "${{" in step.get("run", "")]
+
+
+def test_the_tests_run_with_the_history_that_an_upgrade_begins_with() -> None:
+    job = read("ci.yml")["jobs"]["test"]
+    assert "make test" in job["steps"][-1]["run"]
+    assert job["steps"][0]["with"]["fetch-depth"] == 0
 
 
 def test_the_engine_is_the_one_that_the_program_is_tested_with() -> None:

@@ -14,9 +14,9 @@ from ado_infra.data.object_storage import VARIABLES
 from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
 from ado_infra.kit.jobs import CronArgs, Step, recurring
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.published import publish_config, publish_secret
-from ado_infra.kit.sources import Files, SecretDirectory, SecretKey
-from ado_infra.kit.spec import ImageVersion, Resources
+from ado_infra.kit.published import publish_config, publish_secrets
+from ado_infra.kit.sources import Files, SecretKey, SecretMount
+from ado_infra.kit.spec import ImageVersion
 from ado_infra.secrets import ObjectStorageCredentials
 from ado_infra.settings import BackupSettings
 from ado_infra.site import Site
@@ -29,7 +29,6 @@ _DUMPS: Final = "/backup"
 _PASSFILE: Final = "/run/passfile"
 _TIMEOUT: Final = 6 * 3600
 """Seconds for a dump, its upload and reading it back."""
-_RESOURCES: Final = Resources.of(("100m", "128Mi"), ("1", "512Mi"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +41,16 @@ class PostgresBackupArgs:
         image: Version of the server, whose own programs dump and restore.
         passwords: The password of role `ado`, as the file `password`.
         object_storage: Where the bucket is, and the keys that the tiers have to it.
+        provider: Whose service that is, by rclone's name for it.
         credentials: Keys of the backup alone, as far as they were given.
     """
 
     site: Site
     settings: BackupSettings
     image: ImageVersion
-    passwords: SecretDirectory
+    passwords: SecretMount
     object_storage: ObjectStorageEndpoint
+    provider: str
     credentials: ObjectStorageCredentials
 
 
@@ -57,9 +58,9 @@ class PostgresBackup(pulumi.ComponentResource):
     """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
 
     Produces: ConfigMap and CronJob `postgresql-backup`; where it is given keys of its own the
-    Secret of that name, else it uses those of the tiers. `ado-ops postgres restore` makes
-    its Job from the CronJob's. What was written since the last dump is not in it: there is no
-    archive of the WAL (docs/data.md).
+    Secret of that name, unless they are in one of others; else it uses those of the tiers.
+    `ado-ops postgres restore` makes its Job from the CronJob's. What was written since the last
+    dump is not in it: there is no archive of the WAL (docs/data.md).
     """
 
     def __init__(
@@ -83,20 +84,21 @@ class PostgresBackup(pulumi.ComponentResource):
                 timeout=_TIMEOUT,
                 user=USER,
                 pull_secret=site.image_pull_secret,
+                extension=site.extension("postgres.backup", settings.pod),
             ),
             child,
         )
         self.register_outputs({"bucket": settings.bucket})
 
     def _keys(self, name: str, args: PostgresBackupArgs) -> Mapping[str, SecretKey]:
-        secret = publish_secret(
+        secrets = publish_secrets(
             f"{name}-credentials",
             args.site.metadata(BACKUP, BACKUP),
             args.credentials.data,
             pulumi.ResourceOptions(parent=self),
             digest_key=args.site.digest_key,
         )
-        return {variable: secret.key(key) for key, variable in VARIABLES.items()}
+        return {variable: secrets.keys[key] for key, variable in VARIABLES.items()}
 
 
 def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
@@ -104,7 +106,7 @@ def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:
         name="dump",
         image=args.site.official_image("postgres", args.image),
         command=("/bin/sh", f"{CONFIG}/dump.sh"),
-        resources=_RESOURCES,
+        resources=args.settings.resources,
         variables={
             "BACKUP": _DUMPS,
             "CONFIG": CONFIG,
@@ -131,7 +133,7 @@ def _upload(args: PostgresBackupArgs, scripts: Files, keys: Mapping[str, SecretK
         name="upload",
         image=args.site.rclone_image(),
         command=("/bin/sh", f"{CONFIG}/upload.sh"),
-        resources=_RESOURCES,
+        resources=args.settings.resources,
         variables={
             "BACKUP": _DUMPS,
             "CONFIG": CONFIG,
@@ -140,7 +142,7 @@ def _upload(args: PostgresBackupArgs, scripts: Files, keys: Mapping[str, SecretK
             "REMOTE": f"backup:$(S3_BUCKET_BACKUPS)/{settings.prefix}",
             "RCLONE_CONFIG": "/dev/null",  # all that it needs to know of `backup:` is here
             "RCLONE_CONFIG_BACKUP_TYPE": "s3",
-            "RCLONE_CONFIG_BACKUP_PROVIDER": "Other",
+            "RCLONE_CONFIG_BACKUP_PROVIDER": args.provider,
             "RCLONE_CONFIG_BACKUP_ENDPOINT": storage.endpoint,
             "RCLONE_CONFIG_BACKUP_REGION": storage.region,
             "RCLONE_CONFIG_BACKUP_ENV_AUTH": "true",  # as every SDK finds its keys

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
+from ado_infra.data.endpoints import ExpandedUrl, expanded
 from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
 from ado_infra.kit.labels import headless_name, selector
+from ado_infra.kit.pod_options import Extension, SecurityContext
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.published import publish_config, publish_secret
+from ado_infra.kit.published import publish_config, publish_secrets
 from ado_infra.kit.quantities import size_in_bytes
-from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretDirectory
+from ado_infra.kit.sources import POD_NAME, ConfigDirectory, Files, SecretKey, SecretMount
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
-from ado_infra.secrets import given_or_generated
-from ado_infra.settings import PostgresSettings
+from ado_infra.secrets import GivenSecret, given_or_generated
+from ado_infra.settings import PostgresSettings, parameters
 from ado_infra.site import Site
 
 NAME: Final = "postgresql"
@@ -53,6 +54,8 @@ _FILES: Final = (
     "pg_hba.conf",
     "postgresql.conf",
 )
+_AS_ANY_USER: Final = "as_any_user.sh"
+"""What the pods run first where the cluster chooses their user."""
 _MEBIBYTE: Final = 2**20
 _PROBES: Final = Probes(
     started=("/bin/sh", "-c", _ALIVE),
@@ -70,7 +73,8 @@ class PostgresArgs:
     Attributes:
         site: Where it is installed.
         settings: Image, resources, volume and limits.
-        password: Of the applications' role `ado`; made once where none is given.
+        password: Of the applications' role `ado`; made once where none is given. In a Secret of
+            others it has to be one that needs no percent-encoding, see `ExpandedUrl`.
         replication_password: Of the role `replicator`, which the standby uses; likewise.
         volume_setting: What its user sets the volume by, for messages.
         refuse_volume: See `StatefulArgs`.
@@ -78,8 +82,8 @@ class PostgresArgs:
 
     site: Site
     settings: PostgresSettings = field(default_factory=PostgresSettings)
-    password: pulumi.Input[str] | None = None
-    replication_password: pulumi.Input[str] | None = None
+    password: pulumi.Input[str] | SecretKey | None = None
+    replication_password: pulumi.Input[str] | SecretKey | None = None
     volume_setting: str = "PostgresSettings.volume"
     refuse_volume: volumes.Refuse = volumes.refuse
 
@@ -87,22 +91,25 @@ class PostgresArgs:
 class Postgres(pulumi.ComponentResource):
     """PostgreSQL in two pods: a primary and a streaming replica of it.
 
-    Produces: ConfigMap `postgresql-config` (scripts and configuration), Secret `postgresql` (both
-    passwords), Record `postgresql-state` (who is the primary), StatefulWorkload `postgresql`,
-    Services `postgresql` (the primary alone) and `postgresql-ro` (the other pod), which are made
-    so that they lead nowhere, and are led by the record. Two pods cannot elect: `ado-ops postgres
-    promote` makes the replica the primary. Losing the primary for good costs what the replica had
-    not received yet (docs/data.md).
+    Produces: ConfigMap `postgresql-config` (scripts and configuration), Secret `postgresql` (the
+    passwords that are not in Secrets of others), Record `postgresql-state` (who is the primary),
+    StatefulWorkload `postgresql`, Services `postgresql` (the primary alone) and `postgresql-ro`
+    (the other pod), which are made so that they lead nowhere, and are led by the record. Two pods
+    cannot elect: `ado-ops postgres promote` makes the replica the primary. Losing the primary for
+    good costs what the replica had not received yet (docs/data.md).
     """
 
     url: pulumi.Output[str]
-    """How the applications reach the primary, credentials included; secret."""
+    """How the applications reach the primary, credentials included; secret. Where the password is
+    in a Secret of others, `$(DATABASE_PASSWORD)` stands in its place."""
+    expanded_url: ExpandedUrl | None
+    """That, with where the password is; None where the URL has it."""
     workload: StatefulWorkload
     service: Service
     """Leads to the primary."""
     standby_service: Service
     """Leads to the other pod."""
-    passwords: SecretDirectory
+    passwords: SecretMount
     """The passwords of its roles, as files: `password` is that of role `ado`."""
 
     def __init__(
@@ -132,38 +139,53 @@ class Postgres(pulumi.ComponentResource):
             files={name: directories[name] for name in ("passwords", "state")},
         )
         record.begin_after([self.workload, self.service, self.standby_service], roles)
-        self.url = password.apply(_url)
+        self.url, self.expanded_url = expanded(password, "DATABASE_PASSWORD", _url)
         self.register_outputs({"url": self.url})
 
 
 def _url(password: str) -> str:
-    return f"postgresql://{DATABASE}:{quote(password, safe='')}@{NAME}:{PORT}/{DATABASE}"
+    return f"postgresql://{DATABASE}:{password}@{NAME}:{PORT}/{DATABASE}"
 
 
 def _files(
     name: str,
     args: PostgresArgs,
-    passwords: Mapping[str, pulumi.Input[str]],
+    passwords: Mapping[str, GivenSecret],
     opts: pulumi.ResourceOptions,
-) -> tuple[ConfigDirectory, SecretDirectory]:
+) -> tuple[ConfigDirectory, SecretMount]:
     site = args.site
     config = publish_config(
-        f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
+        f"{name}-config",
+        site.metadata(NAME, f"{NAME}-config"),
+        files(args.settings, any_user=_any_user(args)),
+        opts,
     )
-    secret = publish_secret(
+    secrets = publish_secrets(
         f"{name}-passwords",
         site.metadata(NAME, NAME),
         passwords,
         opts,
         digest_key=site.digest_key,
     )
-    return config.directory(CONFIG), secret.directory(SECRETS)
+    return config.directory(CONFIG), secrets.directory(SECRETS)
 
 
-def files(settings: PostgresSettings) -> dict[str, str]:
-    """File name → content of what PostgreSQL is started with; sizes derive from the settings."""
-    contents = packaged(__package__ or "", _FILES)
-    return contents | {"postgresql.conf": contents["postgresql.conf"] + _sizes(settings)}
+def _extension(args: PostgresArgs) -> Extension:
+    return args.site.extension("postgres", args.settings.pod)
+
+
+def _any_user(args: PostgresArgs) -> bool:
+    return _extension(args).options.security_context is SecurityContext.CLUSTER
+
+
+def files(settings: PostgresSettings, *, any_user: bool = False) -> dict[str, str]:
+    """File name → content of what PostgreSQL is started with; sizes derive from the settings.
+
+    `any_user`: whether the cluster chooses who runs it.
+    """
+    contents = packaged(__package__ or "", [*_FILES, *([_AS_ANY_USER] if any_user else [])])
+    derived = _sizes(settings) + parameters.configuration(settings.parameters)
+    return contents | {"postgresql.conf": contents["postgresql.conf"] + derived}
 
 
 def _sizes(settings: PostgresSettings) -> str:
@@ -192,7 +214,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
         image=args.site.official_image("postgres", settings.image),
         version=settings.image.label,
         replicas=settings.REPLICAS,
-        command=("/bin/sh", f"{CONFIG}/start.sh"),
+        command=("/bin/sh", f"{CONFIG}/{_AS_ANY_USER if _any_user(args) else 'start.sh'}"),
         ports={"postgresql": PORT},
         probes=_PROBES,
         # SIGTERM would wait for the clients to go; this ends their sessions and writes all down.
@@ -224,6 +246,7 @@ def _workload(args: PostgresArgs, directories: Mapping[str, Files]) -> StatefulA
             # Parallel queries share memory here; a container's own has 64 MiB.
             "shm": Scratch(path="/dev/shm", size_limit="256Mi", in_memory=True),  # noqa: S108
         },
+        extension=_extension(args),
     )
 
 

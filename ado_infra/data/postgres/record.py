@@ -208,6 +208,7 @@ def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
         resources=JOB_RESOURCES,
         pull_secret=site.image_pull_secret,
         service_account=account,
+        extension=site.extension(),
         scratch=served,
         before=(
             decide,

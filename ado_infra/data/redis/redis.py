@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
+from ado_infra.data.endpoints import ExpandedUrl, expanded
 from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, packaged
 from ado_infra.kit import volumes
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.published import publish_config, publish_secret
-from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files
+from ado_infra.kit.published import publish_config, publish_secrets
+from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files, SecretKey
 from ado_infra.kit.stateful import Probes, StatefulArgs, StatefulWorkload
-from ado_infra.secrets import given_or_generated
+from ado_infra.secrets import GivenSecret, given_or_generated
 from ado_infra.settings import RedisSettings
 from ado_infra.site import Site
 
@@ -52,14 +52,15 @@ class RedisArgs:
     Attributes:
         site: Where it is installed.
         settings: Image, resources, volume, replicas.
-        password: Of every client and node; made once where none is given.
+        password: Of every client and node; made once where none is given. In a Secret of others it
+            has to be one that needs no percent-encoding, see `ExpandedUrl`.
         volume_setting: What its user sets the volume by, for messages.
         refuse_volume: See `StatefulArgs`.
     """
 
     site: Site
     settings: RedisSettings = field(default_factory=RedisSettings)
-    password: pulumi.Input[str] | None = None
+    password: pulumi.Input[str] | SecretKey | None = None
     volume_setting: str = "RedisSettings.volume"
     refuse_volume: volumes.Refuse = volumes.refuse
 
@@ -67,7 +68,8 @@ class RedisArgs:
 class Redis(pulumi.ComponentResource):
     """Redis: a cluster of three masters in three pods, or with a replica of each in six.
 
-    Produces: ConfigMap `redis-config` (scripts and configuration), Secret `redis` (the password),
+    Produces: ConfigMap `redis-config` (scripts and configuration), Secret `redis` (the password,
+    unless it is in one of others),
     StatefulWorkload `redis`, Service `redis` (every node, as a seed), Job
     `redis-cluster-create-<digest>`. Without replicas there is no failover: while a node is away,
     its third of the keys is away (docs/data.md).
@@ -76,7 +78,10 @@ class Redis(pulumi.ComponentResource):
     workload: StatefulWorkload
     service: Service
     url: pulumi.Output[str]
-    """How clients reach a seed, password included; secret."""
+    """How clients reach a seed, password included; secret. Where that is in a Secret of others,
+    `$(REDIS_PASSWORD)` stands in its place."""
+    expanded_url: ExpandedUrl | None
+    """That, with where the password is; None where the URL has it."""
     nodes: pulumi.Output[str]
     """Every node as `host:port`, separated by commas."""
 
@@ -100,29 +105,29 @@ class Redis(pulumi.ComponentResource):
         pods = range(args.settings.pods)
         hosts = [f"{NAME}-{ordinal}.{headless_name(NAME)}:{PORT}" for ordinal in pods]
         self.nodes = pulumi.Output.from_input(",".join(hosts))
-        self.url = password.apply(_url)
+        self.url, self.expanded_url = expanded(password, "REDIS_PASSWORD", _url)
         self.register_outputs({"url": self.url, "nodes": self.nodes})
 
 
 def _url(password: str) -> str:
-    return f"redis://:{quote(password, safe='')}@{NAME}:{PORT}/0"
+    return f"redis://:{password}@{NAME}:{PORT}/0"
 
 
 def _files(
-    name: str, args: RedisArgs, password: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str, args: RedisArgs, password: GivenSecret, opts: pulumi.ResourceOptions
 ) -> dict[str, Files]:
     site = args.site
     config = publish_config(
         f"{name}-config", site.metadata(NAME, f"{NAME}-config"), files(args.settings), opts
     )
-    secret = publish_secret(
+    secrets = publish_secrets(
         f"{name}-password",
         site.metadata(NAME, NAME),
         {"password": password},
         opts,
         digest_key=site.digest_key,
     )
-    return {"config": config.directory(CONFIG), "password": secret.directory(SECRETS)}
+    return {"config": config.directory(CONFIG), "password": secrets.directory(SECRETS)}
 
 
 def files(settings: RedisSettings) -> dict[str, str]:
@@ -165,6 +170,7 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
         },
         files=directories,
         scratch={"run": Scratch(path=_RUN, size_limit="1Mi", in_memory=True)},
+        extension=args.site.extension("redis", settings.pod),
     )
 
 
@@ -183,6 +189,7 @@ def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
         pull_secret=args.site.image_pull_secret,
         variables=_VARIABLES,
         files=workload.files,
+        extension=args.site.extension(),
     )
 
 

@@ -111,7 +111,9 @@ def _of_every_pod(service: Model) -> dict[str, str]:
 
 
 def _host(variable: Model) -> str | None:
-    """The host of a variable that is a URL."""
+    """The host of a variable that is a URL; not of a proxy, which is a way and no destination."""
+    if variable.name.upper().endswith("_PROXY"):
+        return None
     source = variable.value_from
     if source and source.secret_key_ref:
         return _SECRET_URLS.get(variable.name)

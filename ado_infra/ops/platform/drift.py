@@ -84,8 +84,10 @@ def drift(
     """Show what in the cluster is not as the stack is written; exit code 3 if there is any."""
     target = Target(stack=stack, context=context)
     written = _render(stack)
-    makes_namespace = any(each.kind == "Namespace" for each in written)
-    platform = target.reach(*rights.DRIFT, *(rights.SEE_NAMESPACE if makes_namespace else ()))
+    kinds = {each.kind for each in written}
+    beside = {"Namespace": rights.SEE_NAMESPACE, "ExternalSecret": rights.SEE_EXTERNAL_SECRETS}
+    needed = [right for kind in beside if kind in kinds for right in beside[kind]]
+    platform = target.reach(*rights.DRIFT, *needed)
     found = compare(written, LivingObjects(platform.api))
     lines = found.lines()
     if as_json:

@@ -51,12 +51,15 @@ class Autoscaler:
 
 
 def autoscaler(scaler: Model) -> Autoscaler:
-    """A HorizontalPodAutoscaler, its Resource and External metrics."""
+    """A HorizontalPodAutoscaler, its External metrics and those of a pod's resources.
+
+    Where only one container of the pod counts, it is called as that of the pod.
+    """
     status = scaler.status
     seen = {
-        _key(metric): _figure((metric.resource or metric.external).current)
+        _key(metric): _figure(_source(metric).current)
         for metric in (status and status.current_metrics) or []
-        if metric.resource or metric.external
+        if _source(metric)
     }
     active = condition(scaler, "ScalingActive") if status else None
     looked = active is not None and active.reason != "ScalingDisabled"
@@ -66,7 +69,7 @@ def autoscaler(scaler: Model) -> Autoscaler:
         metrics=tuple(
             _metric(metric, seen.get(_key(metric)), looked=looked)
             for metric in scaler.spec.metrics or []
-            if metric.resource or metric.external
+            if _source(metric)
         ),
     )
 
@@ -77,15 +80,20 @@ def _metric(metric: Model, current: str | None, *, looked: bool) -> Metric:
         name=name,
         selector=dict(selector),
         current=current,
-        target=_figure((metric.resource or metric.external).target),
-        served=bool(metric.resource) or not looked or current is not None,
+        target=_figure(_source(metric).target),
+        served=not metric.external or not looked or current is not None,
     )
+
+
+def _source(metric: Model) -> Model:
+    """What a metric is of, of the kinds that are known here."""
+    return metric.resource or metric.container_resource or metric.external
 
 
 def _key(metric: Model) -> tuple[str, tuple[tuple[str, str], ...]]:
     """What a metric is called, and the labels that pick one of several."""
-    if metric.resource:
-        return metric.resource.name, ()
+    if not metric.external:
+        return _source(metric).name, ()
     named = metric.external.metric
     labels = (named.selector and named.selector.match_labels) or {}
     return named.name, tuple(sorted(labels.items()))

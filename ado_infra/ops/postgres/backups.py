@@ -25,6 +25,8 @@ CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"
 """There is one restore at a time, under this name."""
 LIST: Final = "postgresql-backups"
+_FIRST: Final = "dump"
+"""Name of the CronJob's first container; see `data/postgres/backup.py`."""
 _REPLACE: Final = ("--clean", "--if-exists")
 _NAME: Final = re.compile(r"\d{8}T\d{6}Z")
 _QUICK: Final = 300
@@ -128,8 +130,8 @@ def names(namespace: Namespace, say: Say, *, prefix: str | None = None) -> list[
     job = jobs.derived(namespace, cron, LIST, asked=" ".join(["list", *_from(prefix)]))
     job["spec"]["activeDeadlineSeconds"] = _QUICK
     pod = job["spec"]["template"]["spec"]
-    del pod["initContainers"]
-    pod["containers"] = [_reading(prefix, jobs.running(pod["containers"][0], "list"))]
+    _, (upload,) = _steps(pod)
+    _run(pod, _reading(prefix, jobs.running(upload, "list")))
     jobs.make(namespace, job)
     said = jobs.outcome(namespace, LIST, say)
     namespace.delete_job(LIST)
@@ -159,9 +161,12 @@ def restore(
     job = jobs.derived(namespace, cron, RESTORE, asked=asked)
     job["spec"]["backoffLimit"] = 0
     pod = job["spec"]["template"]["spec"]
-    (dump,), (upload,) = pod["initContainers"], pod["containers"]
-    pod["initContainers"] = [_reading(prefix, jobs.running(upload, "download", name))]
-    pod["containers"] = [jobs.running(dump, "restore", name, *options)]
+    (dump,), (upload,) = _steps(pod)
+    _run(
+        pod,
+        _reading(prefix, jobs.running(upload, "download", name)),
+        jobs.running(dump, "restore", name, *options),
+    )
     # Who is stopped still is so by the same command, cut off; else what has ended was another's.
     resumed = bool(writers.noted(namespace))
     making = not (resumed and jobs.is_done(namespace, job)) and jobs.clear(namespace, job)
@@ -177,6 +182,20 @@ def restore(
         # Who is interrupted leaves a restore that goes on: nobody may write into that.
         if going_on(namespace) is None:
             writers.start(namespace, say)
+
+
+def _steps(pod: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The CronJob's own containers: what runs first, of all that does, and what runs last."""
+    return [each for each in pod["initContainers"] if each["name"] == _FIRST], pod["containers"]
+
+
+def _run(pod: dict[str, Any], *steps: dict[str, Any]) -> None:
+    """Puts others in their place; what the stack has added to these pods stays."""
+    *before, last = steps
+    added = [each for each in pod.pop("initContainers") if each["name"] != _FIRST]
+    if first := [*added, *before]:
+        pod["initContainers"] = first
+    pod["containers"] = [last]
 
 
 def steps(name: str, *, prefix: str | None = None, into_non_empty: bool = False) -> list[str]:

@@ -193,19 +193,24 @@ def rotate(
         typer.Option("--stdin", help="Take the password from standard input: the stack's own."),
     ] = False,
 ) -> None:
-    """Give the applications' role a new password, and everybody who reads it."""
+    """Give the applications' role a new password, and everybody who reads it.
+
+    Where the password is in a Secret of your own, change it there first: this makes them follow.
+    """
     password = rotation.accepted(_standard_input()) if stdin else None
     target = Target(stack=stack, context=context, given_namespace=namespace)
     platform = target.reach(*rights.ROTATE)
     if dry_run:
-        rolled = ", ".join(rotation.readers(platform.deployments()))
-        plan("change role ado", "change its Secrets", f"roll {rolled}, wait until Ready")
+        found = platform.deployments()
+        rolled = f"roll {', '.join(rotation.readers(found))}, wait until Ready"
+        secrets = () if rotation.elsewhere(found) else ("change its Secrets",)
+        plan("change role ado", *secrets, rolled)
         return
     with alone(platform, say):
         seconds = rotation.rotate(platform, say, password)
     say(f"Done; connections with the former password were refused for at most {seconds:.1f} s.")
-    if stdin:
-        return  # the stack has it
+    if stdin or rotation.elsewhere(platform.deployments()):
+        return  # who keeps it has it
     say(
         "Tell the stack; until then a `pulumi up` that would undo it is refused. The next one "
         "restarts both pods and rolls the readers once more:"

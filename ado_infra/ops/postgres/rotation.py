@@ -6,6 +6,9 @@ in between, the same command finishes, with yet another password where none was 
 
 The values in the Secrets belong to field manager `ado-ops` from then on: a stack that says another
 password is refused as a conflict, and does not undo the rotation.
+
+Where the password is in a Secret of others, they change it there, and the role and the readers are
+made to follow; nothing is written to that Secret.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ from ado_infra.ops.postgres.pair import NAME, Member, look, pod_name, read_recor
 URLS: Final = "ado-secrets"
 URL: Final = "database-url"
 PASSWORD: Final = "password"  # noqa: S105 - the key, not the password
+_BORROWED: Final = ("DATABASE_PASSWORD", f"$(DATABASE_PASSWORD)@{NAME}:")
+"""The variable with a password from a Secret of others, and how the URL has it in its middle."""
 LENGTH: Final = 32
 ITERATIONS: Final = 4096
 """PostgreSQL's own (`scram_iterations`)."""
@@ -50,20 +55,22 @@ _LOGIN: Final = """IFS= read -r PGPASSWORD && export PGPASSWORD && psql --no-psq
 def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float:
     """Gives role `ado` a password, made anew unless it is given, and everybody who reads it.
 
-    Returns for how many seconds some connection may have been refused.
+    Where it is in a Secret of others, role and readers are given what that has. Returns for how
+    many seconds some connection may have been refused.
 
-    Raises OpsError when there is no primary, when somebody else changes a Secret meanwhile, or when
-    readers do not become Ready.
+    Raises OpsError when there is no primary, when somebody else changes a Secret meanwhile, when
+    a password is given that others keep or theirs fits into no URL, or when readers do not become
+    Ready.
     """
     primary = read_record(namespace).primary
     if look(namespace, primary).server != "primary":
         raise OpsError(f"{pod_name(primary)} does not run as the primary; see `status`.")
+    if theirs := elsewhere(namespace.deployments()):
+        return _follow(namespace, say, primary, theirs, password)
     former, url = namespace.secret(NAME, PASSWORD), namespace.secret(URLS, URL)
     password = password or _made()
     began = time.monotonic()
-    alter = ("/bin/sh", "-c", _ALTER)
-    namespace.run(pod_name(primary), alter, given=scram(password), changes=True)
-    say("role ado has a new password")
+    _alter(namespace, say, primary, password)
     try:
         namespace.patch_secret(NAME, {PASSWORD: password}, version=former.version)
     except OpsError as refused:
@@ -72,13 +79,47 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
     changed = with_password(url.value, password)
     namespace.patch_secret(URLS, {URL: changed}, version=url.version)
     say(f"Secrets {NAME} and {URLS} have it too")
+    _roll(namespace, say)
+    return time.monotonic() - began
+
+
+def _follow(
+    namespace: Namespace, say: Say, primary: int, theirs: tuple[str, str], password: str | None
+) -> float:
+    """Gives role `ado` and its readers the password that a Secret of others has."""
+    secret, key = theirs
+    if password is not None:
+        raise OpsError(
+            f"The password is in Secret {secret}, key {key}, which others keep: change it there, "
+            "then `rotate` without --stdin."
+        )
+    password = namespace.secret(secret, key).value
+    if not password or quote(password, safe="") != password:
+        raise OpsError(
+            f"Secret {secret}, key {key}, has no password of letters, digits and -._~ alone, and "
+            "it goes into a URL as it is: change it there, then `rotate`."
+        )
+    began = time.monotonic()
+    _alter(namespace, say, primary, password)
+    namespace.poke(pod_name(primary))  # its next start sets what its file says
+    _roll(namespace, say)
+    return time.monotonic() - began
+
+
+def _alter(namespace: Namespace, say: Say, primary: int, password: str) -> None:
+    alter = ("/bin/sh", "-c", _ALTER)
+    namespace.run(pod_name(primary), alter, given=scram(password), changes=True)
+    say("role ado has a new password")
+
+
+def _roll(namespace: Namespace, say: Say) -> None:
+    """Rolls the readers, and waits for them."""
     for reader in readers(namespace.deployments()):
         say(f"rolling {reader}")
         namespace.restart(reader, _RESTARTED)
     if not wait_until(lambda: not _unsettled(namespace), ROLLOUT):
         waiting = ", ".join(d.metadata.name for d in _unsettled(namespace))
         raise OpsError(f"Not Ready with the new password: {waiting}. The same command goes on.")
-    return time.monotonic() - began
 
 
 def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
@@ -86,15 +127,17 @@ def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
     if leader.server != "primary":
         return
     try:
-        password = namespace.secret(NAME, PASSWORD).value
-        url = namespace.secret(URLS, URL).value
+        theirs = elsewhere(namespace.deployments())
+        secret, key = theirs or (NAME, PASSWORD)
+        password = namespace.secret(secret, key).value
+        url = None if theirs else namespace.secret(URLS, URL).value
         said = namespace.run(leader.name, ("/bin/sh", "-c", _LOGIN), given=password)
     except OpsError as unknown:
         yield f"Nobody can tell whether role ado is let in: {unknown}"
         return
     if "password authentication failed" in said:
-        yield f"Secret {NAME} has a password that role ado is refused with: `rotate`."
-    if with_password(url, password) != url:
+        yield f"Secret {secret} has a password that role ado is refused with: `rotate`."
+    if url is not None and with_password(url, password) != url:
         yield f"Secret {URLS} has another password than Secret {NAME}: `rotate`."
     if late := _late(namespace):
         yield f"Started before the password was changed: {', '.join(late)}: `rotate`."
@@ -152,8 +195,27 @@ def with_password(url: str, password: str) -> str:
 
 
 def readers(deployments: Sequence[Model]) -> list[str]:
-    """The Deployments whose containers are given the URL."""
-    return [d.metadata.name for d in deployments if (URLS, URL) in set(given(d))]
+    """The Deployments whose containers are given the URL, or the password that is put into it."""
+    return [
+        deployment.metadata.name
+        for deployment in deployments
+        if (URLS, URL) in set(given(deployment)) or _borrowed(deployment)
+    ]
+
+
+def elsewhere(deployments: Sequence[Model]) -> tuple[str, str] | None:
+    """Secret of others and its key that has the password; None where that is the platform's own."""
+    return next(filter(None, map(_borrowed, deployments)), None)
+
+
+def _borrowed(deployment: Model) -> tuple[str, str] | None:
+    variable, inside = _BORROWED
+    for container in deployment.spec.template.spec.containers:
+        variables = {each.name: each for each in container.env or ()}
+        if any(inside in (each.value or "") for each in variables.values()):
+            reference = variables[variable].value_from.secret_key_ref
+            return reference.name, reference.key
+    return None
 
 
 def given(deployment: Model) -> Iterator[tuple[str, str]]:

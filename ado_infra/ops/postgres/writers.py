@@ -22,6 +22,8 @@ REPLICAS: Final = "ado.ops/replicas"
 """Annotation of a Deployment that is stopped: how many pods it had."""
 PAUSED: Final = "ado.ops/paused"
 """Annotation of a Deployment that only `resume` starts."""
+_OWN: Final = ("app.kubernetes.io/part-of", "ado")
+_STORE_URLS: Final = {"DATABASE_URL", "REDIS_URL"}
 _END: Final = 600.0
 """Seconds for their pods to end: as long as a gateway may drain, and more."""
 _MARGIN: Final = 60.0
@@ -29,8 +31,22 @@ _MARGIN: Final = 60.0
 
 
 def store_users(deployments: Sequence[Model]) -> list[str]:
-    """The Deployments whose containers are given the URL of the database or of Redis."""
-    return [d.metadata.name for d in deployments if any(name == URLS for name, _ in given(d))]
+    """The Deployments whose containers are given the URL of the database or of Redis.
+
+    Of the platform's own also those that have it from a Secret of others, or a password for it.
+    """
+    return [d.metadata.name for d in deployments if _uses_stores(d)]
+
+
+def _uses_stores(deployment: Model) -> bool:
+    if any(name == URLS for name, _ in given(deployment)):
+        return True
+    label, application = _OWN
+    containers = deployment.spec.template.spec.containers
+    named = {variable.name for container in containers for variable in container.env or ()}
+    return (deployment.metadata.labels or {}).get(label) == application and bool(
+        named & _STORE_URLS
+    )
 
 
 def stop(namespace: Namespace, say: Say, chosen: Choice = readers) -> None:

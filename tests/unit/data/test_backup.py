@@ -161,6 +161,14 @@ class TestObjects:
             "containers[0].resources.limits.ephemeral-storage",
         }
 
+    def test_what_both_steps_may_use_is_a_setting(self, backed_up: Recording) -> None:
+        amounts = {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "11Gi"}
+        resources = {"requests": amounts, "limits": amounts}
+        backup = {"ado:postgres": {"backup": BACKUP | {"resources": resources}}}
+        changed = record_stack("prod", changes=backup)
+        assert changes(backed_up, changed).keys() == {("CronJob", "postgresql-backup")}
+        assert [step["resources"] for step in _steps(changed).values()] == [resources] * 2
+
     def test_every_setting_has_a_default_but_the_bucket(self) -> None:
         required = [n for n, field in BackupSettings.model_fields.items() if field.is_required()]
         assert required == ["bucket"]
@@ -238,6 +246,15 @@ class TestPod:
         assert given["RCLONE_CONFIG_BACKUP_REGION"] == "us-east-1"
         assert given["AWS_ACCESS_KEY_ID"] == "Secret ado-object-storage/access-key"
         assert given["AWS_SECRET_ACCESS_KEY"] == "Secret ado-object-storage/secret-key"
+
+    @pytest.mark.parametrize(
+        ("given", "told_to_rclone"), [({}, "Other"), ({"provider": "GCS"}, "GCS")]
+    )
+    def test_rclone_is_told_whose_service_it_is(
+        self, given: dict[str, str], told_to_rclone: str
+    ) -> None:
+        stack = record_stack("dev", changes={**SECTION, "ado:objectStorage": given})
+        assert told(_steps(stack)["upload"])["RCLONE_CONFIG_BACKUP_PROVIDER"] == told_to_rclone
 
     def test_without_keys_it_proves_who_it_is_as_the_other_pods_do(self) -> None:
         given = told(_steps(record_stack("dev", changes=SECTION, secrets={}))["upload"])

@@ -246,6 +246,18 @@ class TestPostgres:
         assert {least[key] for key in ("shared_buffers", "max_wal_size")} == {"32MB"}
         assert most["max_wal_size"] == "4096MB"
 
+    def test_an_image_of_ones_own_runs_wherever_the_servers_programs_do(self) -> None:
+        own = {"repository": "registry.example.com/data/postgres", "tag": "2.0"}
+        postgres = {"image": own, "backup": {"bucket": "backups"}}
+        stack = record_stack("dev", changes={"ado:postgres": postgres})
+        runs = container(stack, "postgresql")["image"]
+        assert runs == "registry.example.com/data/postgres:2.0"
+        (schedule,) = stack.of_kind("CronJob")
+        dump = schedule["spec"]["jobTemplate"]["spec"]["template"]["spec"]["initContainers"][0]
+        assert dump["image"] == runs
+        begin = pod(stack, job(stack, "postgresql-state-begin"))
+        assert begin["initContainers"][0]["image"] == runs
+
     def test_every_login_over_the_network_takes_a_password(self, stack: Recording) -> None:
         text = stack.get("ConfigMap", "postgresql-config")["data"]["pg_hba.conf"]
         rules = [line.split() for line in text.splitlines() if not line.startswith("#")]

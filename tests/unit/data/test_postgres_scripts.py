@@ -563,3 +563,70 @@ class TestNeedsACopy:
             if "\\`ado-ops" in line and "`rejoin`" not in line:
                 marked = "wait_for_reclone" in line or 'echo "reclone' in line
                 assert marked == ("--reclone" in line), line
+
+
+class TestAnyUser:
+    """as_any_user.sh: the cluster has chosen the uid, which this system does not know."""
+
+    UID = os.getuid()
+
+    def _run(self, world: World, name: str, *, library: bool = True) -> str:
+        """What it says; `name`: what the uid is called."""
+        script = world.root / "as_any_user.sh"
+        text = (FILES / script.name).read_text()
+        script.write_text(text.replace("/usr/lib", str(world.root / "lib")))
+        world.has(
+            bin__id=f"""#!/bin/sh
+                case "$1" in
+                -un) [ "{name}" ] && echo "{name}" ;;
+                *) exec /usr/bin/id "$@" ;;
+                esac""",
+            config__start__sh="",
+        )
+        (world.root / "bin/id").chmod(0o755)
+        started = world.root / "config/start.sh"
+        started.write_text('echo "started with ${LD_PRELOAD:-nothing}"')
+        if library:
+            world.has(**{"lib__x86_64__libnss_wrapper.so": "library"})
+        done = subprocess.run(
+            ["/bin/sh", str(script)],
+            env={
+                "PATH": f"{world.root / 'bin'}:{os.environ['PATH']}",
+                "CONFIG": str(world.root / "config"),
+                "PGDATA": str(world.root / "volume/pgdata"),
+                "SOCKET": str(world.root / "socket"),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        self.code = done.returncode
+        # A library that is none is complained of by the loader.
+        return done.stdout + "".join(x for x in done.stderr.splitlines() if "LD_PRELOAD" not in x)
+
+    @pytest.mark.parametrize("name", ["", "1000680000"])
+    def test_a_uid_of_no_name_or_another_is_called_postgres(self, world: World, name: str) -> None:
+        said = self._run(world, name)
+        assert said == f"started with {world.root}/lib/x86_64/libnss_wrapper.so\n"
+        entry = (world.root / "socket/passwd").read_text()
+        assert entry.startswith(f"postgres:x:{self.UID}:{os.getgid()}:")
+
+    def test_who_is_postgres_already_needs_nothing(self, world: World) -> None:
+        assert self._run(world, "postgres", library=False) == "started with nothing\n"
+
+    def test_an_image_that_cannot_say_so_is_refused_with_what_to_do(self, world: World) -> None:
+        said = self._run(world, "", library=False)
+        assert self.code == 1
+        assert "this image has no libnss_wrapper.so" in said
+        assert "`securityContext: restricted`" in said
+
+    def test_data_of_another_user_is_refused_with_what_to_do(self, world: World) -> None:
+        world.has(
+            bin__stat="#!/bin/sh\necho 999",
+        )
+        (world.root / "bin/stat").chmod(0o755)
+        said = self._run(world, "")
+        assert self.code == 1
+        assert f"belongs to uid 999, and this is uid {self.UID}" in said
+        assert "Set `securityContext` back" in said

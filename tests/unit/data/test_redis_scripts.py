@@ -17,6 +17,8 @@ import pytest
 
 FILES = Path(str(resources.files("ado_infra.data.redis"))) / "files"
 PASSWORD = 'it\'s "a" \\ password'
+NETWORK = "10.0.0."
+"""What every address begins with."""
 SHARES = ((0, 5460), (5461, 10921), (10922, 16383))
 NOTHING_TO_DO = "create.sh: the cluster is whole; nothing to do\n"
 SLOTS_ARE_MISSING = "waiting until every node sees all slots served"
@@ -191,11 +193,11 @@ class World:
 def _address(name: str) -> str:
     """That of redis-N ends in N; any other node is called as its address is."""
     number = name.removeprefix("redis-")
-    return name if number == name else f"10.0.0.{number}"
+    return name if number == name else f"{NETWORK}{number}"
 
 
 def _name(host: str) -> str:
-    number = host.removeprefix("10.0.0.")
+    number = host.removeprefix(NETWORK)
     return host.partition(".")[0] if number == host else f"redis-{number}"
 
 
@@ -620,6 +622,40 @@ class TestFollow:
 
     def test_without_a_server_it_ends_and_is_run_again(self, run: Run) -> None:
         assert run(World({}, own="redis-3"), "follow.sh") == Done(0, "")
+
+
+class TestIpv6:
+    """Redis writes addresses of IPv6 without brackets, with the port behind one colon more."""
+
+    @pytest.fixture(autouse=True)
+    def network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(f"{__name__}.NETWORK", "fd00:0:0:6379::")
+
+    def test_nodes_are_joined(self, run: Run) -> None:
+        world = World(_fresh(6))
+        assert run(world, "create.sh", "3", "1").code == 0
+        assert world.told[0] == "redis-1 meet fd00:0:0:6379::0 6379"
+        assert _slots(world) == [*SHARES, None, None, None]
+        assert _masters(world) == ["-", "-", "-", "redis-0", "redis-1", "redis-2"]
+        assert run(world, "create.sh", "3", "1") == Done(0, NOTHING_TO_DO)
+
+    def test_a_node_that_is_missed_is_met_where_it_is_now(self, run: Run) -> None:
+        missed = Node(group=0, listed="fd00:0:0:6379::9", flag="fail")
+        addresses = "".join(f"fd00:0:0:6379::{n}  redis-headless\n" for n in range(3))
+        world = World(_cluster(2) | {"redis-2": missed}, own="redis-0", addresses=addresses)
+        assert run(world, "meet.sh") == Done(0, "")
+        assert world.told == ["redis-0 meet fd00:0:0:6379::2 6379"]
+
+    def test_a_replica_follows_its_master_to_its_address(self, run: Run) -> None:
+        replica = Node(0, master="redis-0", keys=1, copies_from="fd00:0:0:6379::9")
+        world = World(_cluster(3) | {"redis-3": replica}, own="redis-3")
+        assert "but at fd00:0:0:6379::0: OK" in run(world, "follow.sh").output
+        assert run(world, "follow.sh") == Done(0, "")
+
+    def test_a_master_hands_over(self, run: Run) -> None:
+        world = World(_cluster(6), own="redis-1")
+        assert run(world, "hand_over.sh").code == 0
+        assert world.told == ["redis-4 failover"]
 
 
 @pytest.mark.parametrize(

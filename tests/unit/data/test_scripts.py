@@ -26,11 +26,14 @@ OF_BACKUP = {
 """Script of PostgreSQL's backup → the container whose variables it gets."""
 OF_JOB = "decide.sh"
 """The one that comes in a Job's command."""
+AS_ANY_USER = "as_any_user.sh"
+"""The one that comes where the cluster chooses the user; see test_postgres_scripts.py."""
 PACKAGES = {
     "ado_infra.data.postgres": {
         "blank.sh",
         "common.sh",
         OF_JOB,
+        AS_ANY_USER,
         "start.sh",
         "rejoin.sh",
         "look.sh",
@@ -101,7 +104,7 @@ def test_every_file_reaches_the_pods(package: str, whole: Recording) -> None:
         "ado_infra.data.redis": ("redis-config",),
     }
     data = [item for m in maps[package] for item in whole.get("ConfigMap", m)["data"].items()]
-    assert sorted(name for name, _ in data) == sorted(PACKAGES[package] - {OF_JOB})
+    assert sorted(name for name, _ in data) == sorted(PACKAGES[package] - {OF_JOB, AS_ANY_USER})
     for name, text in data:
         assert text.startswith(_text(package, name))
 

@@ -70,6 +70,16 @@ def test_a_password_that_was_generated_is_again_what_it_was(end: str) -> None:
     assert outputs["length"] == 32
 
 
+@pytest.mark.parametrize("end", [end for end in GENERATED if "password" in end])
+def test_a_password_that_others_keep_is_not_asked_for(end: str) -> None:
+    resource = _generated(f"ado-stores{end}")
+    with pytest.raises(OpsError, match="would lock everybody out"):
+        adoption.restored(resource, nothing, "ado-system", NAMED)
+    named = {"databasePassword", "replicationPassword", "redisPassword"}
+    made = adoption.restored(resource, nothing, "ado-system", NAMED, named)
+    assert made == resource
+
+
 def test_the_digest_key_is_again_what_it_was() -> None:
     outputs = _restored(_generated("ado-digest-key"))["outputs"]
     assert _plain(outputs["hex"]) == KEY

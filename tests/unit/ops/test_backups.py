@@ -150,7 +150,11 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cron() -> dict[str, Any]:
     """The CronJob as the stack makes it, with what the API server adds."""
-    stack = record_stack("dev", changes={"ado:postgres": {"backup": {"bucket": "backups"}}})
+    return _cron({"ado:postgres": {"backup": {"bucket": "backups"}}})
+
+
+def _cron(changes: dict[str, Any]) -> dict[str, Any]:
+    stack = record_stack("dev", changes=changes)
     # The mocks answer with floats.
     numbers = json.dumps(stack.only("CronJob"))
     found = json.loads(numbers, parse_float=lambda text: int(float(text)))
@@ -335,6 +339,40 @@ class TestRestore:
         (container,) = _pod(job)["containers"]
         assert container["command"][1:] == ["/etc/ado/config/list.sh"]
         assert cluster.deleted == ["postgresql-backups"]
+
+
+class TestWithAddedContainers:
+    """What a stack adds to the CronJob's pods is added to these too, and is not taken for ours."""
+
+    RESOURCES = {side: {"cpu": "1", "memory": "1Gi"} for side in ("requests", "limits")}  # noqa: RUF012
+
+    @pytest.fixture
+    def cluster(self, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+        monkeypatch.setattr("ado_infra.ops.namespace.POLL", 0)
+        added = {"image": "x/y:1", "resources": self.RESOURCES}
+        pod = {
+            "sidecars": [{"name": "mesh", **added}],
+            "initContainers": [{"name": "wait", **added}],
+        }
+        backup = {"bucket": "backups", "pod": pod}
+        return Cluster(_cron({"ado:postgres": {"backup": backup}}))
+
+    def _steps(self, job: dict[str, Any]) -> list[tuple[str, str]]:
+        pod = _pod(job)
+        every = [*pod["initContainers"], *pod["containers"]]
+        return [(each["name"], (each.get("command") or [""])[-1]) for each in every]
+
+    def test_a_list_is_made_beside_them(self, cluster: Cluster) -> None:
+        assert _names(cluster)
+        (job,) = cluster.made
+        listing = ("list", "/etc/ado/config/list.sh")
+        assert self._steps(job) == [("mesh", ""), ("wait", ""), listing]
+
+    def test_a_restore_is_made_beside_them(self, cluster: Cluster) -> None:
+        assert _restore(cluster) == "restored"
+        (job,) = cluster.restores
+        steps = [("mesh", ""), ("wait", ""), ("download", NAME), ("restore", NAME)]
+        assert self._steps(job) == steps
 
 
 class TestFromAnotherStack:

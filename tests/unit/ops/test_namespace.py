@@ -150,6 +150,26 @@ def test_ctrl_c_while_a_pod_is_dialled_is_not_taken_for_a_pod_that_cannot_be_rea
         namespace.run("postgresql-0", ["true"])
 
 
+@pytest.mark.parametrize(
+    ("pod", "container"), [("postgresql-1", "postgresql"), ("redis-4", "redis")]
+)
+def test_a_command_and_a_log_are_of_the_stores_own_container_where_there_are_others(
+    pod: str, container: str, namespace: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def answer(*_: Any, container: str, **__: Any) -> str:
+        asked.append(container)
+        raise client.ApiException(status=404)
+
+    monkeypatch.setattr("kubernetes.stream.stream", answer)
+    monkeypatch.setattr(client.CoreV1Api, "read_namespaced_pod_log", answer)
+    with pytest.raises(OpsError, match="cannot be reached"):
+        namespace.run(pod, ["true"])
+    namespace.first_said(pod)
+    assert asked == [container, container]
+
+
 @pytest.mark.parametrize("kind", ["secret", "config_map"])
 def test_what_somebody_else_has_changed_meanwhile_is_left_so_and_the_command_is_typed_again(
     kind: str, namespace: Namespace, monkeypatch: pytest.MonkeyPatch

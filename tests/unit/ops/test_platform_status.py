@@ -20,7 +20,7 @@ from urllib3 import HTTPResponse
 from ado_infra.ops import cli, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Namespace
-from ado_infra.ops.platform import commands, reading, report, tiers
+from ado_infra.ops.platform import commands, connections, reading, report, scaling, tiers
 from ado_infra.ops.platform.objects import Model, Objects
 from ado_infra.ops.platform.reading import Sight, look
 from ado_infra.ops.target import Target
@@ -161,6 +161,34 @@ CPU_ALONE: list[Fields] = [
     {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 3}}},
     {"type": ""},  # what the controller leaves where it could read nothing
 ]
+
+
+def test_the_cpu_of_one_container_is_shown_as_that_of_a_pod() -> None:
+    percent = {"type": "Utilization", "averageUtilization": 70}
+    source = {"name": "cpu", "container": "worker"}
+    current = {**source, "current": {"averageUtilization": 3}}
+    found = scaling.autoscaler(
+        model(
+            "V2HorizontalPodAutoscaler",
+            metadata=metadata("ado-worker-hpa"),
+            spec={
+                "scaleTargetRef": {"kind": "Deployment", "name": "ado-worker"},
+                "minReplicas": 1,
+                "maxReplicas": 2,
+                "metrics": [
+                    {
+                        "type": "ContainerResource",
+                        "containerResource": {**source, "target": percent},
+                    }
+                ],
+            },
+            status={
+                "desiredReplicas": 1,
+                "currentMetrics": [{"type": "ContainerResource", "containerResource": current}],
+            },
+        )
+    )
+    assert str(found) == "cpu 3%/70%; 1 to 2"
 
 
 def reason(**seen: Any) -> str:
@@ -465,6 +493,26 @@ def test_who_talks_to_whom_is_what_the_pods_are_given(platform: tiers.Platform) 
     }
     assert [(route.path, route.target) for route in platform.routes] == [("/api", "ado-gateway")]
     assert [monitor.targets for monitor in platform.monitors] == [("ado-gateway",)]
+
+
+def test_a_url_around_a_password_leads_to_its_store_and_a_proxy_nowhere() -> None:
+    reference = {"secretKeyRef": {"name": "kept", "key": "password"}}
+    told = [
+        {"name": "DATABASE_PASSWORD", "valueFrom": reference},
+        {"name": "DATABASE_URL", "value": "postgresql://ado:$(DATABASE_PASSWORD)@postgresql:5432"},
+        {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"},
+        {"name": "http_proxy", "value": "http://proxy.example.com:3128"},
+    ]
+    pod = {"spec": {"containers": [{"name": "one", "env": told}]}}
+    worker = model(
+        "V1Deployment",
+        metadata={"name": "ado-worker", "namespace": "ado-system"},
+        spec={"selector": {}, "template": pod},
+    )
+    found = connections.needs(worker, {"postgresql": "postgresql"})
+    assert [(need.variable, need.target, need.inside) for need in found] == [
+        ("DATABASE_URL", "postgresql", True)
+    ]
 
 
 def test_a_service_without_a_workload_tells_of_a_missing_one() -> None:

@@ -71,7 +71,7 @@ def test_programs_get_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_waiver_of_nothing_is_a_finding(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project(stack, stack="dev", config={**committed("dev"), "ado:policies": {"waived": WAIVED}})
     lines, _ = asked(capsys, "--stack", "dev", exit_code=1)
-    assert lines[0] == "- digests: is excused and not broken; remove the excuse"
+    assert lines[0] == "- digests: is waived and not broken; remove the waiver"
 
 
 def test_waivers_that_no_program_reads_are_checked_all_the_same(

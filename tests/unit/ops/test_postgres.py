@@ -13,10 +13,20 @@ from typer.testing import CliRunner
 
 from ado_infra.ops import cli
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.postgres import commands, fencing, pair, promotion, rejoining, report, rotation
+from ado_infra.ops.namespace import Kept
+from ado_infra.ops.postgres import (
+    commands,
+    fencing,
+    pair,
+    promotion,
+    rejoining,
+    report,
+    rotation,
+    writers,
+)
 from ado_infra.ops.postgres.pair import Member, Record, lacks_wal
 from ado_infra.ops.target import Target
-from tests.support.operated import Platform, Rotated
+from tests.support.operated import Platform, Rotated, model, reader
 from tests.support.operated_pair import AHEAD, PRIMARY, SERVICES, STANDBY, Cluster, Killed
 
 NAMESPACE = "ado-system"
@@ -496,6 +506,79 @@ def _rotate(cluster: Rotated, password: str | None = None) -> str:
 
 def _login(cluster: Rotated, leader: Member) -> list[str]:
     return list(rotation.findings(cluster, leader))  # pyright: ignore[reportArgumentType]
+
+
+class Borrowed(Rotated):
+    """The same, where the password is in a Secret of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        (name,) = self.readers
+        reference = {"secretKeyRef": {"name": "ado-passwords", "key": "database"}}
+        self.readers[name]["spec"]["template"]["spec"]["containers"][0]["env"] = [
+            {"name": "DATABASE_PASSWORD", "valueFrom": reference},
+            {
+                "name": "DATABASE_URL",
+                "value": "postgresql://ado:$(DATABASE_PASSWORD)@postgresql:5432/ado",
+            },
+        ]
+        self.theirs = "former"
+
+    def secret(self, name: str, key: str) -> Kept:
+        assert (name, key) == ("ado-passwords", "database")
+        return Kept(self.theirs, self.theirs)
+
+
+class TestRotateWhatOthersKeep:
+    def test_the_role_and_its_readers_follow_and_no_secret_is_written(self) -> None:
+        cluster = Borrowed()
+        assert _login(cluster, PRIMARY) == []
+        cluster.theirs = "n-w"
+        (line,) = _login(cluster, PRIMARY)
+        assert line.startswith("Secret ado-passwords has a password that role ado is refused with")
+        assert "`rotate`" in line
+        assert "n-w" not in _rotate(cluster)
+        assert cluster.changes == ["role ado in postgresql-0", "restart ado-api-gateway"]
+        assert cluster.accepts("n-w")
+        assert _login(cluster, PRIMARY) == []
+
+    def test_one_that_is_given_is_refused_with_where_it_belongs(self) -> None:
+        cluster = Borrowed()
+        with pytest.raises(OpsError, match="in Secret ado-passwords, key database, which others"):
+            _rotate(cluster, "n-w")
+        assert cluster.changes == []
+        cluster.theirs = "n-w"
+        _rotate(cluster)
+        assert cluster.accepts("n-w")
+
+    @pytest.mark.parametrize("theirs", ["", "n@w", "n-w\n"])
+    def test_one_that_fits_into_no_url_is_refused_and_not_shown(self, theirs: str) -> None:
+        cluster = Borrowed()
+        cluster.theirs = theirs
+        with pytest.raises(OpsError, match="has no password of letters, digits") as refused:
+            _rotate(cluster)
+        assert "n@w" not in str(refused.value)
+        assert cluster.changes == []
+
+    def test_a_deployment_of_somebody_elses_is_not_taken_for_a_reader(self) -> None:
+        reference = {"secretKeyRef": {"name": "theirs", "key": "password"}}
+        stranger = reader("stranger", reads=False)
+        stranger["spec"]["template"]["spec"]["containers"][0]["env"] = [
+            {"name": "DATABASE_PASSWORD", "valueFrom": reference},
+            {"name": "DATABASE_URL", "value": "postgresql://me:$(DATABASE_PASSWORD)@db/mine"},
+        ]
+        found = [model("V1Deployment", stranger)]
+        assert rotation.elsewhere(found) is None
+        assert rotation.readers(found) == []
+        assert writers.store_users(found) == []
+
+    def test_who_uses_a_store_is_known_wherever_its_url_is(self) -> None:
+        own = reader("ado-worker", reads=False)
+        own["metadata"]["labels"] = {"app.kubernetes.io/part-of": "ado"}
+        own["spec"]["template"]["spec"]["containers"][0]["env"] = [
+            {"name": "REDIS_URL", "value": "redis://:$(REDIS_PASSWORD)@redis:6379/0"}
+        ]
+        assert writers.store_users([model("V1Deployment", own)]) == ["ado-worker"]
 
 
 class TestRotate:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from ado_infra import ownership
 from ado_infra.ops import cli, rights, target
 from ado_infra.ops.errors import OpsError
+from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.postgres import commands, rotation
 from ado_infra.ops.target import Target
 from tests.support import kubeconfigs
@@ -138,6 +139,7 @@ def test_what_rotate_prints_tells_the_stack(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "rotate", lambda *_: 1.0)
+    monkeypatch.setattr(Namespace, "deployments", lambda _: [])
     monkeypatch.setattr(commands, "alone", lambda *_: nullcontext())
     monkeypatch.setattr(target, "require", lambda *_: None)
     monkeypatch.setattr(Target, "_recognise", lambda *_: None)

@@ -235,9 +235,9 @@ def test_a_pod_needs_all_its_containers_or_the_greatest_that_runs_first() -> Non
         ],
     }
     found = total([workload("Deployment", "d", spec, replicas=3)])
-    assert written("CPU, requested", found["CPU, requested"].minimum) == "6"
-    assert written("memory, requested", found["memory, requested"].minimum) == "6 GiB"
-    assert found["CPU, at most"].maximum == 0
+    assert written("CPU requests", found["CPU requests"].minimum) == "6"
+    assert written("memory requests", found["memory requests"].minimum) == "6 GiB"
+    assert found["CPU limits"].maximum == 0
 
 
 def test_a_scaled_workload_needs_between_its_bounds() -> None:
@@ -251,8 +251,8 @@ def test_a_scaled_workload_needs_between_its_bounds() -> None:
         },
     }
     spec = {"containers": [pod("a", "100m", "1Gi")]}
-    found = total([workload("Deployment", "d", spec), scaler])["CPU, requested"]
-    assert (written("CPU, requested", found.minimum), written("CPU, requested", found.maximum)) == (
+    found = total([workload("Deployment", "d", spec), scaler])["CPU requests"]
+    assert (written("CPU requests", found.minimum), written("CPU requests", found.maximum)) == (
         "0.2",
         "0.7",
     )
@@ -293,20 +293,20 @@ def policies(before: Side, after: Side) -> list[str]:
 
 
 def test_a_waiver_is_told_with_its_reason_and_marked_where_it_is_new() -> None:
-    finding = "`probes` `Deployment/ado-worker` `worker has no livenessProbe; give it one`"
+    finding = "`probes` of `Deployment/ado-worker`: `worker has no livenessProbe; give it one`"
     assert policies(waiving(), waiving(probes="it is\nold")) == [
-        f"- mended {finding}",
-        "- waived `probes` (**new or reworded**): `it is⏎old`, 1 finding",
+        "- waived `probes` (**new or reworded**), 1 finding: `it is⏎old`"
     ]
     assert policies(waiving(probes="a"), waiving(probes="b")) == [
-        "- waived `probes` (**new or reworded**): `b`, 1 finding"
+        "- waived `probes` (**new or reworded**), 1 finding: `b`"
     ]
+    assert policies(waiving(), side()) == [f"- mended, was {finding}"]
     assert policies(waiving(probes="a"), waiving()) == [
         f"- **broken now** {finding}",
         "- no longer waived `probes`",
     ]
     assert policies(waiving(), waiving(probes=" "))[0] == (
-        "- **broken now** `probes` `is excused without a word why; give one`"
+        "- **broken now** `probes`: `is waived without a reason; give one`"
     )
 
 
@@ -337,7 +337,79 @@ def test_the_steps_of_a_replacement_are_one() -> None:
     assert steps("delete-replaced") == replaced
     assert steps("update") == [("changed", "Service/in-the-cluster")]
     assert steps("delete") == [("deleted", "Service/in-the-cluster")]
-    assert steps("same") == steps("refresh") == steps("read") == []
+    assert steps("same") == steps("refresh") == steps("read") == steps("discard") == []
+
+
+def test_what_a_refresh_misses_is_made_again_and_not_deleted() -> None:
+    made_again = [("missing, made again", "Service/in-the-cluster")]
+    assert steps("refresh", "create") == steps("delete", "create") == made_again
+    assert steps("create") == [("new", "Service/in-the-cluster")]
+
+
+def test_what_has_another_urn_alone_is_replaced() -> None:
+    state = {"inputs": {"kind": "Service", "metadata": {"name": "web"}}}
+    given = {
+        "steps": [
+            {"op": "create", "urn": f"{URN}-renamed", "newState": state},
+            {"op": "delete", "urn": URN, "oldState": state},
+        ]
+    }
+    found = preview(given)
+    assert [(each.word, each.title) for each in found.steps] == [("replaced", "Service/web")]
+    ((gravity, _, words),) = [(a.gravity, a.subject, a.words) for a in found.alarms()]
+    assert (gravity, words) == (Gravity.GOES, "is replaced, by the engine's preview")
+
+
+def test_a_generated_secret_that_is_made_anew_is_data_and_a_restart_is_told() -> None:
+    urn = "urn:pulumi:dev::p::"
+    rolled = {"spec.template.metadata.annotations.checksum/password": {"kind": "update"}}
+    given = [
+        {"op": "replace", "urn": f"{urn}random:a:RandomPassword::r", "replaceReasons": ["length"]},
+        {"op": "update", "urn": f"{urn}kubernetes:apps/v1:StatefulSet::s", "detailedDiff": rolled},
+        {"op": "update", "urn": f"{urn}kubernetes:apps/v1:Deployment::d", "detailedDiff": rolled},
+    ]
+    found = list(preview({"steps": given}).alarms())
+    assert [(each.gravity, each.subject, each.paths) for each in found] == [
+        (Gravity.DATA, "RandomPassword/r", ("length",)),
+        (Gravity.RESTARTS, "StatefulSet/s", ()),
+    ]
+    assert "a secret that was generated is another one" in found[0].words
+
+
+def test_components_are_told_by_what_they_are_made_of() -> None:
+    state = {"custom": False, "outputs": {}}
+    assert preview({"steps": [{"op": "create", "urn": URN, "newState": state}]}).steps == []
+
+
+def test_warnings_alone_are_no_change_and_an_error_is_loud() -> None:
+    said = [{"severity": "warning", "message": "warning: it is old\n  more of it"}]
+    given: dict[str, Any] = {"steps": [{"op": "same", "urn": URN}], "diagnostics": said}
+    assert told(side(), side(), preview=preview(given)).splitlines()[1].startswith("Nothing")
+    said.append({"severity": "error", "message": "error: preview failed"})
+    report = told(side(), side(), preview=preview(given))
+    assert "- **the engine's preview fails**: `preview failed`" in report
+    _, fold, warnings = report.partition("<summary>dev: what the engine warns of (1)</summary>")
+    assert fold
+    assert "- `it is old`" in warnings
+
+
+def test_a_job_that_runs_anew_is_not_told_by_the_engine_once_more() -> None:
+    before, after = (side({"ado:migrations": {"command": [word]}}) for word in ("one", "two"))
+    (change,) = compared("dev", before, after).changes
+    jobs = sorted(change.titles)
+    assert len(jobs) == 2
+    given = {
+        "steps": [
+            {"op": op, "urn": f"{URN}-{op}", state: {"inputs": manifest}}
+            for op, state, manifest in (
+                ("create", "newState", change.after),
+                ("delete", "oldState", change.before),
+            )
+        ]
+    }
+    found = compared("dev", before, after, preview(given))
+    assert sorted(each.title for each in preview(given).steps) == jobs
+    assert (found.beside, found.done) == ([], [])
 
 
 def test_what_the_engine_leaves_of_this_branch_is_told() -> None:
@@ -346,6 +418,8 @@ def test_what_the_engine_leaves_of_this_branch_is_told() -> None:
     report = told(side(), after, preview=preview(given))
     assert "would leave what this branch changes of `Deployment/ado-api-gateway`" in report
     assert "Without the engine's preview" not in report
+    cut_off = {**given, "diagnostics": [{"severity": "error", "message": "error: refused"}]}
+    assert "would leave" not in told(side(), after, preview=preview(cut_off))
 
 
 def test_what_both_know_is_told_once() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pulumi
 import pytest
+from jsonschema import Draft7Validator
 
 from ado_infra import load_stack
+from ado_infra.schema import stack_schema
 from tests.support.recording import SECRETS, configure, merged, record_stack, stack_config
 
 REQUIRED = "antiAffinity = preferred: profile production demands required"
@@ -132,6 +134,15 @@ def test_a_tier_that_is_wrong_in_itself_hides_no_demand_on_another() -> None:
     assert refusal.startswith("The settings of this stack have 2 problems:")
     assert "ado:gateway.image: the tag 'latest'" in refusal
     assert "ado:dashboard.replicas = 1" in refusal
+
+
+@pytest.mark.parametrize("tls", [{"secret": "own"}, {"loadBalancer": True}])
+def test_any_way_to_tls_is_one(tls: dict[str, Any]) -> None:
+    edge = {"tlsIssuer": None, "tls": tls}
+    config = _without_nothing(merged(stack_config("prod"), {"ado:edge": edge}))
+    configure(config, SECRETS)
+    assert load_stack()[0].edge.encryption
+    assert Draft7Validator(stack_schema()).is_valid({"config": config})
 
 
 def test_nothing_more_is_demanded() -> None:

@@ -13,12 +13,12 @@ import yaml
 from jsonschema import Draft7Validator
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
-from ado_infra.kit import values
+from ado_infra.kit import pod_values, values
 from ado_infra.schema import as_text, page, stack_schema
 from ado_infra.schema.models import Described
 from ado_infra.secrets import ConfigSecret
 from ado_infra.settings.errors import NO_LONGER, Renamed
-from tests.support.recording import ROOT, merged, stack_config
+from tests.support.recording import ROOT, merged, settings_of, stack_config
 from tests.support.wrong_settings import WRONG
 from tests.unit.settings.test_production import DEMANDS, POOLS
 
@@ -29,6 +29,7 @@ BETWEEN_KEYS = {
     "minimum of a pool over maximum",
     "cpu request over limit",
     "memory request over limit",
+    "device that is promised and not allowed",
     "budget that blocks",
     "shutdown shorter than a task",
     "killed before its deadline",
@@ -37,6 +38,8 @@ BETWEEN_KEYS = {
     "backup on a day that there is not",
 }
 """Wrong settings that only a comparison of numbers shows, which no JSON Schema can make."""
+OF_THE_SERVER = {"parameter out of range", "library that the image has not"}
+"""What PostgreSQL alone knows of the values of its parameters."""
 TWICE = {"pool twice", "key twice inside a pool"}
 """YAML itself forbids it, and so does every editor; what it reads has the last one alone."""
 
@@ -102,6 +105,15 @@ def test_it_accepts_the_stack_files_of_the_examples() -> None:
         assert [error.message for error in VALIDATOR.iter_errors(file)] == [], path
 
 
+def test_the_examples_of_the_page_are_what_a_stack_may_say() -> None:
+    found = re.findall(r"```yaml\n(.*?)```", page(), re.DOTALL)
+    assert found
+    for example in found:
+        said = yaml.safe_load(example)
+        assert VALIDATOR.is_valid(_file("dev", said))
+        settings_of("dev", said)
+
+
 def test_it_accepts_what_pulumi_writes_into_a_file() -> None:
     written = _file("dev", {"ado:protectData": "true"})  # as text; see `pulumi stack init`
     written["config"]["ado:protectData"] = "true"
@@ -110,12 +122,12 @@ def test_it_accepts_what_pulumi_writes_into_a_file() -> None:
     assert VALIDATOR.is_valid({"encryptionsalt": "v1:x", **written})
 
 
-@pytest.mark.parametrize("wrong", sorted(WRONG.keys() - BETWEEN_KEYS - TWICE))
+@pytest.mark.parametrize("wrong", sorted(WRONG.keys() - BETWEEN_KEYS - OF_THE_SERVER - TWICE))
 def test_it_refuses_every_wrong_setting(wrong: str) -> None:
     assert not VALIDATOR.is_valid(_file("dev", WRONG[wrong][0]))
 
 
-@pytest.mark.parametrize("wrong", sorted(BETWEEN_KEYS | TWICE))
+@pytest.mark.parametrize("wrong", sorted(BETWEEN_KEYS | OF_THE_SERVER | TWICE))
 def test_what_it_lets_pass_is_known(wrong: str) -> None:
     assert VALIDATOR.is_valid(_file("dev", WRONG[wrong][0]))
 
@@ -218,6 +230,47 @@ SAMPLES: dict[str, list[str]] = {
         )
     ],
     "LabelValue": ["", "a", "A_b.c", "-a", "a-", "a" * 63, "a" * 64, "a b"],
+    "PodLabelKey": [
+        prefix + name
+        for prefix, name in product(
+            ("", "a.b/", "app.kubernetes.io/", "apps.kubernetes.io/", "kubernetes.io/", "a/b/"),
+            ("a", "app", "apps", "pod-template-hash", "-a", "a" * 64),
+        )
+    ],
+    "NodeLabelKey": ["a", "a.b/c", "app.kubernetes.io/x", "a/b/c", "-a", ""],
+    "AnnotationKey": ["a", "a.b/c", "app.kubernetes.io/x", "a/b/c", "-a", ""],
+    "VariableName": ["A", "_a.b-c", "1A", "A=B", "", "a b"],
+    "PartName": list(HOSTS),
+    "ObjectName": [*HOSTS, "a.b"],
+    "AbsolutePath": [
+        "/",
+        "/a",
+        "/a/b.c",
+        "/.a",
+        "/a/",
+        "a",
+        "/a/..",
+        "/..",
+        "/.",
+        "/a/./b",
+        "/..a",
+    ],
+    "RelativePath": ["a", "a/b.c", ".a", "/a", "a/", "..", "../a", "a/../b", "."],
+    "ImageReference": [
+        name + version
+        for name, version in product(
+            ("a", "a/b", "host:5000/a", "", "-a", "a b"),
+            (
+                "",
+                ":1",
+                ":latest",
+                "@sha256:" + "a" * 64,
+                "@sha256:a",
+                ":-1",
+                ":1@sha256:" + "a" * 64,
+            ),
+        )
+    ],
     "CronSchedule": [
         *(f"{field} 1 * * *" for field in FIELDS),
         *(f"0 {field} * * *" for field in FIELDS),
@@ -236,7 +289,8 @@ LET_PASS = {
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_the_schema_of_a_value_refuses_what_the_settings_refuse_and_nothing_else(kind: str) -> None:
-    adapter = TypeAdapter[Any](getattr(values, kind))
+    module = values if hasattr(values, kind) else pod_values
+    adapter = TypeAdapter[Any](getattr(module, kind))
     validator = Draft7Validator(adapter.json_schema())
     accepted = 0
     for sample in SAMPLES[kind]:

@@ -100,6 +100,25 @@ class TestScaling:
             "policies": [{"type": "Pods", "value": 9, "periodSeconds": 15}],
         }
 
+    @pytest.mark.parametrize(
+        ("only", "labels", "selector"),
+        [
+            (True, {}, None),
+            (False, {}, {"matchLabels": {"queue": "gpu"}}),
+            (False, {"labels": {"topic": "gpu"}}, {"matchLabels": {"topic": "gpu"}}),
+            (True, {"labels": {"topic": "gpu"}}, {"matchLabels": {"topic": "gpu"}}),
+            (False, {"labels": {}}, None),
+        ],
+    )
+    def test_the_queue_metric_may_have_another_name_and_other_labels(
+        self, labels: dict[str, Any], selector: dict[str, Any] | None, *, only: bool
+    ) -> None:
+        metric = {"name": "s0-prometheus", **labels}
+        pool = _pool("gpu", only=only, scaling={"queueMetric": metric})
+        queue, _ = _scaling(pool, "ado-worker-gpu")["metrics"]
+        told = {"selector": selector} if selector else {}
+        assert queue["external"]["metric"] == {"name": "s0-prometheus", **told}
+
     def test_a_window_shorter_than_a_task_is_warned_of(self) -> None:
         (warning,) = _pool(pool="gpu", longestTask=400).warnings
         assert warning.startswith(

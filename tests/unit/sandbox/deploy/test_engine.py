@@ -57,6 +57,20 @@ def test_keys_of_the_backup_alone_are_not_put_in(tmp_path: Path) -> None:
     assert not missing & stack_files.BACKUP_KEYS
 
 
+def test_a_secret_that_the_cluster_has_is_not_put_in_and_not_kept(tmp_path: Path) -> None:
+    file, copies = tmp_path / "Pulumi.dev.yaml", tmp_path / "copy"
+    copies.mkdir()
+    (copies / file.name).write_text("config:\n  ado:googleApiKey: {secure: x}\n")
+    named = "{googleApiKey: {secret: s}, objectStorageAccessKey: {secret: s}}"
+    storage = "{endpoint: 'https://s3.example.com', credentials: workloadIdentity}"
+    file.write_text(f"config:\n  ado:secrets: {named}\n  ado:objectStorage: {storage}\n")
+    missing = stack_files.copy_stack(file, copies)
+    assert missing == {"ado:anthropicApiKey", stack_files.SECRET_KEY}
+    config = stack_files.load(copies / file.name)["config"]
+    assert config.keys() == {"ado:secrets", "ado:objectStorage"}
+    assert "credentials" not in config["ado:objectStorage"]
+
+
 def test_every_secret_that_production_demands_is_put_in() -> None:
     never = {*STORE_SECRETS, ConfigSecret.BACKUP_ACCESS_KEY, ConfigSecret.BACKUP_SECRET_KEY}
     never |= {ConfigSecret.REGISTRY_PASSWORD}
