@@ -28,7 +28,7 @@ deploy or render the same objects. Each number is the median of several runs in 
 slows the machine down for a while slows all of them; one more run before is not counted. Memory is
 the peak of the largest process.
 
-- `make bench` measures all of it and writes this page: about a quarter of an hour on two cores. The
+- `make bench` measures all of it and writes this page: eleven minutes on two cores. The
   first run builds Helm and kustomize from their Go modules and installs cdk8s, which takes minutes
   once and needs Node.js.
 - `make bench ONLY=deploy` (or `growth`, `render`) measures a part; the others keep their figures.

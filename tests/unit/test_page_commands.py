@@ -140,7 +140,7 @@ ABSENT = "needs what a sandbox does not have: an ingress controller, cert-manage
 NOT_RUN = {
     "make (test|unit|soak|lint)": "runs the tests and checks, of which this is one",
     "make bench( (ONLY=(deploy|growth|render)|RUNS=1))?": (
-        "takes a quarter of an hour; what it writes is tested"
+        "takes ten minutes; what it writes is tested"
     ),
     r"pulumi config get|pulumi stack export --show-secrets|kubectl (edit|describe pod)": (
         "named, with what it shows or does; nobody is told to type it"
