@@ -34,6 +34,10 @@ DEFAULT_NODES = 3
 API_SERVER = "kube-apiserver"
 API_DEADLINE, PROGRAMS_DEADLINE, NODES_DEADLINE = 120.0, 90.0, 90
 """Seconds; on two cores everything takes under fifteen."""
+POLICIES_ARE_OFF = (
+    "NetworkPolicies are not enforced: this kernel has neither nftables' queue statement "
+    "(CONFIG_NFT_QUEUE) nor iptables' target NFQUEUE (CONFIG_NETFILTER_XT_TARGET_NFQUEUE)."
+)
 
 
 def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
@@ -74,6 +78,8 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
             if not settled:
                 report("waiting for nodes to be Ready")
                 _wait_for_nodes(sandbox, names)
+        if not node.enforces_policies(sandbox, names[0]):  # they all have the machine's kernel
+            console.print(POLICIES_ARE_OFF)
 
 
 def prepare(console: Console) -> tuple[dict[str, Path], Path]:
