@@ -83,7 +83,7 @@ def pods(cluster: Sandbox) -> Iterator[dict[str, str]]:
         become_ready(cluster, name)
     with listeners(cluster):
         yield {name: f"{address(cluster, name)}:3000" for name in WHERE}
-    kubectl.run(cluster, "delete", "namespace", NAMESPACE)
+    kubectl.run(cluster, "delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def apply(cluster: Sandbox, *items: dict[str, Any]) -> None:
