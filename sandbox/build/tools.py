@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from sandbox.build import gobuild, kubernetes_provider
+from sandbox.build import gobuild, kubernetes_provider, policy_engine
 from sandbox.build.gobuild import GoModule
 from sandbox.files import locked
 from sandbox.paths import cache_dir
@@ -51,6 +51,13 @@ COREDNS = GoModule(  # the whole would link the libraries of several clouds
 METRICS_SERVER = GoModule(
     "sigs.k8s.io/metrics-server", "v0.9.0", {"metrics-server": "cmd/metrics-server"}
 )
+POLICY_ENGINE = GoModule(
+    policy_engine.MODULE,
+    "v0.8.0",
+    {"kube-network-policies": "cmd"},
+    copied=policy_engine.copied,
+    changes=policy_engine.changes(),
+)
 RCLONE = GoModule(  # the whole would link the libraries of dozens of storage providers
     "github.com/rclone/rclone",
     "v1.76.0",
@@ -77,9 +84,12 @@ PROVIDER = GoModule(
 )
 OPERATOR_CRDS = GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", {})
 
-CLUSTER = (KUBERNETES, ETCD, COREDNS, METRICS_SERVER, RCLONE)
+CLUSTER = (KUBERNETES, ETCD, COREDNS, METRICS_SERVER, POLICY_ENGINE, RCLONE)
 """What a cluster runs."""
-_WORKSPACES = ((KUBERNETES, ETCD, COREDNS, METRICS_SERVER), (PULUMI, PROVIDER))
+_WORKSPACES = (
+    (KUBERNETES, ETCD, COREDNS, METRICS_SERVER, POLICY_ENGINE),
+    (PULUMI, PROVIDER),
+)
 """Modules that are built together; any other is built alone."""
 _ASK_FOR_VERSION = {"kubectl": ("version", "--client"), "pulumi": ("version",)}
 """How a program is asked that does not know `--version`."""

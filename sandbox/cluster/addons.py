@@ -13,7 +13,7 @@ from sandbox.build.gobuild import module_directory
 from sandbox.build.tools import OPERATOR_CRDS
 from sandbox.cluster import control_plane, kubectl, object_storage, storage
 from sandbox.cluster.control_plane import MASTERS, Keys
-from sandbox.cluster.node import CLUSTER_DOMAIN, DNS_ADDRESS
+from sandbox.cluster.node import CLUSTER_DOMAIN, DNS_ADDRESS, POLICY_ENGINE
 from sandbox.files import made_once, write
 from sandbox.host.network import FABRIC_ADDRESS
 from sandbox.host.programs import Program, digest
@@ -76,6 +76,7 @@ def install(sandbox: Sandbox, keys: Keys) -> None:
     # The API server makes its namespaces some moments after it is ready.
     kubectl.run(sandbox, "wait", "--for=create", "--timeout=30s", "namespace/kube-system")
     manifests = [*_dns(), *_metrics(keys), *_object_storage(), storage.storage_class()]
+    manifests += _rights_of_the_policy_engine()
     kubectl.run(
         sandbox,
         *("apply", "--server-side", "--force-conflicts", "--field-manager=ado-sandbox"),
@@ -148,6 +149,25 @@ def _metrics(keys: Keys) -> list[dict[str, Any]]:
 def _object_storage() -> list[dict[str, Any]]:
     ports = [{"name": "http", "port": object_storage.PORT, "protocol": "TCP"}]
     return _beside_the_control_plane(object_storage.SERVICE, {"ports": ports}, ports)
+
+
+def _rights_of_the_policy_engine() -> list[dict[str, Any]]:
+    """It reads which pods there are and which policies: nothing else, and changes nothing."""
+    group, metadata = "rbac.authorization.k8s.io", {"name": f"sandbox:{POLICY_ENGINE}"}
+    version, reading = f"{group}/v1", ["get", "list", "watch"]
+    rules = [
+        {"apiGroups": [""], "resources": ["namespaces", "pods"], "verbs": reading},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": reading},
+    ]
+    role = {"apiVersion": version, "kind": "ClusterRole", "metadata": metadata, "rules": rules}
+    binding = {
+        "apiVersion": version,
+        "kind": "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": metadata["name"]},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": POLICY_ENGINE}],
+    }
+    return [role, binding]
 
 
 def _beside_the_control_plane(

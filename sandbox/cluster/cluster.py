@@ -34,6 +34,10 @@ DEFAULT_NODES = 3
 API_SERVER = "kube-apiserver"
 API_DEADLINE, PROGRAMS_DEADLINE, NODES_DEADLINE = 120.0, 90.0, 90
 """Seconds; on two cores everything takes under fifteen."""
+POLICIES_ARE_OFF = (
+    "NetworkPolicies are not enforced: this kernel has neither nftables' queue statement "
+    "(CONFIG_NFT_QUEUE) nor iptables' target NFQUEUE (CONFIG_NETFILTER_XT_TARGET_NFQUEUE)."
+)
 
 
 def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
@@ -56,8 +60,10 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
             names = node.names(wanted.nodes)
             bare = [n for n in names if not _has_pause_image(sandbox, n).exists()]
             listed = _programs(sandbox, wanted, binaries)
-            # A kubelet without the pause image would fail its first pods and back off.
-            waiting = {f"{n}-kubelet" for n in bare}
+            # A kubelet without the pause image would fail its first pods and back off; so would
+            # an engine without its rights.
+            engines = {f"{n}-{node.POLICY_ENGINE}" for n in bare}
+            waiting = {f"{n}-kubelet" for n in bare} | engines
             programs.apply(sandbox, [p for p in listed if p.name not in waiting])
             if bare:
                 programs.wait_ready(sandbox, [f"{n}-containerd" for n in bare], 30, report)
@@ -65,15 +71,18 @@ def up(sandbox: Sandbox, nodes: int | None, console: Console) -> None:
                 images.load(sockets, pause, [images.PAUSE], report)
                 for name in bare:
                     write(_has_pause_image(sandbox, name), "")
-                programs.apply(sandbox, listed)
+                programs.apply(sandbox, [p for p in listed if p.name not in engines])
             programs.wait_ready(sandbox, ["etcd", API_SERVER, "link-api"], API_DEADLINE, report)
             settled = _restart_lost(sandbox, names, before)
             addons.install(sandbox, control_plane.keys(sandbox))
+            programs.apply(sandbox, listed)
         with step(console, f"{len(names)} nodes") as report:
             programs.wait_ready(sandbox, [p.name for p in listed], PROGRAMS_DEADLINE, report)
             if not settled:
                 report("waiting for nodes to be Ready")
                 _wait_for_nodes(sandbox, names)
+        if not node.enforces_policies(sandbox, names[0]):  # they all have the machine's kernel
+            console.print(POLICIES_ARE_OFF)
 
 
 def prepare(console: Console) -> tuple[dict[str, Path], Path]:

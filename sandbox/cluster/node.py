@@ -1,4 +1,4 @@
-"""A node: containerd, kubelet and kube-proxy in a network namespace of its own."""
+"""A node: containerd, kubelet, kube-proxy and policy engine in a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from sandbox.build import images
 from sandbox.build.packages import CNI_PLUGINS
 from sandbox.cluster.control_plane import Keys
 from sandbox.files import write
-from sandbox.host import cgroups
+from sandbox.host import cgroups, probes
 from sandbox.host.network import POD_NETWORK, node_address, pod_subnet
 from sandbox.host.programs import Program, digest
 from sandbox.paths import Sandbox
 
 DNS_ADDRESS = "10.96.0.10"
 CLUSTER_DOMAIN = "cluster.local"
+POLICY_ENGINE = "kube-network-policies"
+"""A program of every node, and the user that it is to the API server."""
+_POLICY_ENGINE_ADDRESS = "127.0.0.1:9080"
 
 
 def names(count: int) -> list[str]:
@@ -53,7 +56,7 @@ def runtime_program(sandbox: Sandbox, node: str) -> Program:
 
 
 def programs(sandbox: Sandbox, node: str, keys: Keys, tools: Mapping[str, Path]) -> list[Program]:
-    """The node's kubelet and kube-proxy; writes their configuration."""
+    """The node's kubelet, kube-proxy and policy engine; writes their configuration."""
     base = directory(sandbox, node)
     user = f"system:node:{node}"
     kubeconfig = keys.kubeconfig(user, groups=("system:nodes",))
@@ -96,7 +99,31 @@ def programs(sandbox: Sandbox, node: str, keys: Keys, tools: Mapping[str, Path])
             after=("kube-apiserver",),
             configuration=digest(proxy_settings),
         ),
+        Program(
+            name=f"{node}-{POLICY_ENGINE}",
+            command=(
+                str(tools[POLICY_ENGINE]),
+                f"--hostname-override={node}",
+                f"--metrics-bind-address={_POLICY_ENGINE_ADDRESS}",
+                # Pods go on while it is away, as without the rest of what the supervisor keeps.
+                "--fail-open",
+            ),
+            cgroup=f"{node}/daemons",
+            namespace=sandbox.namespace(node),
+            ready=f"http://{_POLICY_ENGINE_ADDRESS}/queueing",
+            after=("kube-apiserver",),
+            environment={"KUBECONFIG": str(keys.kubeconfig(POLICY_ENGINE))},
+        ),
     ]
+
+
+def enforces_policies(sandbox: Sandbox, node: str) -> bool:
+    """Whether NetworkPolicies hold on a node whose policy engine is ready.
+
+    They do not where the kernel can hand it no packets.
+    """
+    queueing = f"http://{_POLICY_ENGINE_ADDRESS}/queueing"
+    return probes.text(queueing, sandbox.namespace(node)) in {"statement", "target"}
 
 
 def prepare(sandbox: Sandbox, node: str, *, network_is_new: bool) -> None:

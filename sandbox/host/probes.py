@@ -29,12 +29,20 @@ def answers(url: str, namespace: str | None) -> bool:
                 address = (parts.hostname or "", parts.port or 0)
                 socket.create_connection(address, TIMEOUT).close()
             return True
-        return _http_status(url, namespace) == http.HTTPStatus.OK
+        return _get(url, namespace)[0] == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
 
 
-def _http_status(url: str, namespace: str | None) -> int:
+def text(url: str, namespace: str | None) -> str:
+    """What `https://HOST:PORT/PATH` or `http://...` says; nothing when it does not answer."""
+    try:
+        return _get(url, namespace)[1]
+    except (OSError, http.client.HTTPException):
+        return ""
+
+
+def _get(url: str, namespace: str | None) -> tuple[int, str]:
     parts = urlsplit(url)
     if parts.scheme == "https":
         context = ssl.create_default_context()
@@ -48,6 +56,7 @@ def _http_status(url: str, namespace: str | None) -> int:
         connection.connect()  # a socket belongs to the namespace in which it was made
     try:
         connection.request("GET", parts.path or "/")
-        return connection.getresponse().status
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
     finally:
         connection.close()

@@ -35,7 +35,7 @@ LONGEST_FIRST = (
     *("test_secrets_stay_secret", "test_every_key", "test_rendered"),
     "test_existing_secrets",
     *("test_platform_running", "test_status_anywhere", "test_no_setting_replaces", "test_refusals"),
-    *("test_previews", "test_dashboard_queries"),
+    *("test_previews", "test_network_policies", "test_dashboard_queries"),
 )
 """The files in the order in which a distributed run takes them, so that no process waits long."""
 
