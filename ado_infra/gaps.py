@@ -16,6 +16,8 @@ def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
     """Each gap: what follows from it, and how to close it."""
     yield from _missing_secrets(settings, secrets)
     yield from _not_expressible(settings.edge)
+    if settings.network_policies.enabled:
+        yield from _wide_open(settings)
     if settings.profile is Profile.PRODUCTION:
         yield from _of_production(settings)
 
@@ -61,6 +63,30 @@ def _not_expressible(edge: EdgeSettings) -> Iterator[str]:
             yield (
                 f"ado:edge.{key} = {value} cannot be told to the controller {edge.controller} "
                 f"by an Ingress; it is set in {where[edge.controller]}"
+            )
+
+
+def _wide_open(settings: Settings) -> Iterator[str]:
+    """What NetworkPolicies let through because the stack does not say where it is."""
+    network, egress = settings.network_policies, settings.network_policies.egress
+    of_cloud = settings.edge.controller is Controller.CLOUD
+    if of_cloud and not (network.ingress_namespace or network.ingress_addresses):
+        yield (
+            "Gateway and dashboard take requests from any address, as the stack does not say where "
+            "its load balancer sends from\n"
+            "    pulumi config set --path 'ado:networkPolicies.ingressAddresses[0]' CIDR"
+        )
+    redis_of_nodes = settings.redis.nodes
+    stores = {
+        "database": (settings.postgres.mode, egress.database, "gateways and orchestrators"),
+        "redis": (settings.redis.mode, egress.redis or redis_of_nodes, "workers, too,"),
+    }
+    for key, (mode, given, who) in stores.items():
+        if mode is Mode.EXTERNAL and not given:
+            yield (
+                f"The stack does not say where its external {key} is: {who} may reach any address "
+                "at its usual port\n"
+                f"    pulumi config set --path 'ado:networkPolicies.egress.{key}[0].cidr' CIDR"
             )
 
 

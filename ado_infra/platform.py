@@ -14,6 +14,7 @@ from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.published import generated_digest_key, publish_secret
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
+from ado_infra.network import NetworkPolicies, NetworkPoliciesArgs, graph
 from ado_infra.registry import RegistryCredentials, registry_secret
 from ado_infra.secrets import ConfigSecret, StackSecrets
 from ado_infra.settings import Settings
@@ -58,15 +59,17 @@ class AdoPlatform(pulumi.ComponentResource):
 
     Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false, a
     RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Secret
-    `ado-registry` where the settings name who pulls images, Stores, Configuration, Migrations where
-    the settings ask for them, ApiGateway, Dashboard, Orchestrator, a WorkerPool for each pool,
-    Edge, Monitoring. With `settings.protect_data` the Namespace, the data stores and what was
-    generated refuse to be destroyed. Its name is the `instance` label of every object; raises
-    pulumi.RunError when it cannot be.
+    `ado-registry` where the settings name who pulls images, NetworkPolicies where they are enabled,
+    Stores, Configuration, Migrations where the settings ask for them, ApiGateway, Dashboard,
+    Orchestrator, a WorkerPool for each pool, Edge, Monitoring. With `settings.protect_data` the
+    Namespace, the data stores and what was generated refuse to be destroyed. Its name is the
+    `instance` label of every object; raises pulumi.RunError when it cannot be.
     """
 
     site: Site
     """Where all of it is, for more parts beside these."""
+    network_policies: NetworkPolicies | None
+    """What lets declared connections through alone; None where everything gets through."""
     configuration: Configuration
     stores: Stores
     migrations: Migrations | None
@@ -105,6 +108,7 @@ class AdoPlatform(pulumi.ComponentResource):
         self._keep(digest_key)
         self.site = replace(self.site, pull_secret=self._pull_secret())
 
+        self.network_policies = self._network_policies()
         self.configuration = self._configuration()
         self.stores = self._stores()
         self.migrations = self._migrations()
@@ -154,6 +158,18 @@ class AdoPlatform(pulumi.ComponentResource):
             metadata=ObjectMetaArgs(name=namespace.name, labels=labels),
             opts=self._protected,
         ).metadata.name
+
+    def _network_policies(self) -> NetworkPolicies | None:
+        """Before any pod that may need what has to get through now, and did not before."""
+        if not self._settings.network_policies.enabled:
+            return None
+        made = NetworkPolicies(
+            f"{self._prefix}-network",
+            NetworkPoliciesArgs(site=self.site, connections=graph(self.site, self._settings)),
+            self._child,
+        )
+        self._child = self._after(made)
+        return made
 
     def _keep(self, digest_key: pulumi.Input[str]) -> None:
         """Keeps the key in the cluster too: with another one every reader of a Secret would roll.

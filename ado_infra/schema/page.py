@@ -39,6 +39,7 @@ _PAGES: Final = {
     "redis": "data.md",
     "migrations": "migrations.md",
     "monitoring": "monitoring.md",
+    "networkPolicies": "security.md",
     "policies": "pull-requests.md",
 }
 _SHARED: Final = {
@@ -46,6 +47,9 @@ _SHARED: Final = {
     "Resources": "resources",
     "Health": "health",
     "Disruption": "disruption",
+    "Place": "place",
+    "Openings": "openings",
+    "Opening": "opening",
 }
 """Mappings that several sections have: they get a table of their own."""
 _SHARED_LINKS: Final = {kind: f"[{name}](#{name})" for kind, name in _SHARED.items()}
@@ -160,6 +164,8 @@ def _flow(value: Any) -> str:  # noqa: ANN401 - any JSON
     """A value as YAML writes it in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
     return value if isinstance(value, str) else json.dumps(value)
 
 

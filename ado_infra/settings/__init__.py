@@ -18,6 +18,15 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
+from ado_infra.settings.network import (
+    EgressSettings,
+    NetworkPolicySettings,
+    Opening,
+    Openings,
+    Part,
+    Place,
+    Somewhere,
+)
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
 from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
@@ -44,14 +53,20 @@ __all__ = [
     "Controller",
     "DashboardSettings",
     "EdgeSettings",
+    "EgressSettings",
     "GatewaySettings",
     "ImageSettings",
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",
     "NamespaceSettings",
+    "NetworkPolicySettings",
     "ObjectStorageSettings",
+    "Opening",
+    "Openings",
     "OrchestratorSettings",
+    "Part",
+    "Place",
     "Policy",
     "PolicySettings",
     "PostgresSettings",
@@ -60,6 +75,7 @@ __all__ = [
     "RedisSettings",
     "RedisVolume",
     "Settings",
+    "Somewhere",
     "StoreSettings",
     "TierSettings",
     "WorkerPoolSettings",

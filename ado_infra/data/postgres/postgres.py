@@ -14,6 +14,7 @@ from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
 from ado_infra.kit.labels import headless_name, selector
+from ado_infra.kit.network import Connection, Destination
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.quantities import size_in_bytes
@@ -26,6 +27,8 @@ from ado_infra.site import Site
 NAME: Final = "postgresql"
 STANDBY: Final = "postgresql-ro"
 PORT: Final = 5432
+BLANK_PORT: Final = 5431
+"""Where a pod says to its peer that its volume is empty (files/blank.sh)."""
 DATABASE: Final = "ado"
 IDENTITY: Final = {"host": NAME, "port": str(PORT), "database": DATABASE}
 """Which database this is, without credentials."""
@@ -134,6 +137,18 @@ class Postgres(pulumi.ComponentResource):
         record.begin_after([self.workload, self.service, self.standby_service], roles)
         self.url = password.apply(_url)
         self.register_outputs({"url": self.url})
+
+
+def answers(site: Site) -> Destination:
+    """Where PostgreSQL answers those who use it."""
+    return Destination(party=site.pods(NAME), ports=(PORT,))
+
+
+def connections(site: Site) -> tuple[Connection, ...]:
+    """Between its own pods, of which either may be the primary."""
+    own = site.pods(NAME)
+    peer = Destination(party=own, ports=(PORT, BLANK_PORT))
+    return own.to(peer, why="the standby copies the primary")
 
 
 def _url(password: str) -> str:
