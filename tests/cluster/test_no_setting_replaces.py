@@ -76,6 +76,15 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "objectStorage": {
         "buckets": {"checkpoints": "other-checkpoints"},
     },
+    "networkPolicies": {
+        "enabled": True,
+        "ingressNamespace": "other-ingress",
+        "ingressAddresses": ["10.1.0.0/16"],
+        "monitoringNamespace": "other-monitoring",
+        "monitoringAddresses": ["10.2.0.0/16"],
+        "egress": {"modelProviders": [{"namespace": "models", "ports": [4000]}]},
+        "extra": {"workers": {"egress": [{"namespace": "git", "ports": [22], "why": "Git"}]}},
+    },
     "monitoring": {"serviceMonitor": False, "labels": {"release": "prometheus"}},
     "config": {
         "orchestration": {"maxParallelAgents": 7},
