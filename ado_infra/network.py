@@ -96,25 +96,30 @@ class NetworkPolicies(pulumi.ComponentResource):
     (docs/security.md).
     """
 
+    allowed: dict[str, NetworkPolicy]
+    """What lets through, by name; each has both directions of one workload."""
+    denied: NetworkPolicy
+    """What lets through nothing."""
+
     def __init__(
         self, name: str, args: NetworkPoliciesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("ado:index:NetworkPolicies", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        allowed = [
-            NetworkPolicy(
+        self.allowed = {
+            policy: NetworkPolicy(
                 f"{name}-{policy}",
                 metadata=args.site.metadata(COMPONENT, policy),
                 spec=spec,
                 opts=child,
             )
             for policy, spec in policies(args.connections).items()
-        ]
-        NetworkPolicy(
+        }
+        self.denied = NetworkPolicy(
             f"{name}-default-deny",
             metadata=args.site.metadata(COMPONENT, DENY),
             spec=deny_all(args.site.identity(COMPONENT).of_installation),
             # After what is let through, and gone before it: a platform that runs never lacks it.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=allowed),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.allowed.values()]),
         )
-        self.register_outputs({"policies": [policy.metadata.name for policy in allowed]})
+        self.register_outputs({"denied": self.denied.metadata.name})
