@@ -8,13 +8,13 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from ado_infra.connections import NetworkPolicies, NetworkPoliciesArgs, graph
 from ado_infra.data.stores import Stores, StoresArgs, require_urls
 from ado_infra.gaps import gaps
 from ado_infra.kit import pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.published import generated_digest_key, publish_secret
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
-from ado_infra.network import NetworkPolicies, NetworkPoliciesArgs, graph
 from ado_infra.registry import RegistryCredentials, registry_secret
 from ado_infra.secrets import ConfigSecret, StackSecrets
 from ado_infra.settings import Settings

@@ -10,8 +10,8 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from ado_infra.kit.connections import Pods
 from ado_infra.kit.labels import Identity
-from ado_infra.kit.network import Pods
 from ado_infra.kit.spec import ImageVersion
 from ado_infra.kit.values import dns_label, label_value
 from ado_infra.settings import ImageSettings

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from ado_infra.kit.network import (
+from ado_infra.kit.connections import (
     Addresses,
     Connection,
     Destination,

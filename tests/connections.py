@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ado_infra.kit.network import Connection
-from ado_infra.network import graph
+from ado_infra.connections import graph
+from ado_infra.kit.connections import Connection
 from ado_infra.site import Site
 from tests.support.policed import OWN, settings_with
 from tests.support.recording import ROOT

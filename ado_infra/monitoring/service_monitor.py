@@ -11,7 +11,7 @@ from typing import Any, Final
 import pulumi
 from pulumi_kubernetes.apiextensions.v1 import CustomResourceDefinition
 
-from ado_infra.kit.network import Connection, Destination, Pods
+from ado_infra.kit.connections import Connection, Destination, Pods
 from ado_infra.settings import MonitoringSettings
 from ado_infra.site import APPLICATION
 from ado_infra.surroundings import Surroundings

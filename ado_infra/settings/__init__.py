@@ -18,7 +18,7 @@ from ado_infra.settings.data import (
     RedisVolume,
     StoreSettings,
 )
-from ado_infra.settings.network import (
+from ado_infra.settings.network_policies import (
     EgressSettings,
     NetworkPolicySettings,
     Opening,

@@ -17,7 +17,7 @@ from ado_infra.settings.data import (
     PostgresSettings,
     RedisSettings,
 )
-from ado_infra.settings.network import NetworkPolicySettings, Part
+from ado_infra.settings.network_policies import NetworkPolicySettings, Part
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
 from ado_infra.settings.tiers import (

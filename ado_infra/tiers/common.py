@@ -13,7 +13,7 @@ from pulumi_kubernetes.core.v1 import Service
 
 from ado_infra.data.endpoints import Endpoint
 from ado_infra.kit.autoscaling import Autoscaling
-from ado_infra.kit.network import Pods
+from ado_infra.kit.connections import Pods
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigFile, Files, SecretKey, Variable
 from ado_infra.kit.workload import Port, Termination, Workload, WorkloadArgs

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 import pulumi
 
-from ado_infra.kit.network import Destination
+from ado_infra.kit.connections import Destination
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import DashboardSettings
 from ado_infra.site import Site

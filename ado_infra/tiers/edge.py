@@ -18,7 +18,7 @@ from pulumi_kubernetes.networking.v1 import (
     ServiceBackendPortArgs,
 )
 
-from ado_infra.kit.network import Connection
+from ado_infra.kit.connections import Connection
 from ado_infra.settings import Controller, EdgeSettings
 from ado_infra.site import Site
 from ado_infra.surroundings import Surroundings

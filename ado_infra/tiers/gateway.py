@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
-from ado_infra.data.network import StoresOnNetwork
 from ado_infra.kit.autoscaling import Autoscaling, cpu_metric
-from ado_infra.kit.network import Connection, Destination
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.sources import ConfigFile, Variable
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import GatewaySettings

@@ -8,10 +8,10 @@ from typing import Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import DatabaseEndpoint
-from ado_infra.data.network import StoresOnNetwork
+from ado_infra.kit.connections import Connection
 from ado_infra.kit.jobs import JobArgs, one_shot
-from ado_infra.kit.network import Connection
 from ado_infra.settings import MigrationSettings, OrchestratorSettings
 from ado_infra.site import Site
 from ado_infra.tiers.orchestrator import COMPONENT as ORCHESTRATOR

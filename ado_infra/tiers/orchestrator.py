@@ -7,9 +7,9 @@ from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
-from ado_infra.data.network import StoresOnNetwork
-from ado_infra.kit.network import Connection, Destination
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import OrchestratorSettings

@@ -7,10 +7,10 @@ from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
-from ado_infra.data.network import StoresOnNetwork
 from ado_infra.kit.autoscaling import Autoscaling, behavior, cpu_metric, external_metric
-from ado_infra.kit.network import Connection, Pods
+from ado_infra.kit.connections import Connection, Pods
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretDirectory
 from ado_infra.kit.workload import Termination, WorkloadArgs

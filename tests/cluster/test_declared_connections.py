@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ado_infra.network import graph
+from ado_infra.connections import graph
 from ado_infra.site import Site
 from sandbox.paths import Sandbox
 from tests.cluster.deployment import NAMESPACE, Deployment

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ado_infra.kit.network import Addresses, Connection, Neighbours, Outside, Pods
-from ado_infra.network import NetworkPolicies, NetworkPoliciesArgs, graph
+from ado_infra.connections import NetworkPolicies, NetworkPoliciesArgs, graph
+from ado_infra.kit.connections import Addresses, Connection, Neighbours, Outside, Pods
 from ado_infra.settings import Settings
 from ado_infra.site import Site
 from tests.support.network import End, Network, selects, within

@@ -12,8 +12,8 @@ from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.object_storage import VARIABLES
 from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import CronArgs, Step, recurring
-from ado_infra.kit.network import Connection, Destination
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import Files, SecretDirectory, SecretKey

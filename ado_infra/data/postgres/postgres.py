@@ -13,8 +13,8 @@ from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.labels import headless_name, selector
-from ado_infra.kit.network import Connection, Destination
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.quantities import size_in_bytes

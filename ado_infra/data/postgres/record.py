@@ -18,9 +18,9 @@ from pulumi_kubernetes.rbac.v1 import (
 )
 
 from ado_infra.data.files import JOB_RESOURCES, SECRETS, packaged
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
-from ado_infra.kit.network import Connection, Destination
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigDirectory, Files
 from ado_infra.site import Site

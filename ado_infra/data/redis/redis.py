@@ -11,9 +11,9 @@ from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
 from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, packaged
 from ado_infra.kit import volumes
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
-from ado_infra.kit.network import Connection, Destination
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secret
 from ado_infra.kit.sources import POD_ADDRESS, POD_NAME, Files

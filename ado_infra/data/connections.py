@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ado_infra.data.postgres import backup, postgres, record
 from ado_infra.data.redis import redis
-from ado_infra.kit.network import Connection, Destination
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.settings import Mode, Settings
 from ado_infra.site import Site
 from ado_infra.surroundings import Surroundings

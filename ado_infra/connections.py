@@ -10,10 +10,10 @@ import pulumi
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
 from ado_infra import monitoring
-from ado_infra.data import network as data
+from ado_infra.data import connections as data
 from ado_infra.data.postgres import backup, postgres
 from ado_infra.data.redis import redis
-from ado_infra.kit.network import Connection, Pods, deny_all, policed, policies
+from ado_infra.kit.connections import Connection, Pods, deny_all, policed, policies
 from ado_infra.settings import Part, Settings
 from ado_infra.site import Site
 from ado_infra.surroundings import Surroundings, opened, surroundings

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import kubernetes_validate
 import pytest
 
+from ado_infra.connections import graph, pods_of_parts
 from ado_infra.data.postgres.postgres import BLANK_PORT
-from ado_infra.kit.network import Connection, Destination, Outside, Pods, policed, policies
-from ado_infra.network import graph, pods_of_parts
+from ado_infra.kit.connections import Connection, Destination, Outside, Pods, policed, policies
 from ado_infra.settings import Part, Settings
 from ado_infra.site import Site
 from ado_infra.tiers.common import METRICS
