@@ -60,6 +60,7 @@ settings: $(READY) ## what a stack may say, written to docs/settings.md and docs
 
 docs: $(READY) ## the documentation site, written to build/site; its picture is drawn anew
 	@$(RUN) -m tests.picture
+	@$(RUN) -m tests.connections
 	@NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 lint: $(READY) ## style, types and spelling

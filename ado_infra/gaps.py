@@ -30,6 +30,8 @@ def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
     yield from _missing_secrets(settings, secrets)
     yield from _not_expressible(settings.edge)
     yield from _of_albs(settings.edge)
+    if settings.network_policies.enabled:
+        yield from _wide_open(settings)
     if settings.profile is Profile.PRODUCTION:
         yield from _of_production(settings)
 
@@ -97,6 +99,30 @@ def _of_albs(edge: EdgeSettings) -> Iterator[str]:
             f"    pulumi config rm --path 'ado:{given}'\n"
             "    pulumi config set --path 'ado:edge.tls.loadBalancer' true"
         )
+
+
+def _wide_open(settings: Settings) -> Iterator[str]:
+    """What NetworkPolicies let through because the stack does not say where it is."""
+    network, egress = settings.network_policies, settings.network_policies.egress
+    of_cloud = settings.edge.controller is Controller.CLOUD
+    if of_cloud and not (network.ingress_namespace or network.ingress_addresses):
+        yield (
+            "Gateway and dashboard take requests from any address, as the stack does not say where "
+            "its load balancer sends from\n"
+            "    pulumi config set --path 'ado:networkPolicies.ingressAddresses[0]' CIDR"
+        )
+    redis_of_nodes = settings.redis.nodes
+    stores = {
+        "database": (settings.postgres.mode, egress.database, "gateways and orchestrators"),
+        "redis": (settings.redis.mode, egress.redis or redis_of_nodes, "workers, too,"),
+    }
+    for key, (mode, given, who) in stores.items():
+        if mode is Mode.EXTERNAL and not given:
+            yield (
+                f"The stack does not say where its external {key} is: {who} may reach any address "
+                "at its usual port\n"
+                f"    pulumi config set --path 'ado:networkPolicies.egress.{key}[0].cidr' CIDR"
+            )
 
 
 def _of_production(settings: Settings) -> Iterator[str]:

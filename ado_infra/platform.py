@@ -9,6 +9,7 @@ from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from ado_infra import external_secrets
+from ado_infra.connections import NetworkPolicies, NetworkPoliciesArgs, graph
 from ado_infra.data.stores import Stores, StoresArgs, require_urls
 from ado_infra.existing_secrets import warn_of_absent
 from ado_infra.gaps import gaps
@@ -67,15 +68,17 @@ class AdoPlatform(pulumi.ComponentResource):
     Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false, a
     RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Secret
     `ado-registry` where the settings name who pulls images, an ExternalSecret for each Secret that
-    the settings have a store's operator write, Stores, Configuration, Migrations where
-    the settings ask for them, ApiGateway, Dashboard, Orchestrator, a WorkerPool for each pool,
-    Edge, Monitoring. With `settings.protect_data` the Namespace, the data stores and what was
-    generated refuse to be destroyed. Its name is the `instance` label of every object; raises
-    pulumi.RunError when it cannot be.
+    the settings have a store's operator write, NetworkPolicies where they are enabled, Stores,
+    Configuration, Migrations where the settings ask for them, ApiGateway, Dashboard, Orchestrator,
+    a WorkerPool for each pool, Edge, Monitoring. With `settings.protect_data` the Namespace, the
+    data stores and what was generated refuse to be destroyed. Its name is the `instance` label of
+    every object; raises pulumi.RunError when it cannot be.
     """
 
     site: Site
     """Where all of it is, for more parts beside these."""
+    network_policies: NetworkPolicies | None
+    """What lets declared connections through alone; None where everything gets through."""
     configuration: Configuration
     stores: Stores
     migrations: Migrations | None
@@ -123,6 +126,7 @@ class AdoPlatform(pulumi.ComponentResource):
             f"{name}-external-secrets", self.site, self._settings.secrets, self._child
         )
 
+        self.network_policies = self._network_policies()
         self.configuration = self._configuration()
         self.stores = self._stores()
         self.migrations = self._migrations()
@@ -172,6 +176,18 @@ class AdoPlatform(pulumi.ComponentResource):
             metadata=ObjectMetaArgs(name=namespace.name, labels=labels),
             opts=self._protected,
         ).metadata.name
+
+    def _network_policies(self) -> NetworkPolicies | None:
+        """Before any pod that may need what has to get through now, and did not before."""
+        if not self._settings.network_policies.enabled:
+            return None
+        made = NetworkPolicies(
+            f"{self._prefix}-network",
+            NetworkPoliciesArgs(site=self.site, connections=graph(self.site, self._settings)),
+            self._child,
+        )
+        self._child = self._after(made)
+        return made
 
     def _keep(self, digest_key: pulumi.Input[str]) -> None:
         """Keeps the key in the cluster too: with another one every reader of a Secret would roll.

@@ -10,6 +10,7 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from ado_infra.kit.connections import Pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension, PodOptions
 from ado_infra.kit.spec import ImageVersion
@@ -88,6 +89,14 @@ class Site:
     def identity(self, component: str) -> Identity:
         """What the objects of a component belong to."""
         return Identity(application=APPLICATION, instance=self.instance, component=component)
+
+    def pods_of(self, workload: str) -> Pods:
+        """The pods of a workload, as others on the network know them."""
+        return Pods(name=workload, labels=self.identity(workload).of_workload(workload))
+
+    def job_pods(self, component: str) -> Pods:
+        """The pods of a component that are no workload's, but those of its Jobs."""
+        return Pods(name=component, labels=self.identity(component).of_component)
 
     def metadata(
         self,

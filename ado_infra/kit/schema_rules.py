@@ -27,6 +27,7 @@ _HOST: Final = DNS_NAME.replace("a-z", "A-Za-z")
 _PORT: Final = (
     r"0*(?:[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 )
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _FRACTION: Final = r"(?:\.[0-9]{1,3})?"
 _POSITIVE: Final = r"(?=[^1-9]*[1-9])0*"
 
@@ -39,6 +40,10 @@ MEMORY: Final = (
 LABEL_KEY: Final = rf"^(?!app\.kubernetes\.io/)(?:{DNS_NAME}/)?{LABEL_NAME}$"
 _NO_ADDRESS: Final = r"(?![0-9]+(?:\.[0-9]+){3}$)"
 _IPV6: Final = r"\[[0-9A-Fa-f:.]+\]"
+CIDR: Final = (
+    rf"^(?:{_OCTET}(?:\.{_OCTET}){{3}}/(?:3[0-2]|[12]?[0-9])"
+    r"|(?=[0-9a-f:.]*:)[0-9a-f:.]+/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))$"
+)
 BUCKET: Final = rf"^{_NO_ADDRESS}[A-Za-z0-9][A-Za-z0-9._-]{{2,254}}$"
 HOST_NAME: Final = rf"^{_NO_ADDRESS}{DNS_NAME}$"
 HOST_AND_PORT: Final = rf"^(?:{DNS_NAME}|{_IPV6}):(?!0+$){_PORT}$"

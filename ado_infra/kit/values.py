@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -126,6 +126,18 @@ def _host_and_port(value: str) -> str:
         _dns_name(host)
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
         raise ValueError("has a port that is no number up to 65535; write it as host:port")
+    return value
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(
+            "is no range of addresses; write it as 10.0.0.0/16, and one address as 10.1.2.3/32"
+        ) from None
+    if str(network) != value:  # the API server warns of any other spelling, and may refuse it
+        raise ValueError(f"is no range as Kubernetes writes it; {network} is")
     return value
 
 
@@ -255,6 +267,9 @@ HostAndPort = Annotated[
     str, AfterValidator(_host_and_port), pattern_rule("host:port", patterns.HOST_AND_PORT)
 ]
 """Where a server answers: `redis-0.example.com:6379`."""
+Cidr = Annotated[str, AfterValidator(_cidr), pattern_rule("addresses 10.0.0.0/16", patterns.CIDR)]
+"""A range of addresses, IPv4 or IPv6: `10.0.0.0/16`."""
+PortNumber = Annotated[int, Field(ge=1, le=65535)]
 DnsName = Annotated[
     str,
     AfterValidator(_dns_name),

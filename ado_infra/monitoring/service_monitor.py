@@ -5,13 +5,16 @@ A plain dictionary: pulumi-kubernetes has no type for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pulumi
 
+from ado_infra.kit.connections import Connection, Destination, Pods
 from ado_infra.kit.crds import required_crd
 from ado_infra.settings import MonitoringSettings
 from ado_infra.site import APPLICATION
+from ado_infra.surroundings import Surroundings
 from ado_infra.tiers.common import METRICS
 
 API_VERSION: Final = "monitoring.coreos.com/v1"
@@ -40,6 +43,14 @@ def service_monitor_spec() -> dict[str, Any]:
         "selector": {"matchLabels": {"app.kubernetes.io/name": APPLICATION}},
         "endpoints": [endpoint],
     }
+
+
+def connections(tiers: Iterable[Pods], around: Surroundings) -> tuple[Connection, ...]:
+    """Of a Prometheus, which comes by itself, to every tier."""
+    targets = (Destination(party=tier, ports=(METRICS.container,)) for tier in tiers)
+    return tuple(
+        Connection(source=around.monitoring, target=target, why="metrics") for target in targets
+    )
 
 
 def required_crds(

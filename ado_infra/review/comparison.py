@@ -8,6 +8,7 @@ from typing import Final
 
 from ado_infra.review.alarms import Alarm, Gravity, alarms
 from ado_infra.review.capacity import Amount, total
+from ado_infra.review.connections import Connections, connections
 from ado_infra.review.differences import GOING, Change, Verdict, changes, short_name
 from ado_infra.review.immutable import mutable
 from ado_infra.review.pods import Bounds, Manifest, bounds, containers
@@ -113,6 +114,11 @@ class Comparison:
     def capacity(self) -> tuple[dict[str, Amount], dict[str, Amount]]:
         """What is asked of a cluster, before and after."""
         return total(_manifests(self.before)), total(_manifests(self.after))
+
+    @property
+    def connections(self) -> Connections:
+        """What NetworkPolicies let through otherwise than before."""
+        return connections(_manifests(self.before), _manifests(self.after))
 
     @property
     def replicas(self) -> list[tuple[str, Bounds | None, Bounds | None]]:

@@ -49,6 +49,7 @@ def section(each: Comparison, rows: int) -> Iterator[str]:
         yield from _images(each, rows)
     yield from _capacity(each)
     yield from _replicas(each, rows)
+    yield from _connections(each, rows)
     yield from _settings(each, rows)
     yield from _policies(each, rows)
     yield from engine.beside(each, rows)
@@ -197,6 +198,26 @@ def _replicas(each: Comparison, rows: int) -> Iterator[str]:
         yield ""
         told = ((code(title), _number(old), _number(new)) for title, old, new in each.replicas)
         yield from table(("of", "before", "after"), told, rows)
+
+
+def _connections(each: Comparison, rows: int) -> Iterator[str]:
+    if not each.comparable or each.before is None:
+        return
+    found = each.connections
+    if found.policed == (True, False):
+        yield "**No NetworkPolicy is left: every connection is open.**"
+        yield ""
+    elif found.policed == (False, True):
+        number = counted(len(found.opened), "connection")
+        yield f"**NetworkPolicies come: from now on {number} get through, and no other.**"
+        yield ""
+    elif found.opened or found.closed:
+        yield "**Connections opened or closed**"
+        yield ""
+        told = [("**opened**", each) for each in found.opened]
+        told += [("closed", each) for each in found.closed]
+        cells = ((how, code(o.source), code(o.target), code(o.port)) for how, o in told)
+        yield from table(("", "from", "to", "port"), cells, rows)
 
 
 def _number(bounds: Bounds | None) -> str:

@@ -49,7 +49,9 @@ class Described(GenerateJsonSchema):
         return super().default_schema(schema)
 
     def encode_default(self, dft: Any) -> Any:  # noqa: ANN401 - as pydantic has it
-        """A model as a stack file would have it."""
+        """A model as a stack file would have it, also one in a list."""
+        if isinstance(dft, tuple):
+            return [self.encode_default(each) for each in cast("tuple[Any, ...]", dft)]
         if isinstance(dft, BaseModel):
             return dft.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return super().encode_default(dft)

@@ -41,6 +41,7 @@ _PAGES: Final = {
     "network": "own-cluster.md",
     "migrations": "migrations.md",
     "monitoring": "monitoring.md",
+    "networkPolicies": "security.md",
     "policies": "pull-requests.md",
     "pods": "pods.md",
 }
@@ -52,6 +53,9 @@ _SHARED: Final = {
     "Health": "health",
     "Disruption": "disruption",
     "SecretReference": "reference",
+    "Place": "place",
+    "Openings": "openings",
+    "Opening": "opening",
 }
 """Mappings that several sections have: they get a table of their own."""
 _EXAMPLES: Final = {
@@ -201,6 +205,8 @@ def _flow(value: Any) -> str:  # noqa: ANN401 - any JSON
     """A value as YAML writes it in one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
     return value if isinstance(value, str) else json.dumps(value)
 
 

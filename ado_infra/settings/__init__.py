@@ -18,6 +18,15 @@ from ado_infra.settings.data import (
 )
 from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
 from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
+from ado_infra.settings.network_policies import (
+    EgressSettings,
+    NetworkPolicySettings,
+    Opening,
+    Openings,
+    Part,
+    Place,
+    Somewhere,
+)
 from ado_infra.settings.object_storage import Buckets, Credentials, ObjectStorageSettings
 from ado_infra.settings.policies import Policy, PolicySettings
 from ado_infra.settings.production import Profile
@@ -53,6 +62,7 @@ __all__ = [
     "Credentials",
     "DashboardSettings",
     "EdgeSettings",
+    "EgressSettings",
     "GatewaySettings",
     "ImageSettings",
     "Issuer",
@@ -60,9 +70,14 @@ __all__ = [
     "Mode",
     "MonitoringSettings",
     "NamespaceSettings",
+    "NetworkPolicySettings",
     "NetworkSettings",
     "ObjectStorageSettings",
+    "Opening",
+    "Openings",
     "OrchestratorSettings",
+    "Part",
+    "Place",
     "Policy",
     "PolicySettings",
     "PostgresSettings",
@@ -76,6 +91,7 @@ __all__ = [
     "SecretSettings",
     "SecretStore",
     "Settings",
+    "Somewhere",
     "StoreKind",
     "StoreSettings",
     "TierSettings",

@@ -110,8 +110,9 @@ def _below(kind: object, key: str) -> object:
     """The kind of what a key of a model, or any of a mapping or list of models, leads to."""
     if get_origin(kind) is dict:
         return get_args(kind)[1]
-    if get_origin(kind) is tuple:
-        return get_args(kind)[0]
+    for each in (kind, *get_args(kind)):
+        if get_origin(each) is tuple and key.isdecimal():
+            return get_args(each)[0]
     field = _fields(kind).get(key)
     return field.annotation if field else None
 

@@ -12,9 +12,10 @@ from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
 from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
 from ado_infra.settings.application import ApplicationConfig
-from ado_infra.settings.data import PostgresSettings, RedisSettings
+from ado_infra.settings.data import Mode, PostgresSettings, RedisSettings
 from ado_infra.settings.edge import EdgeSettings
 from ado_infra.settings.network import NetworkSettings
+from ado_infra.settings.network_policies import NetworkPolicySettings, Part
 from ado_infra.settings.object_storage import ObjectStorageSettings
 from ado_infra.settings.policies import PolicySettings
 from ado_infra.settings.production import Profile, production_problems
@@ -139,6 +140,8 @@ class Settings(Spec):
     """A command that brings the database's schema up to date; none when not given."""
     monitoring: MonitoringSettings = MonitoringSettings()
     """How a Prometheus finds the platform."""
+    network_policies: NetworkPolicySettings = NetworkPolicySettings()
+    """Who may talk to whom: nobody but who is declared, where the cluster enforces it."""
     policies: PolicySettings = PolicySettings()
     """What the policies let pass."""
     config: ApplicationConfig = ApplicationConfig()
@@ -160,7 +163,39 @@ def problems_between(sections: Mapping[str, Any]) -> Iterator[str]:
         yield from _too_few_connections(
             sections["gateway"], sections["orchestrator"], sections["postgres"]
         )
+    if sections.keys() >= {"network_policies", "postgres", "redis", "migrations"}:
+        yield from _read_by_nobody(
+            sections["network_policies"],
+            sections["postgres"],
+            sections["redis"],
+            sections["migrations"],
+        )
     yield from production_problems(sections)
+
+
+def _read_by_nobody(
+    network: NetworkPolicySettings,
+    postgres: PostgresSettings,
+    redis: RedisSettings,
+    migrations: MigrationSettings | None,
+) -> Iterator[str]:
+    """Of the NetworkPolicies: what is about a store, or a Job, that the stack has not."""
+    own = {Part.POSTGRES: postgres.mode, Part.REDIS: redis.mode}
+    idle = {
+        f"extra.{Part.BACKUP}": postgres.backup is None,
+        f"extra.{Part.MIGRATIONS}": migrations is None,
+        **{f"extra.{part}": mode is Mode.EXTERNAL for part, mode in own.items()},
+        "egress.database": postgres.mode is Mode.INTERNAL,
+        "egress.redis": redis.mode is Mode.INTERNAL,
+    }
+    given = {f"extra.{part}" for part in network.extra}
+    given |= {f"egress.{name}" for name in network.egress.model_fields_set}
+    for key in sorted(given):
+        if idle.get(key):
+            yield (
+                f"ado:networkPolicies.{key} is about what this stack has not, and nobody reads it; "
+                f"remove it\n    pulumi config rm --path 'ado:networkPolicies.{key}'"
+            )
 
 
 def _too_few_connections(

@@ -13,6 +13,7 @@ from pulumi_kubernetes.core.v1 import Service
 
 from ado_infra.data.endpoints import Endpoint
 from ado_infra.kit.autoscaling import Autoscaling
+from ado_infra.kit.connections import Pods
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import ConfigFile, Files, SecretVariable, Variable
 from ado_infra.kit.workload import Port, Termination, Workload, WorkloadArgs
@@ -104,7 +105,7 @@ def tier_workload(
     config: dict[str, Files] = {"config": file} if file else {}
     return WorkloadArgs(
         identity=site.identity(component),
-        name="-".join(filter(None, ("ado", component, pool))),
+        name=tier_name(component, pool),
         namespace=site.namespace,
         image=site.own_image(component, settings.image),
         version=settings.image.label,
@@ -124,6 +125,16 @@ def tier_workload(
         scratch=inputs.scratch,
         extension=site.extension(section, settings.pod),
     )
+
+
+def tier_name(component: str, pool: str | None = None) -> str:
+    """Name of a tier's workload."""
+    return "-".join(filter(None, ("ado", component, pool)))
+
+
+def tier_pods(site: Site, component: str, pool: str | None = None) -> Pods:
+    """A tier's pods, as others on the network know them."""
+    return site.pods_of(tier_name(component, pool))
 
 
 def given_endpoints(*endpoints: Endpoint | None) -> tuple[Endpoint, ...]:

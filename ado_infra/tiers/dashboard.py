@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.kit.connections import Destination
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import DashboardSettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, tier_workload
+from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, tier_pods, tier_workload
+
+COMPONENT: Final = "dashboard"
+"""Its pods reach nobody: what pages show is fetched by browsers, through the edge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +49,17 @@ class Dashboard(Tier):
         self.register_outputs({"serviceName": self.service_name})
 
 
+def answers(site: Site) -> Destination:
+    """Where the dashboard answers."""
+    return Destination(party=tier_pods(site, COMPONENT), ports=(HTTP_PORT,))
+
+
 def _workload(args: DashboardArgs) -> WorkloadArgs:
     return tier_workload(
         args.site,
         args.settings,
         section="dashboard",
-        component="dashboard",
+        component=COMPONENT,
         ports=(Port(name="http", container=HTTP_PORT, service=80), METRICS),
         service_annotations=args.service_annotations,
         replicas=args.settings.replicas,

@@ -18,8 +18,11 @@ from pulumi_kubernetes.networking.v1 import (
     ServiceBackendPortArgs,
 )
 
+from ado_infra.kit.connections import Connection
 from ado_infra.settings import CERT_MANAGER, Controller, EdgeSettings, Issuer
 from ado_infra.site import Site
+from ado_infra.surroundings import Surroundings
+from ado_infra.tiers import dashboard, gateway
 
 TLS_SECRET: Final = "ado-tls"  # noqa: S105 - its name
 _CLASSES: Final = {Controller.NGINX: "nginx", Controller.TRAEFIK: "traefik"}
@@ -72,6 +75,14 @@ class Edge(pulumi.ComponentResource):
         scheme = "https" if settings.encryption else "http"
         self.url = pulumi.Output.from_input(f"{scheme}://{settings.host}")
         self.register_outputs({"url": self.url})
+
+
+def connections(site: Site, around: Surroundings) -> tuple[Connection, ...]:
+    """Who comes in from outside: whoever turns the Ingress into traffic."""
+    return tuple(
+        Connection(source=around.ingress, target=target, why="requests from outside")
+        for target in (gateway.answers(site), dashboard.answers(site))
+    )
 
 
 def edge_annotations(settings: EdgeSettings) -> dict[str, str]:

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import DatabaseEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.sources import ConfigFile, Variable
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import GatewaySettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, WS_PORT, Inputs, Tier, tier_workload
+from ado_infra.surroundings import Surroundings
+from ado_infra.tiers import orchestrator
+from ado_infra.tiers.common import (
+    HTTP_PORT,
+    METRICS,
+    WS_PORT,
+    Inputs,
+    Tier,
+    tier_pods,
+    tier_workload,
+)
+
+COMPONENT: Final = "api-gateway"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +70,24 @@ class ApiGateway(Tier):
         self.register_outputs({"serviceName": self.service_name})
 
 
+def answers(site: Site) -> Destination:
+    """Where the gateway answers."""
+    return Destination(party=tier_pods(site, COMPONENT), ports=(HTTP_PORT, WS_PORT))
+
+
+def connections(
+    site: Site, stores: StoresOnNetwork, around: Surroundings
+) -> tuple[Connection, ...]:
+    """What the gateway reaches."""
+    own = tier_pods(site, COMPONENT)
+    return (
+        *own.to(orchestrator.answers(site), why="hands on requests"),
+        *own.to(*stores.database, why="reads and writes"),
+        *own.to(*stores.redis, why="queues and events"),
+        *own.to(*around.tracing, why="traces"),
+    )
+
+
 def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
     variables: dict[str, Variable] = {"DATABASE_POOL_SIZE": str(args.settings.pool_size)}
     if args.orchestrator_url is not None:
@@ -64,7 +96,7 @@ def _workload(args: ApiGatewayArgs) -> WorkloadArgs:
         args.site,
         args.settings,
         section="gateway",
-        component="api-gateway",
+        component=COMPONENT,
         ports=(
             Port(name="http", container=HTTP_PORT, service=80),
             Port(name="ws", container=WS_PORT, service=81),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import DatabaseEndpoint
+from ado_infra.kit.connections import Connection
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.settings import MigrationSettings, OrchestratorSettings
 from ado_infra.site import Site
 from ado_infra.tiers.orchestrator import COMPONENT as ORCHESTRATOR
+
+COMPONENT: Final = "migrations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +53,15 @@ class Migrations(pulumi.ComponentResource):
         self.register_outputs({"job": job.metadata.name})
 
 
+def connections(site: Site, stores: StoresOnNetwork) -> tuple[Connection, ...]:
+    """What the migrations reach."""
+    return site.job_pods(COMPONENT).to(*stores.database, why="brings the schema up to date")
+
+
 def _job(args: MigrationsArgs) -> JobArgs:
     site, image = args.site, args.settings.image
     return JobArgs(
-        identity=site.identity("migrations"),
+        identity=site.identity(COMPONENT),
         name="ado-migrations",
         namespace=site.namespace,
         image=site.own_image(image.name, image)

@@ -7,15 +7,27 @@ from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import DatabaseEndpoint, ObjectStorageEndpoint, RedisEndpoint
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.sources import ConfigFile
 from ado_infra.kit.workload import Port, WorkloadArgs
 from ado_infra.settings import OrchestratorSettings
 from ado_infra.site import Site
-from ado_infra.tiers.common import HTTP_PORT, METRICS, Inputs, Tier, given_endpoints, tier_workload
+from ado_infra.surroundings import Surroundings
+from ado_infra.tiers.common import (
+    HTTP_PORT,
+    METRICS,
+    Inputs,
+    Tier,
+    given_endpoints,
+    tier_name,
+    tier_pods,
+    tier_workload,
+)
 
 COMPONENT: Final = "orchestrator"
-NAME: Final = f"ado-{COMPONENT}"
+NAME: Final = tier_name(COMPONENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +69,24 @@ class Orchestrator(Tier):
         super().__init__(name, _workload(args), opts)
         self.url = pulumi.Output.format("http://{0}:{1}", self.service_name, HTTP_PORT)
         self.register_outputs({"url": self.url})
+
+
+def answers(site: Site) -> Destination:
+    """Where the orchestrators answer."""
+    return Destination(party=tier_pods(site, COMPONENT), ports=(HTTP_PORT,))
+
+
+def connections(
+    site: Site, stores: StoresOnNetwork, around: Surroundings
+) -> tuple[Connection, ...]:
+    """What the orchestrators reach; workers come to them by themselves."""
+    own = tier_pods(site, COMPONENT)
+    return (
+        *own.to(*stores.database, why="reads and writes"),
+        *own.to(*stores.redis, why="queues and events"),
+        *own.to(*stores.object_storage, why="checkpoints and artifacts"),
+        *own.to(*around.tracing, why="traces"),
+    )
 
 
 def _workload(args: OrchestratorArgs) -> WorkloadArgs:

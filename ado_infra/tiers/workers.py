@@ -7,14 +7,25 @@ from typing import ClassVar, Final
 
 import pulumi
 
+from ado_infra.data.connections import StoresOnNetwork
 from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling, behavior, external_metric
+from ado_infra.kit.connections import Connection, Pods
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretMount
 from ado_infra.kit.workload import Termination, WorkloadArgs
 from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings, pool_name
 from ado_infra.site import Site, require
-from ado_infra.tiers.common import METRICS, Inputs, Tier, given_endpoints, tier_workload
+from ado_infra.surroundings import Surroundings
+from ado_infra.tiers import orchestrator
+from ado_infra.tiers.common import (
+    METRICS,
+    Inputs,
+    Tier,
+    given_endpoints,
+    tier_pods,
+    tier_workload,
+)
 
 COMPONENT: Final = "worker"
 WORKSPACE: Final = "/workspace"
@@ -73,6 +84,30 @@ class WorkerPool(Tier):
         self.register_outputs({"serviceName": self.service_name})
 
 
+def pool_pods(site: Site, pool: str) -> Pods:
+    """The pods of a pool."""
+    return tier_pods(site, COMPONENT, _suffix(pool))
+
+
+def connections(
+    site: Site, pool: str, stores: StoresOnNetwork, around: Surroundings
+) -> tuple[Connection, ...]:
+    """What the workers of a pool reach: what a model has them run reaches no more."""
+    own = pool_pods(site, pool)
+    return (
+        *own.to(orchestrator.answers(site), why="gets and reports tasks"),
+        *own.to(*stores.redis, why="queues and events"),
+        *own.to(*stores.object_storage, why="checkpoints and artifacts"),
+        *own.to(*around.model_providers, why="asks models, fetches what tasks need"),
+        *own.to(*around.tracing, why="traces"),
+    )
+
+
+def _suffix(pool: str) -> str | None:
+    """What the name of a pool's workload ends in; nothing for the design's `ado-worker`."""
+    return None if pool == DEFAULT_POOL else pool
+
+
 def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
     settings = args.settings
     return tier_workload(
@@ -80,7 +115,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
         settings,
         section=f"workerPools.{args.pool}",
         component=COMPONENT,
-        pool=None if args.pool == DEFAULT_POOL else args.pool,
+        pool=_suffix(args.pool),
         ports=(METRICS,),
         headless=True,
         replicas=_autoscaling(args),

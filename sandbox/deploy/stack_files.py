@@ -18,6 +18,7 @@ from ruamel.yaml.error import YAMLError
 from sandbox import files
 from sandbox.cluster import object_storage
 from sandbox.errors import SandboxError
+from sandbox.host.network import FABRIC, FABRIC_ADDRESS
 from sandbox.paths import Sandbox
 
 STAND_IN_SECRETS: Final = ("ado:anthropicApiKey", "ado:googleApiKey")
@@ -32,6 +33,7 @@ SECRETS: Final = (
 )
 """Secrets that a user may keep in a sandbox for a stack; those of object storage are its own."""
 OBJECT_STORAGE: Final = "ado:objectStorage"
+NETWORK_POLICIES: Final = "ado:networkPolicies"
 ACCESS_KEY, SECRET_KEY = "ado:objectStorageAccessKey", "ado:objectStorageSecretKey"
 """A stack with object storage is given the sandbox's, with keys that open it."""
 REFERENCES: Final = "ado:secrets"
@@ -104,6 +106,7 @@ def copy_stack(stack_file: Path, directory: Path) -> set[str]:
     own = {key: v for key, v in (kept.get("config") or {}).items() if _is_secure(v)}
     plain = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
     use_own_object_storage(plain)
+    use_own_addresses(plain)
     encryption = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept}
     elsewhere = _in_the_cluster(plain)
     config = {key: value for key, value in own.items() if key not in elsewhere} | plain
@@ -161,6 +164,22 @@ def use_own_object_storage(config: dict[str, Any]) -> None:
         # It knows keys, and no workload by its identity.
         kept = {key: value for key, value in section.items() if key != "credentials"}
         config[OBJECT_STORAGE] = {**kept, **own}
+
+
+def use_own_addresses(config: dict[str, Any]) -> None:
+    """Tells a stack's NetworkPolicies, where it speaks of any, what is where in the sandbox.
+
+    What others run in pods is beside the cluster here, and no selector meets it.
+    """
+    if isinstance(section := config.get(NETWORK_POLICIES), Mapping):
+        beside: list[dict[str, str]] = [{"cidr": f"{FABRIC_ADDRESS}/32"}]
+        egress = section.get("egress") or {}
+        own = {"dns": beside, "apiServer": beside, "objectStorage": beside}
+        config[NETWORK_POLICIES] = {
+            **section,
+            "ingressAddresses": [*(section.get("ingressAddresses") or ()), FABRIC],
+            "egress": {**egress, **own},
+        }
 
 
 def _is_secure(value: object) -> bool:

@@ -21,6 +21,8 @@ from sandbox.errors import SandboxError
 from sandbox.paths import NETNS_ROOT, Sandbox, netns_path
 
 FABRIC_ADDRESS = "10.99.0.1"
+FABRIC = "10.99.0.0/24"
+"""Nodes, and what is beside them."""
 POD_NETWORK = "10.244.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 MAXIMUM_NODES = 50

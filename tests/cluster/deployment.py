@@ -180,7 +180,7 @@ class Deployment:
         """Every live object of the platform, by (kind, name)."""
         kinds = (
             "namespaces,configmaps,secrets,deployments,statefulsets,jobs,cronjobs,services,ingresses,hpa,pdb,"
-            "servicemonitors,serviceaccounts,roles,rolebindings,pods,replicasets"
+            "networkpolicies,servicemonitors,serviceaccounts,roles,rolebindings,pods,replicasets"
         )
         listed = json.loads(self.kubectl("get", kinds, "-A", "-l", PART_OF, "-o", "json"))
         return {(item["kind"], item["metadata"]["name"]): item for item in listed["items"]}

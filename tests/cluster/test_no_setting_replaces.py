@@ -116,6 +116,15 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "proxy": {"https": "http://proxy.example.com:3128"},
         "caBundle": {"configMap": "authorities"},
     },
+    "networkPolicies": {
+        "enabled": True,
+        "ingressNamespace": "other-ingress",
+        "ingressAddresses": ["10.1.0.0/16"],
+        "monitoringNamespace": "other-monitoring",
+        "monitoringAddresses": ["10.2.0.0/16"],
+        "egress": {"modelProviders": [{"namespace": "models", "ports": [4000]}]},
+        "extra": {"workers": {"egress": [{"namespace": "git", "ports": [22], "why": "Git"}]}},
+    },
     "monitoring": {"serviceMonitor": False, "labels": {"release": "prometheus"}},
     "config": {
         "orchestration": {"maxParallelAgents": 7},

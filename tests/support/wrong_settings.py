@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 GATEWAY, POOLS = "ado:gateway", "ado:workerPools"
+POLICIES = "ado:networkPolicies"
 IMAGE = {"image": {"tag": "1.0"}}
 SIDECAR = {
     "name": "x",
@@ -508,6 +509,50 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a policy waived without a word why": (
         {"ado:policies": {"waived": {"digests": " "}}},
         'ado:policies.waived.digests = " ":',
+    ),
+    "addresses that are none": (
+        {POLICIES: {"ingressAddresses": ["10.0.0.0/33"]}},
+        r'ado:networkPolicies.ingressAddresses\[0\] = "10.0.0.0/33": is no range of addresses',
+    ),
+    "addresses with bits of a host": (
+        {POLICIES: {"egress": {"denied": ["10.1.2.3/16"]}}},
+        r'denied\[0\] = "10.1.2.3/16": is no range as Kubernetes writes it; 10.1.0.0/16 is',
+    ),
+    "a place that is two": (
+        {POLICIES: {"egress": {"apiServer": [{"cidr": "10.1.0.0/16", "namespace": "x"}]}}},
+        r"ado:networkPolicies.egress.apiServer\[0\]: needs exactly one of cidr and namespace",
+    ),
+    "a place that is none": (
+        {POLICIES: {"egress": {"tracing": [{"ports": [4318]}]}}},
+        r"ado:networkPolicies.egress.tracing\[0\]: needs exactly one of cidr and namespace",
+    ),
+    "a place with a key that there is not": (
+        {POLICIES: {"egress": {"tracing": [{"cdir": "10.1.0.0/16"}]}}},
+        r"egress.tracing\[0\].cdir is unknown; did you mean cidr\?",
+    ),
+    "an opening without ports": (
+        {POLICIES: {"extra": {"workers": {"egress": [{"namespace": "git", "why": "x"}]}}}},
+        r"ado:networkPolicies.extra.workers.egress\[0\].ports is missing",
+    ),
+    "an opening at no port": (
+        {
+            POLICIES: {
+                "extra": {"workers": {"egress": [{"namespace": "x", "ports": [], "why": "x"}]}}
+            }
+        },
+        r"egress\[0\].ports: .*at least 1 item",
+    ),
+    "a part that there is not": (
+        {POLICIES: {"extra": {"worker": {}}}},
+        "ado:networkPolicies.extra.worker is no possible name: must be 'gateway', 'dashboard'",
+    ),
+    "openings of a part that the stack has not": (
+        {POLICIES: {"extra": {"backup": {}}}},
+        "ado:networkPolicies.extra.backup is about what this stack has not, and nobody reads it",
+    ),
+    "the place of a store of its own": (
+        {POLICIES: {"egress": {"redis": [{"cidr": "10.1.0.0/16"}]}}},
+        "ado:networkPolicies.egress.redis is about what this stack has not, and nobody reads it",
     ),
 }
 """What is wrong → changes of the dev stack, pattern."""

@@ -10,6 +10,7 @@ import pytest
 from ado_infra import StackSecrets
 from ado_infra.gaps import gaps
 from ado_infra.secrets import AgentCredentials, ObjectStorageCredentials
+from tests.support.policed import settings_with
 from tests.support.recording import record_stack, settings_of
 
 OF_PRODUCTION = ("PostgreSQL has no backup", "Redis has no replicas")
@@ -103,3 +104,35 @@ def test_memory_that_redis_has_no_room_for_on_its_volume_is_told(size: str, *, s
 
 def test_the_program_says_them() -> None:
     assert len(record_stack("prod").warnings) == len(OF_PRODUCTION)
+
+
+ON: dict[str, Any] = {"enabled": True}
+OPEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "ado:networkPolicies.ingressAddresses[0]": (
+        {"ado:edge": {"controller": "cloud"}},
+        {"ingressAddresses": ["10.1.0.0/16"]},
+    ),
+    "ado:networkPolicies.egress.database[0].cidr": (
+        {"ado:postgres": {"mode": "external"}},
+        {"egress": {"database": [{"cidr": "10.1.0.0/16"}]}},
+    ),
+    "ado:networkPolicies.egress.redis[0].cidr": (
+        {"ado:redis": {"mode": "external"}},
+        {"egress": {"redis": [{"cidr": "10.1.0.0/16"}]}},
+    ),
+}
+"""What is to be set → a stack that does not say it, and the section that does."""
+
+
+@pytest.mark.parametrize("key", OPEN)
+def test_what_policies_leave_open_is_told_until_the_stack_says_where_it_is(key: str) -> None:
+    stack, said = OPEN[key]
+
+    def told(network: dict[str, Any]) -> list[str]:
+        settings = settings_with("dev", {**stack, "ado:networkPolicies": network})
+        return [gap for gap in gaps(settings, StackSecrets()) if "networkPolicies" in gap]
+
+    (gap,) = told(ON)
+    assert gap.endswith(f"\n    pulumi config set --path '{key}' CIDR")
+    assert told({**ON, **said}) == []
+    assert told({}) == []

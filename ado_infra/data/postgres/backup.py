@@ -12,6 +12,7 @@ from ado_infra.data.endpoints import ObjectStorageEndpoint
 from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.object_storage import VARIABLES
 from ado_infra.data.postgres.postgres import DATABASE, NAME, PORT, USER
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import CronArgs, Step, recurring
 from ado_infra.kit.pods import Scratch
 from ado_infra.kit.published import publish_config, publish_secrets
@@ -99,6 +100,17 @@ class PostgresBackup(pulumi.ComponentResource):
             digest_key=args.site.digest_key,
         )
         return {variable: secrets.keys[key] for key, variable in VARIABLES.items()}
+
+
+def connections(
+    site: Site, database: Destination, object_storage: tuple[Destination, ...]
+) -> tuple[Connection, ...]:
+    """Of its Jobs, those of `ado-ops` among them."""
+    own = site.job_pods(BACKUP)
+    return (
+        *own.to(database, why="dumps and restores"),
+        *own.to(*object_storage, why="keeps dumps"),
+    )
 
 
 def _dump(args: PostgresBackupArgs, scripts: Files) -> Step:

@@ -13,6 +13,7 @@ from ado_infra.data.endpoints import ExpandedUrl, expanded
 from ado_infra.data.files import CONFIG, SECRETS, packaged
 from ado_infra.data.postgres.record import POD_LABEL, STATE, Record, Roles
 from ado_infra.kit import volumes
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pod_options import Extension, SecurityContext
 from ado_infra.kit.pods import Scratch
@@ -27,6 +28,8 @@ from ado_infra.site import Site
 NAME: Final = "postgresql"
 STANDBY: Final = "postgresql-ro"
 PORT: Final = 5432
+BLANK_PORT: Final = 5431
+"""Where a pod says to its peer that its volume is empty (files/blank.sh)."""
 DATABASE: Final = "ado"
 IDENTITY: Final = {"host": NAME, "port": str(PORT), "database": DATABASE}
 """Which database this is, without credentials."""
@@ -141,6 +144,18 @@ class Postgres(pulumi.ComponentResource):
         record.begin_after([self.workload, self.service, self.standby_service], roles)
         self.url, self.expanded_url = expanded(password, "DATABASE_PASSWORD", _url)
         self.register_outputs({"url": self.url})
+
+
+def answers(site: Site) -> Destination:
+    """Where PostgreSQL answers those who use it."""
+    return Destination(party=site.pods_of(NAME), ports=(PORT,))
+
+
+def connections(site: Site) -> tuple[Connection, ...]:
+    """Between its own pods, of which either may be the primary."""
+    own = site.pods_of(NAME)
+    peer = Destination(party=own, ports=(PORT, BLANK_PORT))
+    return own.to(peer, why="the standby copies the primary")
 
 
 def _url(password: str) -> str:

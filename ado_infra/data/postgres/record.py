@@ -18,6 +18,7 @@ from pulumi_kubernetes.rbac.v1 import (
 )
 
 from ado_infra.data.files import JOB_RESOURCES, SECRETS, packaged
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
 from ado_infra.kit.pods import Scratch
@@ -126,6 +127,17 @@ class Record(pulumi.ComponentResource):
             _begin_job(self._site, account.metadata.name, roles),
             pulumi.ResourceOptions(parent=self, depends_on=[*database, binding]),
         )
+
+
+def connections(
+    site: Site, database: Destination, api_server: tuple[Destination, ...]
+) -> tuple[Connection, ...]:
+    """Of the Job that begins the record."""
+    own = site.job_pods(NAME)
+    return (
+        *own.to(database, why="asks who is the primary"),
+        *own.to(*api_server, why="writes the record, and leads the Services"),
+    )
 
 
 def _rules(roles: Roles) -> list[PolicyRuleArgs]:

@@ -11,6 +11,7 @@ from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 from ado_infra.data.endpoints import ExpandedUrl, expanded
 from ado_infra.data.files import CONFIG, JOB_RESOURCES, SECRETS, packaged
 from ado_infra.kit import volumes
+from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import JobArgs, one_shot
 from ado_infra.kit.labels import headless_name, selector
 from ado_infra.kit.pods import Scratch
@@ -22,6 +23,7 @@ from ado_infra.settings import RedisSettings
 from ado_infra.site import Site
 
 NAME: Final = "redis"
+CREATE: Final = "redis-cluster-create"
 PORT: Final = 6379
 BUS_PORT: Final = 16379
 USER: Final = 999
@@ -109,6 +111,21 @@ class Redis(pulumi.ComponentResource):
         self.register_outputs({"url": self.url, "nodes": self.nodes})
 
 
+def answers(site: Site) -> Destination:
+    """Where Redis answers those who use it: every node, for each sends its clients to others."""
+    return Destination(party=site.pods_of(NAME), ports=(PORT,))
+
+
+def connections(site: Site) -> tuple[Connection, ...]:
+    """Among its own nodes, and of the Job that joins them."""
+    own = site.pods_of(NAME)
+    node = Destination(party=own, ports=(PORT, BUS_PORT))
+    return (
+        *own.to(node, why="nodes copy and watch each other"),
+        *site.job_pods(CREATE).to(answers(site), why="joins the nodes"),
+    )
+
+
 def _url(password: str) -> str:
     return f"redis://:{password}@{NAME}:{PORT}/0"
 
@@ -177,8 +194,8 @@ def _workload(args: RedisArgs, directories: dict[str, Files]) -> StatefulArgs:
 def _create_job(args: RedisArgs, workload: StatefulArgs) -> JobArgs:
     masters, replicas = args.settings.MASTERS, args.settings.replicas_per_master
     return JobArgs(
-        identity=args.site.identity("redis-cluster-create"),
-        name="redis-cluster-create",
+        identity=args.site.identity(CREATE),
+        name=CREATE,
         namespace=args.site.namespace,
         image=workload.image,
         command=("/bin/sh", f"{CONFIG}/create.sh", str(masters), str(replicas)),

@@ -36,6 +36,9 @@ BETWEEN_KEYS = {
     "more connections than there are",
     "one connection too many",
     "backup on a day that there is not",
+    "addresses with bits of a host",
+    "openings of a part that the stack has not",
+    "the place of a store of its own",
 }
 """Wrong settings that only a comparison of numbers shows, which no JSON Schema can make."""
 OF_THE_SERVER = {"parameter out of range", "library that the image has not"}
@@ -271,6 +274,11 @@ SAMPLES: dict[str, list[str]] = {
             ),
         )
     ],
+    "Cidr": [
+        *("10.0.0.0/8", "10.0.0.1/8", "10.1.2.3/32", "10.1.2.3/33", "10.1.2.3", "010.0.0.0/8"),
+        *("256.0.0.0/8", "0.0.0.0/0", "0.0.0.0/00", "::/0", "fd00::/8", "FD00::/8", "fd00::1/8"),
+        *("2001:db8::/32", "2001:0db8::/32", "2001:db8::/129", "::1/128", "/8", "", "a/8", "x"),
+    ],
     "CronSchedule": [
         *(f"{field} 1 * * *" for field in FIELDS),
         *(f"0 {field} * * *" for field in FIELDS),
@@ -282,6 +290,7 @@ SAMPLES: dict[str, list[str]] = {
 LET_PASS = {
     "Cpu": {"0.5m"},  # less than the least that there is
     "Memory": {"0.5"},
+    "Cidr": {"10.0.0.1/8", "fd00::1/8", "2001:0db8::/32"},  # other spellings of a range
     "CronSchedule": {"SUN", "jan"},  # where the other names belong
 }
 """What a schema lets pass and the settings refuse, or a part of it."""
