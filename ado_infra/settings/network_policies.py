@@ -103,8 +103,8 @@ class EgressSettings(Spec):
 class NetworkPolicySettings(Spec):
     """Who may talk to whom: nobody but who is declared, where the cluster enforces it."""
 
-    enabled: bool = False
-    """Whether there are NetworkPolicies; each pod is cut off from all else then."""
+    enabled: bool = True
+    """Whether there are NetworkPolicies: each pod then reaches what its part declares, no more."""
     ingress_namespace: NamespaceName | None = None
     """Namespace of the ingress controller; `ingress-nginx` or `traefik` when not given."""
     ingress_addresses: tuple[Cidr, ...] = ()

@@ -1,4 +1,4 @@
-"""What a platform expects around it: DNS, metrics, a StorageClass, CRDs, object storage."""
+"""What a platform expects around it: metrics, a StorageClass, CRDs, object storage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sandbox.build.gobuild import module_directory
 from sandbox.build.tools import OPERATOR_CRDS
 from sandbox.cluster import control_plane, kubectl, object_storage, storage
 from sandbox.cluster.control_plane import MASTERS, Keys
-from sandbox.cluster.node import CLUSTER_DOMAIN, DNS_ADDRESS, POLICY_ENGINE
-from sandbox.files import made_once, write
+from sandbox.cluster.node import POLICY_ENGINE
+from sandbox.files import made_once
 from sandbox.host.network import FABRIC_ADDRESS
-from sandbox.host.programs import Program, digest
+from sandbox.host.programs import Program
 from sandbox.paths import Sandbox, cache_dir
 
 METRICS_PORT = 4443
@@ -24,11 +24,8 @@ MONITORING_KINDS = ("podmonitors", "prometheusrules", "servicemonitors")
 
 
 def programs(sandbox: Sandbox, keys: Keys, tools: Mapping[str, Path]) -> list[Program]:
-    """CoreDNS, metrics-server, volume provisioner, object storage, beside the control plane."""
+    """Metrics-server, volume provisioner, object storage, beside the control plane."""
     kubeconfig = keys.kubeconfig("sandbox-addons", groups=(MASTERS,))
-    corefile = sandbox.state / "Corefile"
-    zones = _corefile(kubeconfig)
-    write(corefile, zones)
     serving = keys.identity("metrics-server", hosts=("metrics-server.kube-system.svc",))
     metrics_server = (
         str(tools["metrics-server"]),
@@ -49,19 +46,11 @@ def programs(sandbox: Sandbox, keys: Keys, tools: Mapping[str, Path]) -> list[Pr
         *("-m", "sandbox.cluster.storage", str(kubeconfig), str(sandbox.volumes)),
     )
 
-    def program(
-        name: str, command: tuple[str, ...], ready: str | None, configuration: str = ""
-    ) -> Program:
+    def program(name: str, command: tuple[str, ...], ready: str | None) -> Program:
         group, after = control_plane.CGROUP, ("kube-apiserver",)
-        return Program(name, command, group, sandbox.fabric, ready, after, configuration)
+        return Program(name, command, group, sandbox.fabric, ready, after)
 
     return [
-        program(
-            "coredns",
-            (str(tools["coredns"]), "-conf", str(corefile)),
-            f"http://{FABRIC_ADDRESS}:8181/ready",
-            digest(zones),
-        ),
         program("metrics-server", metrics_server, f"https://{FABRIC_ADDRESS}:{METRICS_PORT}/livez"),
         program("provisioner", provisioner, None),
         object_storage.program(sandbox, tools),
@@ -75,8 +64,7 @@ def install(sandbox: Sandbox, keys: Keys) -> None:
     """
     # The API server makes its namespaces some moments after it is ready.
     kubectl.run(sandbox, "wait", "--for=create", "--timeout=30s", "namespace/kube-system")
-    manifests = [*_dns(), *_metrics(keys), *_object_storage(), storage.storage_class()]
-    manifests += _rights_of_the_policy_engine()
+    manifests = [*_metrics(keys), storage.storage_class(), *_rights_of_the_policy_engine()]
     kubectl.run(
         sandbox,
         *("apply", "--server-side", "--force-conflicts", "--field-manager=ado-sandbox"),
@@ -99,36 +87,20 @@ def _copy_crds(directory: Path) -> None:
         (directory / name).write_bytes((source / name).read_bytes())
 
 
-def _corefile(kubeconfig: Path) -> str:
-    return f"""{CLUSTER_DOMAIN}:53 in-addr.arpa:53 {{
-  bind {FABRIC_ADDRESS}
-  kubernetes {CLUSTER_DOMAIN} in-addr.arpa {{
-    kubeconfig {kubeconfig}
-    ttl 5
-  }}
-  ready {FABRIC_ADDRESS}:8181
-  errors
-}}
-# Nothing is outside: say at once that there is no such name.
-.:53 {{
-  bind {FABRIC_ADDRESS}
-  template ANY ANY {{
-    rcode NXDOMAIN
-  }}
-}}
-"""
-
-
-def _dns() -> list[dict[str, Any]]:
-    ports = [("dns", 53, "UDP"), ("dns-tcp", 53, "TCP")]
-    named = [{"name": n, "port": port, "protocol": protocol} for n, port, protocol in ports]
-    service = {"clusterIP": DNS_ADDRESS, "ports": named}
-    return _beside_the_control_plane("kube-dns", service, named)
-
-
 def _metrics(keys: Keys) -> list[dict[str, Any]]:
+    """The API of metrics-server, whose Service has no pods: it runs in the fabric."""
     authority = base64.b64encode(keys.authority.certificate.read_bytes()).decode()
+    metadata = {"name": "metrics-server", "namespace": "kube-system"}
     spec = {"ports": [{"port": 443, "targetPort": METRICS_PORT}]}
+    labels = {"kubernetes.io/service-name": "metrics-server"}
+    endpoint_slice = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {**metadata, "name": "metrics-server-sandbox", "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [FABRIC_ADDRESS], "conditions": {"ready": True}}],
+        "ports": [{"port": METRICS_PORT, "protocol": "TCP"}],
+    }
     api_service = {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
@@ -136,19 +108,14 @@ def _metrics(keys: Keys) -> list[dict[str, Any]]:
         "spec": {
             "group": "metrics.k8s.io",
             "version": "v1beta1",
-            "service": {"name": "metrics-server", "namespace": "kube-system"},
+            "service": metadata,
             "caBundle": authority,
             "groupPriorityMinimum": 100,
             "versionPriority": 100,
         },
     }
-    endpoints = [{"port": METRICS_PORT, "protocol": "TCP"}]
-    return [*_beside_the_control_plane("metrics-server", spec, endpoints), api_service]
-
-
-def _object_storage() -> list[dict[str, Any]]:
-    ports = [{"name": "http", "port": object_storage.PORT, "protocol": "TCP"}]
-    return _beside_the_control_plane(object_storage.SERVICE, {"ports": ports}, ports)
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+    return [service, endpoint_slice, api_service]
 
 
 def _rights_of_the_policy_engine() -> list[dict[str, Any]]:
@@ -168,26 +135,3 @@ def _rights_of_the_policy_engine() -> list[dict[str, Any]]:
         "subjects": [{"apiGroup": group, "kind": "User", "name": POLICY_ENGINE}],
     }
     return [role, binding]
-
-
-def _beside_the_control_plane(
-    name: str, service: dict[str, Any], ports: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """A Service without pods: its endpoint is a program in the fabric."""
-    endpoint_slice = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": f"{name}-sandbox",
-            "namespace": "kube-system",
-            "labels": {"kubernetes.io/service-name": name},
-        },
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [FABRIC_ADDRESS], "conditions": {"ready": True}}],
-        "ports": ports,
-    }
-    metadata = {"name": name, "namespace": "kube-system"}
-    return [
-        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
-        endpoint_slice,
-    ]

@@ -1,4 +1,4 @@
-"""A node: containerd, kubelet, kube-proxy and policy engine in a network namespace of its own."""
+"""A node: containerd, kubelet and what else runs there, in a network namespace of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 
 from sandbox.build import images
 from sandbox.build.packages import CNI_PLUGINS
+from sandbox.cluster import dns
 from sandbox.cluster.control_plane import Keys
 from sandbox.files import write
 from sandbox.host import cgroups, probes
-from sandbox.host.network import POD_NETWORK, node_address, pod_subnet
+from sandbox.host.network import DNS_ADDRESS, POD_NETWORK, node_address, pod_subnet
 from sandbox.host.programs import Program, digest
 from sandbox.paths import Sandbox
 
-DNS_ADDRESS = "10.96.0.10"
-CLUSTER_DOMAIN = "cluster.local"
 POLICY_ENGINE = "kube-network-policies"
 """A program of every node, and the user that it is to the API server."""
 _POLICY_ENGINE_ADDRESS = "127.0.0.1:9080"
@@ -56,7 +55,7 @@ def runtime_program(sandbox: Sandbox, node: str) -> Program:
 
 
 def programs(sandbox: Sandbox, node: str, keys: Keys, tools: Mapping[str, Path]) -> list[Program]:
-    """The node's kubelet, kube-proxy and policy engine; writes their configuration."""
+    """The node's kubelet, kube-proxy, policy engine and DNS; writes their configuration."""
     base = directory(sandbox, node)
     user = f"system:node:{node}"
     kubeconfig = keys.kubeconfig(user, groups=("system:nodes",))
@@ -114,6 +113,7 @@ def programs(sandbox: Sandbox, node: str, keys: Keys, tools: Mapping[str, Path])
             after=("kube-apiserver",),
             environment={"KUBECONFIG": str(keys.kubeconfig(POLICY_ENGINE))},
         ),
+        dns.program(sandbox, node, keys, tools),
     ]
 
 
@@ -222,7 +222,7 @@ def _kubelet_configuration(sandbox: Sandbox, node: str) -> dict[str, object]:
         "failSwapOn": False,
         "makeIPTablesUtilChains": False,
         "clusterDNS": [DNS_ADDRESS],
-        "clusterDomain": CLUSTER_DOMAIN,
+        "clusterDomain": dns.DOMAIN,
         "resolvConf": "/dev/null",  # there is nothing outside to ask
         "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}},
         "authorization": {"mode": "Webhook"},

@@ -24,7 +24,7 @@ from sandbox.paths import Sandbox
 
 SERVICE: Final = "object-storage"
 PORT: Final = 9000
-ENDPOINT: Final = f"http://{SERVICE}.kube-system:{PORT}"
+ENDPOINT: Final = f"http://{FABRIC_ADDRESS}:{PORT}"
 """Where pods reach it."""
 REGION: Final = "us-east-1"
 

@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 from sandbox import files
 from sandbox.cluster import object_storage
 from sandbox.errors import SandboxError
-from sandbox.host.network import FABRIC, FABRIC_ADDRESS
+from sandbox.host.network import FABRIC
 from sandbox.paths import Sandbox
 
 STAND_IN_SECRETS: Final = ("ado:anthropicApiKey", "ado:googleApiKey")
@@ -167,19 +167,11 @@ def use_own_object_storage(config: dict[str, Any]) -> None:
 
 
 def use_own_addresses(config: dict[str, Any]) -> None:
-    """Tells a stack's NetworkPolicies, where it speaks of any, what is where in the sandbox.
-
-    What others run in pods is beside the cluster here, and no selector meets it.
-    """
-    if isinstance(section := config.get(NETWORK_POLICIES), Mapping):
-        beside: list[dict[str, str]] = [{"cidr": f"{FABRIC_ADDRESS}/32"}]
-        egress = section.get("egress") or {}
-        own = {"dns": beside, "apiServer": beside, "objectStorage": beside}
-        config[NETWORK_POLICIES] = {
-            **section,
-            "ingressAddresses": [*(section.get("ingressAddresses") or ()), FABRIC],
-            "egress": {**egress, **own},
-        }
+    """Tells a stack's NetworkPolicies, unless it has none, where requests of links come from."""
+    section = config.get(NETWORK_POLICIES, {})
+    if isinstance(section, Mapping) and section.get("enabled", True):
+        given = section.get("ingressAddresses") or ()
+        config[NETWORK_POLICIES] = {**section, "ingressAddresses": [*given, FABRIC]}
 
 
 def _is_secure(value: object) -> bool:

@@ -1,6 +1,6 @@
 """The sandbox's network: a namespace with a bridge (the fabric) and one namespace per node.
 
-    fabric  10.99.0.1/24   control plane, CoreDNS, metrics-server; routes for everybody
+    fabric  10.99.0.1/24   control plane, object storage, metrics-server; routes for everybody
       |  bridge, one veth pair per node
     n1      10.99.0.11/24  pods 10.244.1.0/24
     n2      10.99.0.12/24  pods 10.244.2.0/24 ...
@@ -23,6 +23,8 @@ from sandbox.paths import NETNS_ROOT, Sandbox, netns_path
 FABRIC_ADDRESS = "10.99.0.1"
 FABRIC = "10.99.0.0/24"
 """Nodes, and what is beside them."""
+DNS_ADDRESS = "169.254.20.10"
+"""Of each node, for its own pods."""
 POD_NETWORK = "10.244.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 MAXIMUM_NODES = 50
@@ -138,6 +140,7 @@ def _make_node(sandbox: Sandbox, node: str) -> None:
         namespace,
         f"addr add {address}/24 dev eth0",
         "link set eth0 up",
+        f"addr add {DNS_ADDRESS}/32 dev lo",
         f"route add default via {FABRIC_ADDRESS}",
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.cluster import addons, object_storage
+from sandbox.cluster import object_storage
 from sandbox.cluster.object_storage import Credentials, credentials, make_buckets
 from sandbox.deploy.planned import buckets_needed
 from sandbox.errors import SandboxError
@@ -114,12 +114,3 @@ def test_what_cannot_name_a_bucket_makes_no_directory(sandbox: Sandbox, name: st
     with pytest.raises(SandboxError, match="cannot name a bucket"):
         make_buckets(sandbox, buckets_needed([workload(S3_BUCKET_ARTIFACTS=name)]))
     assert buckets(sandbox) == []
-
-
-def test_pods_reach_the_server_by_the_name_in_its_endpoint() -> None:
-    service, endpoints = addons._object_storage()
-    name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-    port = service["spec"]["ports"][0]
-    assert f"http://{name}.{namespace}:{port['port']}" == object_storage.ENDPOINT
-    assert endpoints["metadata"]["labels"] == {"kubernetes.io/service-name": name}
-    assert [e["port"] for e in endpoints["ports"]] == [object_storage.PORT]

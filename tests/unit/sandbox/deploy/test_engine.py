@@ -94,31 +94,23 @@ def test_a_stacks_object_storage_is_led_to_the_sandboxs_and_keeps_its_buckets() 
     assert config == {stack_files.OBJECT_STORAGE: {"buckets": {"artifacts": "a"}, **own}}
 
 
-def test_policies_are_told_where_things_are_in_a_sandbox_and_keep_what_is_their_own() -> None:
+def test_policies_are_told_where_links_come_from_and_keep_what_is_their_own() -> None:
     section = {
-        "enabled": True,
         "ingressAddresses": ["10.5.0.0/16"],
-        "egress": {"dns": [{"cidr": "10.5.0.1/32"}], "denied": ["25.0.0.0/8"]},
+        "egress": {"denied": ["25.0.0.0/8"]},
     }
     config: dict[str, Any] = {stack_files.NETWORK_POLICIES: section}
     stack_files.use_own_addresses(config)
-    beside = [{"cidr": "10.99.0.1/32"}]
     assert config[stack_files.NETWORK_POLICIES] == {
-        "enabled": True,
         "ingressAddresses": ["10.5.0.0/16", "10.99.0.0/24"],
-        "egress": {
-            "dns": beside,
-            "apiServer": beside,
-            "objectStorage": beside,
-            "denied": ["25.0.0.0/8"],
-        },
+        "egress": {"denied": ["25.0.0.0/8"]},
     }
 
 
-def test_a_stack_that_says_nothing_of_policies_is_told_nothing() -> None:
-    config: dict[str, Any] = {"ado:edge": {"host": "a"}}
+def test_a_stack_without_policies_is_told_nothing() -> None:
+    config: dict[str, Any] = {stack_files.NETWORK_POLICIES: {"enabled": False}}
     stack_files.use_own_addresses(config)
-    assert config == {"ado:edge": {"host": "a"}}
+    assert config == {stack_files.NETWORK_POLICIES: {"enabled": False}}
 
 
 @pytest.mark.parametrize("config", [{}, {stack_files.OBJECT_STORAGE: "not a mapping"}])
