@@ -182,7 +182,7 @@ class AdoPlatform(pulumi.ComponentResource):
         if not self._settings.network_policies.enabled:
             return None
         made = NetworkPolicies(
-            f"{self._prefix}-network",
+            f"{self._prefix}-network-policies",
             NetworkPoliciesArgs(site=self.site, connections=graph(self.site, self._settings)),
             self._child,
         )

@@ -20,7 +20,7 @@ from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.support.network import End
 from tests.support.policed import declared, settings_with
 
-ON: dict[str, Any] = {"ado:networkPolicies": {"enabled": True}}
+OFF: dict[str, Any] = {"ado:networkPolicies": {"enabled": False}}
 TIERS = ("ado-api-gateway", "ado-dashboard", "ado-orchestrator", "ado-worker")
 FORBIDDEN = ("ado-worker", "postgresql", 5432)
 """What is refused as soon as the policies are enforced; nothing is believed before."""
@@ -83,8 +83,9 @@ def policed(
     """The dev stack with its policies, and what got through before there were any."""
     deployment = Deployment(cluster, tmp_path_factory.mktemp("policed"))
     deployment.reset()
+    deployment.up(OFF)
     before = opened(deployment, pods(deployment))
-    deployment.up(ON)
+    deployment.up({})
     yield deployment, before
     deployment.reset()
 
@@ -102,7 +103,7 @@ def test_with_them_it_reaches_what_is_declared_and_nothing_else(
 ) -> None:
     deployment, _ = policed
     ends = pods(deployment)
-    connections = graph(Site("ado", namespace=NAMESPACE), settings_with("dev", ON))
+    connections = graph(Site("ado", namespace=NAMESPACE), settings_with("dev", {}))
     wanted = {
         (source, name, port)
         for source in TIERS

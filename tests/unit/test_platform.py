@@ -66,6 +66,17 @@ EXACTLY = {
         "postgresql-pdb",
         "redis-pdb",
     },
+    "NetworkPolicy": {
+        "ado-api-gateway-netpol",
+        "ado-dashboard-netpol",
+        "ado-default-deny",
+        "ado-orchestrator-netpol",
+        "ado-worker-netpol",
+        "postgresql-netpol",
+        "postgresql-state-netpol",
+        "redis-cluster-create-netpol",
+        "redis-netpol",
+    },
     "Ingress": {"ado-ingress"},
     "ServiceMonitor": {"ado-metrics"},
 }
@@ -79,6 +90,7 @@ AdoPlatform ado
     Workload ado-dashboard-workload
   Edge ado-edge
   Monitoring ado-monitoring
+  NetworkPolicies ado-network-policies
   Orchestrator ado-orchestrator
     Workload ado-orchestrator-workload
   Stores ado-stores

@@ -32,7 +32,6 @@ def rules(name: str) -> list[dict[str, Any]]:
 ON_DEMAND = {
     ("batch", "cronjobs"),  # a backup's
     ("external-secrets.io", "externalsecrets"),
-    ("networking.k8s.io", "networkpolicies"),
 }
 """Of what neither committed stack makes."""
 

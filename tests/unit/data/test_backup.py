@@ -22,7 +22,11 @@ from tests.support.recording import (
 
 BACKUP = {"bucket": "ado-backups"}
 SECTION = {"ado:postgres": {"backup": BACKUP}}
-OBJECTS = {("ConfigMap", "postgresql-backup"), ("CronJob", "postgresql-backup")}
+OBJECTS = {
+    ("ConfigMap", "postgresql-backup"),
+    ("CronJob", "postgresql-backup"),
+    ("NetworkPolicy", "postgresql-backup-netpol"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +104,14 @@ class TestObjects:
     def test_without_the_setting_there_is_none(self, stack: Recording) -> None:
         assert not OBJECTS & stack.keys()
 
-    def test_with_it_there_are_two_objects_more_and_nothing_else_changes(
+    def test_with_it_there_are_three_objects_more_and_nothing_else_changes(
         self, prod: Recording, backed_up: Recording
     ) -> None:
         assert backed_up.keys() - prod.keys() == OBJECTS
         assert prod.keys() < backed_up.keys()
         before = {r.key: r.manifest for r in prod.objects}
-        assert all(r.manifest == before.get(r.key, r.manifest) for r in backed_up.objects)
+        changed = {r.key for r in backed_up.objects if r.manifest != before.get(r.key, r.manifest)}
+        assert changed == {("NetworkPolicy", "postgresql-netpol")}  # lets it in
 
     def test_they_are_valid_under_the_strict_schema(self, backed_up: Recording) -> None:
         for kind, name in OBJECTS:

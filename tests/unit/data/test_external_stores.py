@@ -43,6 +43,8 @@ OF_POSTGRESQL = {
     ("Service", "postgresql-headless"),
     ("Service", "postgresql-ro"),
     ("PodDisruptionBudget", "postgresql-pdb"),
+    ("NetworkPolicy", "postgresql-netpol"),
+    ("NetworkPolicy", "postgresql-state-netpol"),
 }
 OF_REDIS = {
     (PASSWORD, "ado-stores-redis-password"),
@@ -53,6 +55,8 @@ OF_REDIS = {
     ("Service", "redis"),
     ("Service", "redis-headless"),
     ("PodDisruptionBudget", "redis-pdb"),
+    ("NetworkPolicy", "redis-netpol"),
+    ("NetworkPolicy", "redis-cluster-create-netpol"),
 }
 READERS = ("ado-api-gateway", "ado-orchestrator", "ado-worker")
 

@@ -31,7 +31,10 @@ configmap-postgresql-state configmap-redis-config deployment-ado-api-gateway
 deployment-ado-dashboard deployment-ado-orchestrator deployment-ado-worker
 horizontalpodautoscaler-ado-api-gateway-hpa horizontalpodautoscaler-ado-worker-hpa
 ingress-ado-ingress job-postgresql-state-begin-DIGEST job-redis-cluster-create-DIGEST
-namespace-ado-system poddisruptionbudget-ado-api-gateway-pdb poddisruptionbudget-ado-dashboard-pdb
+namespace-ado-system networkpolicy-ado-api-gateway-netpol networkpolicy-ado-dashboard-netpol
+networkpolicy-ado-default-deny networkpolicy-ado-orchestrator-netpol networkpolicy-ado-worker-netpol
+networkpolicy-postgresql-netpol networkpolicy-postgresql-state-netpol
+networkpolicy-redis-cluster-create-netpol networkpolicy-redis-netpol poddisruptionbudget-ado-api-gateway-pdb poddisruptionbudget-ado-dashboard-pdb
 poddisruptionbudget-ado-orchestrator-pdb poddisruptionbudget-ado-worker-pdb
 poddisruptionbudget-postgresql-pdb poddisruptionbudget-redis-pdb role-postgresql-state
 rolebinding-postgresql-state service-ado-api-gateway service-ado-dashboard service-ado-orchestrator

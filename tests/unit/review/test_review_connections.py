@@ -7,12 +7,13 @@ from typing import Any
 from ado_infra.review.connections import Open, connections
 from tests.unit.review.sides import side, told
 
-ON: dict[str, Any] = {"ado:networkPolicies": {"enabled": True}}
+ON: dict[str, Any] = {}
+OFF: dict[str, Any] = {"ado:networkPolicies": {"enabled": False}}
 GIT: dict[str, Any] = {"cidr": "10.30.0.7/32", "ports": [22], "why": "Git over SSH"}
 
 
 def _with(**settings: Any) -> dict[str, Any]:
-    return {"ado:networkPolicies": {"enabled": True, **settings}}
+    return {"ado:networkPolicies": settings}
 
 
 def _policy(**spec: Any) -> dict[str, Any]:
@@ -35,8 +36,8 @@ def test_a_pool_more_opens_its_connections_once_each() -> None:
 
 
 def test_policies_that_come_or_go_are_one_line() -> None:
-    assert "**NetworkPolicies come: from now on " in told(side(), side(ON))
-    assert "**No NetworkPolicy is left: every connection is open.**" in told(side(ON), side())
+    assert "**NetworkPolicies come: from now on " in told(side(OFF), side(ON))
+    assert "**No NetworkPolicy is left: every connection is open.**" in told(side(ON), side(OFF))
 
 
 def test_where_nothing_is_opened_or_closed_nothing_is_told_of_it() -> None:

@@ -56,7 +56,10 @@ def test_a_stack_that_names_no_command_has_none(stack: Recording) -> None:
 
 
 def test_they_are_one_job_more(dev: Recording, migrated: Recording) -> None:
-    assert migrated.keys() - dev.keys() == {("Job", _of_stack(migrated))}
+    assert migrated.keys() - dev.keys() == {
+        ("Job", _of_stack(migrated)),
+        ("NetworkPolicy", "migrations-netpol"),
+    }
     assert re.fullmatch(r"ado-migrations-[0-9a-f]{10}", _of_stack(migrated))
 
 

@@ -271,6 +271,7 @@ class TestSeveralPools:
             ("Service", "ado-worker-gpu"),
             ("HorizontalPodAutoscaler", "ado-worker-gpu-hpa"),
             ("PodDisruptionBudget", "ado-worker-gpu-pdb"),
+            ("NetworkPolicy", "ado-worker-gpu-netpol"),
         }
         assert dev.keys() < changed.keys()
         assert container(changed, "ado-worker-gpu")["image"] == "ado/worker:2.0"
@@ -295,6 +296,8 @@ class TestSeveralPools:
         assert changes(dev, common) == {
             ("HorizontalPodAutoscaler", "ado-worker-hpa"): queue,
             ("ConfigMap", "ado-dashboard-grafana"): {"data.ado.json"},  # names the queues
+            ("NetworkPolicy", "ado-orchestrator-netpol"): {"spec.ingress"},
+            ("NetworkPolicy", "redis-netpol"): {"spec.ingress"},
         }
 
     def test_a_pool_of_another_name_alone_needs_no_selector(self) -> None:

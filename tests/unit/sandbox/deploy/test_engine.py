@@ -67,7 +67,7 @@ def test_a_secret_that_the_cluster_has_is_not_put_in_and_not_kept(tmp_path: Path
     missing = stack_files.copy_stack(file, copies)
     assert missing == {"ado:anthropicApiKey", stack_files.SECRET_KEY}
     config = stack_files.load(copies / file.name)["config"]
-    assert config.keys() == {"ado:secrets", "ado:objectStorage"}
+    assert config.keys() == {"ado:secrets", "ado:objectStorage", "ado:networkPolicies"}
     assert "credentials" not in config["ado:objectStorage"]
 
 
