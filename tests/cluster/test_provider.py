@@ -22,7 +22,7 @@ from pulumi_kubernetes.core.v1 import (
     Secret,
     Service,
 )
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaArgsDict
 from pulumi_random import RandomPassword
 
 from ado_infra.kit.published import publish_config
@@ -187,15 +187,15 @@ def test_a_replaced_object_of_a_fixed_name_is_deleted_first(engine: Engine, kube
 
 
 def test_a_provider_that_would_replace_is_told_so_in_previews_too(engine: Engine) -> None:
-    def program(**flags: bool) -> None:
-        opts = pulumi.ResourceOptions(provider=Provider("own", **flags))
-        publish_config("settings", named("settings"), {"a": "1"}, opts)
+    def program(*, flags: bool | None = None) -> None:
+        own = Provider("own", enable_config_map_mutable=flags, enable_secret_mutable=flags)
+        metadata = ObjectMetaArgs(name="settings", namespace=NAMESPACE)
+        publish_config("settings", metadata, {"a": "1"}, pulumi.ResourceOptions(provider=own))
 
-    both = {"enable_config_map_mutable": True, "enable_secret_mutable": True}
     for run in (engine.preview, engine.up, engine.preview):
         (told,) = run(program).diagnostics
         assert "changes no ConfigMap or Secret in place" in told
-        assert run(lambda: program(**both)).diagnostics == []
+        assert run(lambda: program(flags=True)).diagnostics == []
 
 
 def test_a_field_of_another_manager_stays(engine: Engine, kubectl: Any) -> None:

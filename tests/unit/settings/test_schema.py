@@ -127,7 +127,7 @@ def test_each_group_of_the_page_has_an_example_of_its_own_that_a_stack_may_say(
     references = {f"ado:{key}" for key in said.get("ado:secrets", ())}
     given = {key: value for key, value in SECRETS.items() if key not in references}
     configure({key: v for key, v in file.items() if key not in secrets}, {**given, **secrets})
-    assert load_stack()
+    load_stack()  # refuses what is wrong
 
 
 def test_it_accepts_what_pulumi_writes_into_a_file() -> None:
