@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pulumi
 import pytest
 from pulumi_kubernetes import Provider
 
 import ado_infra as ado
-from tests.support.recording import record
+from ado_infra.render.rendering import render
+from tests.support.recording import record, stack_config
+from tests.unit.render.test_render import project
 
 MAPS, SECRETS = "enable_config_map_mutable=True", "enable_secret_mutable=True"
 
@@ -45,3 +49,19 @@ def test_a_provider_with_both_flags_and_the_stacks_own_are_told_nothing() -> Non
         ado.Postgres("db", ado.PostgresArgs(site=site))
 
     assert record(program).warnings == []
+
+
+def test_where_no_engine_is_asked_a_program_with_such_a_provider_is_rendered(
+    tmp_path: Path,
+) -> None:
+    program = """
+import pulumi
+from pulumi_kubernetes import Provider
+from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
+
+settings, secrets = load_stack()
+args = AdoPlatformArgs(settings=settings, secrets=secrets)
+AdoPlatform("ado", args, pulumi.ResourceOptions(provider=Provider("own")))
+"""
+    directory = project(tmp_path, stack="dev", config=stack_config("dev"), program=program)
+    assert render(directory, "dev").objects
