@@ -19,6 +19,7 @@ from pulumi_kubernetes.core.v1 import ConfigMap, Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_random import RandomBytes
 
+from ado_infra.kit.in_place import warn_of_replacements
 from ado_infra.kit.sources import (
     ConfigDirectory,
     ConfigFile,
@@ -103,6 +104,7 @@ def publish_config(
 ) -> PublishedConfig:
     """Makes a ConfigMap."""
     config_map = ConfigMap(name, metadata=metadata, data=data, opts=opts)
+    warn_of_replacements(config_map)
     return PublishedConfig(name=config_map.metadata.name, digest=config_digest(data))
 
 
@@ -119,6 +121,7 @@ def publish_secret(
     # The server drops an empty mapping, which every later preview would add again.
     encoded = _base64_data(data) or None
     secret = Secret(name, metadata=metadata, type=secret_type, data=encoded, opts=opts)
+    warn_of_replacements(secret)
     return PublishedSecret(
         name=secret.metadata.name,
         data=data,

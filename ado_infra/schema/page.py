@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ado_infra.schema import docstrings
+from ado_infra.schema import docstrings, examples
 from ado_infra.schema.stack_file import Schema, stack_schema
 from ado_infra.secrets import ConfigSecret
 
@@ -22,7 +22,8 @@ as a JSON Schema: [settings.schema.json](settings.schema.json), which the first 
 Every key begins with `ado:` and its section: `ado:gateway.scaling.minReplicas`. A mapping that is
 given takes the place of its default as a whole; a key that it leaves out has the default that
 stands beside that key, and a *required* one must be there. Rules between two numbers, such as a
-minimum that exceeds its maximum, are checked by `pulumi preview`, and by no editor.
+minimum that exceeds its maximum, are checked by `pulumi preview`, and by no editor. Below each
+table is an example, of a section as a whole.
 """
 _SECRETS: Final = """\
 ## Secrets
@@ -45,7 +46,7 @@ _PAGES: Final = {
     "policies": "pull-requests.md",
     "pods": "pods.md",
 }
-_SHARED: Final = {
+SHARED: Final = {
     "PodOptions": "pod",
     "AddedContainer": "container",
     "ImageVersion": "image",
@@ -58,32 +59,7 @@ _SHARED: Final = {
     "Opening": "opening",
 }
 """Mappings that several sections have: they get a table of their own."""
-_EXAMPLES: Final = {
-    "PodOptions": """\
-ado:pods:                                   # of all pods
-  env: { TZ: Europe/Berlin }
-  labels: { cost-center: "4711" }
-  tolerations: [{ key: dedicated, operator: Exists, effect: NoSchedule }]
-ado:gateway:
-  image: { tag: 1.4.2 }
-  pod:                                      # of the gateway's, beside that
-    envFrom: [{ secret: gateway-flags }]
-    volumes:
-      - { name: routes, configMap: gateway-routes, mountPath: /etc/routes }
-      - { name: mesh, emptyDir: 64Mi }
-    sidecars:
-      - name: mesh
-        image: registry.example.com/mesh:2.1.0
-        volumeMounts: [{ name: mesh, mountPath: /var/run/mesh }]
-        resources:
-          requests: { cpu: 50m, memory: 64Mi }
-          limits: { cpu: 500m, memory: 128Mi }
-    serviceAccount:
-      annotations: { eks.amazonaws.com/role-arn: "arn:aws:iam::123456789012:role/gateway" }
-""",
-}
-"""Of a shared mapping, what a stack file may say."""
-_SHARED_LINKS: Final = {kind: f"[{name}](#{name})" for kind, name in _SHARED.items()}
+_SHARED_LINKS: Final = {kind: f"[{name}](#{name})" for kind, name in SHARED.items()}
 _TYPES: Final = {
     "boolean": "true or false",
     "integer": "number",
@@ -125,8 +101,9 @@ def page() -> str:
             sections.append(_section(key, section, required=required, kinds=kinds))
         else:
             single.append(_Row(path=key, schema=section, required=required))
-    shared = [_shared(name, kinds) for name in _SHARED]
-    return "\n".join([_HEAD, _table(single), *sections, *shared, _secrets()])
+    shared = [_shared(name, kinds) for name in SHARED]
+    first = _table(single) + _example(examples.FIRST)
+    return "\n".join([_HEAD, first, *sections, *shared, _secrets()])
 
 
 def _is_secret(key: str) -> bool:
@@ -137,22 +114,26 @@ def _section(key: str, section: Schema, *, required: bool, kinds: Schema) -> str
     name = key.removeprefix("ado:")
     more = f" More of it: [{_PAGES[name]}]({_PAGES[name]})." if name in _PAGES else ""
     must = " It is required." if required else ""
-    if _kind(section) in _SHARED:
+    example = _example(examples.OF_SECTIONS[key])
+    if _kind(section) in SHARED:
         also = f" Its keys are those of {_SHARED_LINKS[_kind(section)]}."
-        return f"## `{key}`\n\n{section['description']}{also}{more}\n"
+        return f"## `{key}`\n\n{section['description']}{also}{more}\n{example}"
     pools = section.get("additionalProperties")
     if isinstance(pools, dict):
         key = f"{key}.<name>"
         section = {**_resolved(pools, kinds), "description": section["description"]}
     rows = list(_rows(section, "", kinds))
-    return f"## `{key}`\n\n{section['description']}{must}{more}\n\n{_table(rows)}"
+    return f"## `{key}`\n\n{section['description']}{must}{more}\n\n{_table(rows)}{example}"
 
 
 def _shared(name: str, kinds: Schema) -> str:
-    rows = list(_rows(kinds[name], "", kinds))
-    example = f"\n```yaml\n{_EXAMPLES[name]}```\n" if name in _EXAMPLES else ""
-    description = kinds[name]["description"]
-    return f"## {_SHARED[name].capitalize()}\n\n{description}\n\n{_table(rows)}{example}"
+    heading, rows = SHARED[name], list(_rows(kinds[name], "", kinds))
+    described = f"{kinds[name]['description']}\n\n{_table(rows)}"
+    return f"## {heading.capitalize()}\n\n{described}{_example(examples.OF_SHARED[heading])}"
+
+
+def _example(text: str) -> str:
+    return f"\n```yaml\n{text}```\n"
 
 
 def _rows(schema: Schema, prefix: str, kinds: Schema) -> Iterator[_Row]:
@@ -164,7 +145,7 @@ def _rows(schema: Schema, prefix: str, kinds: Schema) -> Iterator[_Row]:
             inner = {**inner, "items": _resolved(inner["items"], kinds)}
         yield _Row(path=path, schema=inner, required=key in schema.get("required", ()))
         below, path = (inner["items"], f"{path}[]") if "items" in inner else (inner, path)
-        if _kind(below) not in _SHARED:
+        if _kind(below) not in SHARED:
             yield from _rows(below, f"{path}.", kinds)
 
 
@@ -218,4 +199,5 @@ def _table(rows: list[_Row]) -> str:
 def _secrets() -> str:
     descriptions = docstrings.of_fields(ConfigSecret)
     rows = (f"| `ado:{secret}` | {descriptions[secret.name]} |\n" for secret in ConfigSecret)
-    return f"{_SECRETS}\n| key | meaning |\n|---|---|\n{''.join(rows)}"
+    table = f"| key | meaning |\n|---|---|\n{''.join(rows)}"
+    return f"{_SECRETS}\n{table}{_example(examples.LAST)}"

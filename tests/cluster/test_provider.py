@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pulumi
 import pytest
+from pulumi_kubernetes import Provider
 from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgsDict, StatefulSet
 from pulumi_kubernetes.batch.v1 import Job
 from pulumi_kubernetes.core.v1 import (
@@ -21,9 +22,10 @@ from pulumi_kubernetes.core.v1 import (
     Secret,
     Service,
 )
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaArgsDict
 from pulumi_random import RandomPassword
 
+from ado_infra.kit.published import publish_config
 from sandbox.build.images import PAUSE
 from sandbox.paths import Sandbox
 from tests.cluster.engine import Engine, kubectl_in
@@ -182,6 +184,18 @@ def test_a_replaced_object_of_a_fixed_name_is_deleted_first(engine: Engine, kube
     replaced = engine.up(lambda: config_map(a="2"))
     assert (replaced.error, replaced.replacing) == ("", {"settings"})
     assert kubectl("get", "cm", "settings", "-o", "json")["data"] == {"a": "2"}
+
+
+def test_a_provider_that_would_replace_is_told_so_in_previews_too(engine: Engine) -> None:
+    def program(*, flags: bool | None = None) -> None:
+        own = Provider("own", enable_config_map_mutable=flags, enable_secret_mutable=flags)
+        metadata = ObjectMetaArgs(name="settings", namespace=NAMESPACE)
+        publish_config("settings", metadata, {"a": "1"}, pulumi.ResourceOptions(provider=own))
+
+    for run in (engine.preview, engine.up, engine.preview):
+        (told,) = run(program).diagnostics
+        assert "changes no ConfigMap or Secret in place" in told
+        assert run(lambda: program(flags=True)).diagnostics == []
 
 
 def test_a_field_of_another_manager_stays(engine: Engine, kubectl: Any) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Any
+import textwrap
 
 import kubernetes_validate
 import pulumi
 import pytest
+import yaml
 
-from ado_infra import AdoPlatform, AdoPlatformArgs, load_stack
+from ado_infra import load_stack
 from tests.support.examples import FOLDER, NAMES, config, project, record_example, run
 from tests.support.manifests import environment, pod, templates
-from tests.support.recording import SECRETS, Recording, configure, record, unwrapped
+from tests.support.recording import SECRETS, Recording, configure, settings_of, unwrapped
 from tests.unit.data.test_external_stores import OF_POSTGRESQL, OF_REDIS
 
 PASSWORD = "random:index/randomPassword:RandomPassword"
@@ -112,31 +113,18 @@ def test_two_platforms_share_neither_namespace_nor_host_nor_buckets() -> None:
                 assert variable["value"] == f"{name}-{kind}"
 
 
-class TestExtraContainer:
-    def test_it_is_added_to_the_gateway_and_the_pods_are_valid(self) -> None:
-        gateway = record_example("extra-container").only("Deployment")
-        containers = gateway["spec"]["template"]["spec"]["containers"]
-        assert [each["name"] for each in containers] == ["api-gateway", "cache"]
-        kubernetes_validate.validate(gateway, "1.37", strict=True)
-
-    def test_in_a_whole_platform_it_is_added_to_the_gateway_alone(self) -> None:
-        found: dict[str, Any] = {}
-        record(lambda: found.update(run("extra-container")))
-        record_example("external-stores")  # sets its config
-        settings, secrets = load_stack()
-        args = AdoPlatformArgs(settings=settings, secrets=secrets)
-        opts = pulumi.ResourceOptions(transforms=[found["with_cache"]])
-        platform = record(lambda: AdoPlatform("ado", args, opts) and None)
-        pods = {name: template["spec"] for name, template in templates(platform).items()}
-        assert {name: len(each["containers"]) for name, each in pods.items()} == {
-            name: 2 if name == GATEWAY else 1 for name in TIERS
-        }
-
-    def test_it_is_as_hardened_as_the_container_beside_it(self) -> None:
-        gateway, cache = pod(record_example("extra-container"), GATEWAY)["containers"]
-        demanded = gateway["securityContext"]
-        assert cache["securityContext"] == demanded
-        assert cache["resources"].keys() == gateway["resources"].keys()
+def test_the_extra_container_runs_beside_the_gateway_as_its_page_writes_it_for_a_stack() -> None:
+    recording = record_example("extra-container")
+    gateway = pod(recording, GATEWAY)
+    (cache,) = gateway["initContainers"]
+    (own,) = gateway["containers"]
+    assert (cache["name"], cache["restartPolicy"]) == ("cache", "Always")
+    assert cache["securityContext"] == own["securityContext"]
+    kubernetes_validate.validate(recording.only("Deployment"), "1.37", strict=True)
+    page = (FOLDER / "extra-container" / "README.md").read_text().split("```")[0]
+    indented = re.findall(r"^ {4}.+$", page, re.MULTILINE)
+    changes = yaml.safe_load(textwrap.dedent("\n".join(indented)))
+    assert settings_of("dev", changes).gateway.pod.sidecars == (run("extra-container")["cache"],)
 
 
 @pytest.mark.parametrize("example", NAMES)

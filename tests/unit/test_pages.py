@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import ado_infra
-from tests.support.recording import ROOT, SECRETS, configure, record, stack_config
+from tests.support.recording import ROOT, SECRETS, Recording, configure, record, stack_config
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -42,8 +42,13 @@ def _target(page: Path, link: str) -> Path | None:
     return None if "://" in link else page.parent / link if link else page
 
 
+def _recorded(snippet: str) -> Recording:
+    configure(stack_config("dev"), SECRETS)
+    return record(lambda: exec(compile(snippet, "library.md", "exec"), {}))  # noqa: S102
+
+
 def test_there_are_programs_on_the_library_page() -> None:
-    assert len(LIBRARY) == 3
+    assert len(LIBRARY) == 4
 
 
 @pytest.mark.parametrize(
@@ -58,9 +63,13 @@ def test_there_are_programs_on_the_library_page() -> None:
 def test_a_program_of_the_library_page_makes_what_it_says(
     snippet: str, made: tuple[str, str]
 ) -> None:
-    configure(stack_config("dev"), SECRETS)
-    recording = record(lambda: exec(compile(snippet, "library.md", "exec"), {}))  # noqa: S102
-    assert recording.get(*made)
+    assert _recorded(snippet).get(*made)
+
+
+def test_the_transform_of_the_library_page_labels_every_object() -> None:
+    objects = _recorded(LIBRARY[3]).objects
+    assert len(objects) > 30
+    assert {each.manifest["metadata"]["labels"]["cost-center"] for each in objects} == {"4711"}
 
 
 def test_the_program_of_the_readme_is_one_of_them() -> None:

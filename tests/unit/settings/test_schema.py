@@ -13,12 +13,14 @@ import yaml
 from jsonschema import Draft7Validator
 from pydantic import BaseModel, TypeAdapter, ValidationError, create_model
 
+from ado_infra import load_stack
 from ado_infra.kit import pod_values, values
 from ado_infra.schema import as_text, page, stack_schema
 from ado_infra.schema.models import Described
 from ado_infra.secrets import ConfigSecret
 from ado_infra.settings.errors import NO_LONGER, Renamed
-from tests.support.recording import ROOT, merged, settings_of, stack_config
+from tests.support.every_key import keys
+from tests.support.recording import ROOT, SECRETS, configure, merged, stack_config
 from tests.support.wrong_settings import WRONG
 from tests.unit.settings.test_production import DEMANDS, POOLS
 
@@ -108,13 +110,27 @@ def test_it_accepts_the_stack_files_of_the_examples() -> None:
         assert [error.message for error in VALIDATOR.iter_errors(file)] == [], path
 
 
-def test_the_examples_of_the_page_are_what_a_stack_may_say() -> None:
-    found = re.findall(r"```yaml\n(.*?)```", page(), re.DOTALL)
-    assert found
-    for example in found:
-        said = yaml.safe_load(example)
-        assert VALIDATOR.is_valid(_file("dev", said))
-        settings_of("dev", said)
+PARTS = re.split(r"^## (.+)$", page(), flags=re.MULTILINE)
+GROUPS = {"ado:profile": PARTS[0], **dict(zip(PARTS[1::2], PARTS[2::2], strict=True))}
+"""Heading of the page → what stands below it; the first keys have none."""
+
+
+@pytest.mark.parametrize("heading", GROUPS)
+def test_each_group_of_the_page_has_an_example_of_its_own_that_a_stack_may_say(
+    heading: str,
+) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", GROUPS[heading], re.DOTALL)
+    said = yaml.safe_load(example)
+    about = heading.strip("`").replace("<name>", "*").lower()
+    keyed = [key for key in keys(said) if key.lower().startswith(about)]
+    assert keyed or (heading == "Secrets" and said.keys() <= {f"ado:{s}" for s in ConfigSecret})
+    file = {**stack_config("dev"), **said}
+    assert [error.message for error in VALIDATOR.iter_errors({"config": file})] == []
+    secrets = {key: "v" for key in said if key.removeprefix("ado:") in set(ConfigSecret)}
+    references = {f"ado:{key}" for key in said.get("ado:secrets", ())}
+    given = {key: value for key, value in SECRETS.items() if key not in references}
+    configure({key: v for key, v in file.items() if key not in secrets}, {**given, **secrets})
+    load_stack()  # refuses what is wrong
 
 
 def test_it_accepts_what_pulumi_writes_into_a_file() -> None:
