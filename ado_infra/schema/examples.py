@@ -125,6 +125,15 @@ ado:policies:
   waived:
     redis_replicas: A queue that is lost is filled again from the tickets.
 """,
+    "ado:networkPolicies": """\
+ado:networkPolicies:
+  ingressNamespace: ingress
+  monitoringNamespace: observability
+  egress:
+    objectStorage: [{ cidr: 10.20.0.0/24 }] # a private endpoint, at the port of its URL
+    modelProviders: [{ namespace: model-gateway, ports: [4000] }]
+    denied: [25.0.0.0/8]                    # public, and yet the company's own
+""",
     "ado:config": """\
 ado:config:
   orchestration: { maxParallelAgents: 20 }
@@ -185,6 +194,26 @@ ado:dashboard:
   image: { tag: 1.4.2 }
   replicas: 4
   disruption: { maxUnavailable: 50% }
+""",
+    "place": """\
+ado:networkPolicies:
+  egress:
+    dns: [{ namespace: openshift-dns, ports: [5353] }]
+    apiServer: [{ cidr: 10.0.0.1/32 }, { cidr: 10.0.0.2/32 }]
+""",
+    "openings": """\
+ado:networkPolicies:
+  extra:
+    workers:
+      egress: [{ cidr: 10.30.0.7/32, ports: [22], why: Git over SSH }]
+    postgres:
+      ingress: [{ namespace: reports, ports: [5432], why: nightly reports }]
+""",
+    "opening": """\
+ado:networkPolicies:
+  extra:
+    orchestrator:
+      egress: [{ namespace: mail, ports: [25], why: tells of finished tasks }]
 """,
     "reference": """\
 ado:secrets:

@@ -26,6 +26,8 @@ UNSAID: Final = {
     "ado:edge.tls.loadBalancer": _ONE_WAY,
     "ado:migrations.image.digest": "is another way than its tag, and only one is allowed",
     "ado:redis.nodes": _EXTERNAL,
+    "ado:networkPolicies.egress.database[]": _EXTERNAL,
+    "ado:networkPolicies.egress.redis[]": _EXTERNAL,
     "ado:secrets.databaseUrl": _EXTERNAL,
     "ado:secrets.redisUrl": _EXTERNAL,
     **{f"ado:{secret}": _IN_A_SECRET for secret in ConfigSecret},
