@@ -136,6 +136,7 @@ class Deployment:
         given = {
             key: each for key, each in SECRETS.items() if key.removeprefix("ado:") not in named
         }
+        given |= {path: "given" for *whose, path in _GIVEN if whose == [self.sandbox, self.stack]}
         try:
             return record_stack(self.stack, changes=changes, secrets=given)
         finally:

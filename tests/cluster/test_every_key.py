@@ -1,7 +1,8 @@
-"""A stack that adds everything to all pods at once, where the cluster chooses their users.
+"""The stack that says every key (tests/support/every_key.yaml), where the cluster chooses users.
 
 The imitation of OpenShift's `restricted-v2`: a policy gives pods that name no user one that no
-image knows, in group 0, with a group for their volumes. Only gVisor is not there.
+image knows, in group 0, with a group for their volumes. Of the External Secrets operator the
+cluster has the kind alone: the test writes what it would.
 """
 
 from __future__ import annotations
@@ -13,73 +14,15 @@ from typing import Any
 
 import pytest
 
+from sandbox.cluster import object_storage
 from sandbox.paths import Sandbox
-from tests.cluster.data import database_password, query, redis, redis_password
+from tests.cluster.data import query, redis
 from tests.cluster.deployment import NAMESPACE, Deployment
+from tests.support.every_key import GIVEN, every_key
 
 UID = 1_000_680_000
 LABEL, ANNOTATION = "example.com/team", "example.com/owner"
-RESOURCES = {
-    "requests": {"cpu": "5m", "memory": "16Mi"},
-    "limits": {"cpu": "100m", "memory": "64Mi"},
-}
-MESH = "trap 'exit 0' TERM; echo up >/run/mesh/up; while :; do sleep 1; done"
-"""As a mesh's proxy it goes on until it is told to end."""
-FIRST = "until [ -e /run/mesh/up ]; do sleep 1; done; echo prepared >/cache/first"
-ADDED: dict[str, Any] = {"image": "ado/dashboard:0.1.0", "resources": RESOURCES}
-MOUNTS = [{"name": "mesh", "mountPath": "/run/mesh"}, {"name": "cache", "mountPath": "/cache"}]
-POD: dict[str, Any] = {
-    "env": {"TZ": "Europe/Berlin"},
-    "envFrom": [{"secret": "flags", "prefix": "FLAG_"}, {"configMap": "more"}],
-    "volumes": [
-        {"name": "ca", "configMap": "company-ca", "mountPath": "/etc/company"},
-        {"name": "key", "secret": "flags", "mountPath": "/etc/flags/only", "subPath": "only"},
-        {"name": "cache", "emptyDir": "64Mi", "mountPath": "/cache"},
-        {"name": "mesh", "emptyDir": "1Mi"},
-    ],
-    "sidecars": [
-        {
-            **ADDED,
-            "name": "mesh",
-            "command": ["/bin/sh", "-c", MESH],
-            "env": {"MESH": "1"},
-            "ports": {"inbound": 15006},
-            "volumeMounts": MOUNTS[:1],
-        }
-    ],
-    "initContainers": [
-        {**ADDED, "name": "first", "command": ["/bin/sh", "-c", FIRST], "volumeMounts": MOUNTS}
-    ],
-    "labels": {LABEL: "agents"},
-    "annotations": {ANNOTATION: "Ann & Bob"},
-    "nodeSelector": {"kubernetes.io/os": "linux"},
-    "tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}],
-    "affinity": {
-        "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "kubernetes.io/arch", "operator": "Exists"}]}
-                ]
-            }
-        }
-    },
-    "topologySpread": [{"topologyKey": "kubernetes.io/hostname", "maxSkew": 2}],
-    "priorityClassName": "agents",
-    "runtimeClassName": "plain",
-    "serviceAccount": {"annotations": {"example.com/role": "agents"}},
-    "securityContext": "cluster",
-}
-STACK: dict[str, Any] = {
-    "ado:namespace": {"create": False},
-    "ado:pods": POD,
-    "ado:dashboard": {
-        "pod": {
-            "volumes": [{"name": "shared", "persistentVolumeClaim": "shared", "mountPath": "/mnt"}]
-        }
-    },
-    "ado:migrations": {"command": ["/bin/sh", "-c", "cat /cache/first; id -u"]},
-    "ado:postgres": {"backup": {"bucket": "ado-dev-backups", "schedule": "0 0 1 1 *"}},
-}
+STACK = every_key()
 _POLICY = "random-uids"
 _V1 = "admissionregistration.k8s.io/v1"
 _MATCHED = {
@@ -141,13 +84,37 @@ OF_CLUSTER: list[dict[str, Any]] = [
         "metadata": {"name": _POLICY},
         "spec": {"policyName": _POLICY},
     },
+    {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "externalsecrets.external-secrets.io"},
+        "spec": {
+            "group": "external-secrets.io",
+            "names": {"kind": "ExternalSecret", "plural": "externalsecrets"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {
+                            "type": "object",
+                            "x-kubernetes-preserve-unknown-fields": True,
+                        }
+                    },
+                }
+            ],
+        },
+    },
 ]
+PASSWORDS = {name: f"kept-{name}" for name in ("database", "replication", "redis")}
+MODELS = {"anthropic": "sk-kept", "google-api-key": "AIza-kept"}
 OF_NAMESPACE: list[dict[str, Any]] = [
     {
         "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": "flags", "namespace": NAMESPACE},
-        "stringData": {"only": "flag"},
+        "kind": "ServiceAccount",
+        "metadata": {"name": "migrations", "namespace": NAMESPACE},
     },
     *(
         {
@@ -185,14 +152,26 @@ def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
     stack = Deployment(cluster, tmp_path_factory.mktemp("every"))
     stack.write()
     assert stack.command("destroy").returncode == 0
-    for made in (OF_CLUSTER, OF_NAMESPACE):
+    keys = object_storage.credentials(cluster)
+    storage = {"access-key": keys.access_key, "secret-key": keys.secret_key}
+    kept = {"flags": {"only": "flag"}, "kept-models": MODELS, "kept-passwords": PASSWORDS}
+    secrets = [_secret(name, data) for name, data in {**kept, "kept-storage": storage}.items()]
+    for made in (OF_CLUSTER, [*OF_NAMESPACE, *secrets]):
         stack.kubectl("apply", "-f", "-", given=_list(made))
     try:
+        stack.write(STACK)
+        for path, value in GIVEN.items():
+            stack.give(path, value)
         stack.up(STACK)
         yield stack
     finally:
         stack.command("destroy")
         stack.kubectl("delete", "--wait", "-f", "-", given=_list(OF_CLUSTER))
+
+
+def _secret(name: str, data: dict[str, str]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
 
 
 def _list(objects: list[dict[str, Any]]) -> str:
@@ -213,16 +192,22 @@ def _eventually(look: Callable[[], object], what: str, seconds: float = 180) -> 
 
 def test_it_comes_up_as_the_user_that_the_cluster_has_chosen(deployed: Deployment) -> None:
     pods = _pods(deployed)
-    assert len(pods) >= 9
+    assert len(pods) >= 13
     for pod in pods:
         assert pod["spec"]["securityContext"]["runAsUser"] == UID
         assert pod["metadata"]["labels"][LABEL] == "agents"
         assert pod["metadata"]["annotations"][ANNOTATION] == "Ann & Bob"
         assert pod["spec"]["priority"] == 1000
         assert pod["spec"]["runtimeClassName"] == "plain"
+        account = pod["spec"]["serviceAccountName"]
         assert pod["spec"]["automountServiceAccountToken"] is (
-            pod["spec"]["serviceAccountName"] == "postgresql-state"
+            account in {"postgresql-state", "migrations"}
         )
+
+
+def test_it_makes_no_secret_that_somebody_else_keeps(deployed: Deployment) -> None:
+    secrets = {name for kind, name in deployed.objects() if kind == "Secret"}
+    assert secrets == {"ado-digest-key", "ado-registry"}
 
 
 def test_jobs_end_beside_a_sidecar_that_does_not(deployed: Deployment) -> None:
@@ -244,7 +229,8 @@ def test_the_applications_are_told_what_is_added(deployed: Deployment) -> None:
             "env": ["Europe/Berlin", "flag", "more"],
             "files": ["company", "flag", "prepared"],
         }
-    assert deployed.inside("open('/mnt/x', 'w').write('kept'); print(1)").strip() == "1"
+    kept = deployed.inside("open('/mnt/x', 'w').write('kept'); print(1)", "ado-orchestrator")
+    assert kept.strip() == "1"
 
 
 def test_a_backup_is_made_listed_and_restored_beside_the_sidecar(deployed: Deployment) -> None:
@@ -258,14 +244,20 @@ def test_a_backup_is_made_listed_and_restored_beside_the_sidecar(deployed: Deplo
 
 
 def test_the_stores_work_as_that_user_and_operators_reach_them(deployed: Deployment) -> None:
-    password = database_password(deployed)
+    password = PASSWORDS["database"]
+    assert "16MB" in query(deployed, password, "SHOW work_mem", host="postgresql-ro")
     assert "1" in query(deployed, password, "CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS n")
     assert "1 row" in query(deployed, password, "SELECT n FROM t", host="postgresql-ro")
-    assert redis(deployed, redis_password(deployed), "set key value") == "OK"
+    assert redis(deployed, PASSWORDS["redis"], "set key value") == "OK"
     deployed.wait_until_ready()  # a restore starts the writers anew
-    for command in (("postgres", "status"), ("redis", "status"), ("status",)):
+    for command in (("postgres", "status"), ("status",)):
         seen = deployed.ops(*command, "--check")
         assert seen.returncode == 0, seen.stdout + seen.stderr
+    # Six nodes on three hosts: which of them share one is the scheduler's choice.
+    seen = deployed.ops("redis", "status", "--check")
+    found = seen.stdout.splitlines()
+    shared = found and all("are both on" in line for line in found)
+    assert seen.returncode == 0 or shared, seen.stdout + seen.stderr
 
 
 def test_a_restarted_server_finds_its_data_and_its_peer(deployed: Deployment) -> None:
@@ -273,7 +265,7 @@ def test_a_restarted_server_finds_its_data_and_its_peer(deployed: Deployment) ->
     deployed.kubectl("delete", "pod", "-n", NAMESPACE, "postgresql-0", "redis-0")
     deployed.wait_until_ready()
     assert len((deployed.pods("postgresql") | deployed.pods("redis")) - before) == 2
-    said = query(deployed, database_password(deployed), "SELECT n FROM t", host="postgresql-ro")
+    said = query(deployed, PASSWORDS["database"], "SELECT n FROM t", host="postgresql-ro")
     assert "1 row" in said
 
 

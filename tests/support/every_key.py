@@ -15,6 +15,8 @@ from tests.support.recording import ROOT
 _IN_A_SECRET: Final = "is in a Secret here, by ado:secrets"
 _ONE_WAY: Final = "is another way than edge.tls.secret, and only one is allowed"
 _EXTERNAL: Final = "is of an external store; see examples/external-stores"
+GIVEN: Final = {f"ado:{ConfigSecret.REGISTRY_PASSWORD}": "registry-canary"}
+"""The one secret that can be given in no other way than in its config."""
 UNSAID: Final = {
     "pod.volumes[].csi.driver": "the sandbox has no CSI driver",
     "pod.volumes[].csi.volumeAttributes": "the sandbox has no CSI driver to be told",
@@ -30,14 +32,11 @@ UNSAID: Final = {
     "ado:networkPolicies.egress.redis[]": _EXTERNAL,
     "ado:secrets.databaseUrl": _EXTERNAL,
     "ado:secrets.redisUrl": _EXTERNAL,
-    **{f"ado:{secret}": _IN_A_SECRET for secret in ConfigSecret},
-    f"ado:{ConfigSecret.DATABASE_URL}": _EXTERNAL,
-    f"ado:{ConfigSecret.REDIS_URL}": _EXTERNAL,
+    **{key: _IN_A_SECRET for key in map("ado:{}".format, ConfigSecret) if key not in GIVEN},
+    "ado:databaseUrl": _EXTERNAL,
+    "ado:redisUrl": _EXTERNAL,
 }
 """Keys that the stack does not say, and why."""
-GIVEN: Final = {f"ado:{ConfigSecret.REGISTRY_PASSWORD}": "registry-canary"}
-"""The one secret that can be given in no other way than in its config."""
-del UNSAID[f"ado:{ConfigSecret.REGISTRY_PASSWORD}"]
 _ALL: Final = object()
 """In place of a stack that says everything."""
 
