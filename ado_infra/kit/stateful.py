@@ -37,7 +37,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from ado_infra.kit import extending, labels, pods, volumes
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
-from ado_infra.kit.pods import Mounted, Scratch
+from ado_infra.kit.pods import Account, Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Resources, Volume
@@ -128,7 +128,7 @@ class StatefulWorkload(pulumi.ComponentResource):
 
     Produces: StatefulSet, headless Service `<name>-headless` (which also names pods that are not
     ready: they have to find each other to become so), PodDisruptionBudget, and a ServiceAccount
-    where the extension gives it annotations. It fails when the settings name another volume than
+    unless the extension names another. It fails when the settings name another volume than
     the one there is, and leaves that as it is (see `kit/volumes.py`).
     """
 
@@ -196,9 +196,7 @@ def _headless_spec(args: StatefulArgs) -> ServiceSpecArgs:
 
 
 def _spec(
-    args: StatefulArgs,
-    headless_service: pulumi.Input[str],
-    account: pulumi.Input[str] | None,
+    args: StatefulArgs, headless_service: pulumi.Input[str], account: Account
 ) -> StatefulSetSpecArgs:
     return StatefulSetSpecArgs(
         service_name=headless_service,
@@ -218,7 +216,7 @@ def _spec(
     )
 
 
-def _template(args: StatefulArgs, account: pulumi.Input[str] | None) -> PodTemplateSpecArgs:
+def _template(args: StatefulArgs, account: Account) -> PodTemplateSpecArgs:
     mounted = extending.mounted(
         args.extension, pods.directories(args.scratch, args.files), claims=[CLAIM]
     )
@@ -227,15 +225,16 @@ def _template(args: StatefulArgs, account: pulumi.Input[str] | None) -> PodTempl
             labels=args.identity.pod_labels(args.name, args.version),
             annotations={**checksums(args.files), **pods.evictable(mounted)},
         ),
-        spec=_pod_spec(args, mounted),
+        spec=_pod_spec(args, mounted, account),
     )
-    return extending.extended(template, args.extension, mounted, account)
+    return extending.extended(template, args.extension, mounted)
 
 
-def _pod_spec(args: StatefulArgs, mounted: Mapping[str, Mounted]) -> PodSpecArgs:
+def _pod_spec(args: StatefulArgs, mounted: Mapping[str, Mounted], account: Account) -> PodSpecArgs:
     return pods.pod_spec(
         _container(args, mounted),
         mounted,
+        account=account,
         user=args.user,
         pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),

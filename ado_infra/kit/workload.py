@@ -39,7 +39,7 @@ from ado_infra.kit import extending, labels, pods
 from ado_infra.kit.autoscaling import Autoscaling
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
-from ado_infra.kit.pods import Mounted, Scratch
+from ado_infra.kit.pods import Account, Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, SecretVariable, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Health, Resources
@@ -126,8 +126,8 @@ class Workload(pulumi.ComponentResource):
     """Pods behind a Service.
 
     Produces: Deployment, Service, PodDisruptionBudget, with `Autoscaling` a
-    HorizontalPodAutoscaler, which then owns the number of replicas, and a ServiceAccount where the
-    extension gives it annotations.
+    HorizontalPodAutoscaler, which then owns the number of replicas, and a ServiceAccount unless the
+    extension names another.
     """
 
     deployment: Deployment
@@ -211,7 +211,7 @@ def _counted(args: WorkloadArgs) -> str | None:
     return args.identity.component if args.extension.options.sidecars else None
 
 
-def _deployment_spec(args: WorkloadArgs, account: pulumi.Input[str] | None) -> DeploymentSpecArgs:
+def _deployment_spec(args: WorkloadArgs, account: Account) -> DeploymentSpecArgs:
     return DeploymentSpecArgs(
         replicas=args.replicas if isinstance(args.replicas, int) else None,
         progress_deadline_seconds=_rollout(args).progress_deadline,
@@ -221,7 +221,7 @@ def _deployment_spec(args: WorkloadArgs, account: pulumi.Input[str] | None) -> D
     )
 
 
-def _template(args: WorkloadArgs, account: pulumi.Input[str] | None) -> PodTemplateSpecArgs:
+def _template(args: WorkloadArgs, account: Account) -> PodTemplateSpecArgs:
     mounted = extending.mounted(args.extension, pods.directories(args.scratch, args.files))
     template = PodTemplateSpecArgs(
         metadata=ObjectMetaArgs(
@@ -231,9 +231,9 @@ def _template(args: WorkloadArgs, account: pulumi.Input[str] | None) -> PodTempl
                 **pods.evictable(mounted),
             },
         ),
-        spec=_pod_spec(args, mounted),
+        spec=_pod_spec(args, mounted, account),
     )
-    return extending.extended(template, args.extension, mounted, account)
+    return extending.extended(template, args.extension, mounted)
 
 
 def _pace(args: WorkloadArgs) -> tuple[int | str, int]:
@@ -253,10 +253,11 @@ def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
     )
 
 
-def _pod_spec(args: WorkloadArgs, mounted: Mapping[str, Mounted]) -> PodSpecArgs:
+def _pod_spec(args: WorkloadArgs, mounted: Mapping[str, Mounted], account: Account) -> PodSpecArgs:
     return pods.pod_spec(
         _container(args, mounted),
         mounted,
+        account=account,
         pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
         spread=pods.spread_over_zones(args.name),

@@ -22,7 +22,7 @@ from tests.support.recording import (
 
 BACKUP = {"bucket": "ado-backups"}
 SECTION = {"ado:postgres": {"backup": BACKUP}}
-OBJECTS = {("ConfigMap", "postgresql-backup"), ("CronJob", "postgresql-backup")}
+OBJECTS = {(kind, "postgresql-backup") for kind in ("ConfigMap", "CronJob", "ServiceAccount")}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ class TestObjects:
     def test_without_the_setting_there_is_none(self, stack: Recording) -> None:
         assert not OBJECTS & stack.keys()
 
-    def test_with_it_there_are_two_objects_more_and_nothing_else_changes(
+    def test_with_it_there_are_three_objects_more_and_nothing_else_changes(
         self, prod: Recording, backed_up: Recording
     ) -> None:
         assert backed_up.keys() - prod.keys() == OBJECTS
@@ -194,7 +194,7 @@ class TestPod:
     def test_it_is_hardened(self, backed_up: Recording) -> None:
         pod = _pod(backed_up)
         assert pod["automountServiceAccountToken"] is False
-        assert "serviceAccountName" not in pod
+        assert pod["serviceAccountName"] == "postgresql-backup"
         security = pod["securityContext"]
         assert {security[f"{who}"] for who in ("runAsUser", "runAsGroup", "fsGroup")} == {999}
         assert security["runAsNonRoot"] is True

@@ -36,8 +36,10 @@ poddisruptionbudget-ado-orchestrator-pdb poddisruptionbudget-ado-worker-pdb
 poddisruptionbudget-postgresql-pdb poddisruptionbudget-redis-pdb role-postgresql-state
 rolebinding-postgresql-state service-ado-api-gateway service-ado-dashboard service-ado-orchestrator
 service-ado-worker service-postgresql service-postgresql-headless service-postgresql-ro
-service-redis service-redis-headless serviceaccount-postgresql-state servicemonitor-ado-metrics
-statefulset-postgresql statefulset-redis
+service-redis service-redis-headless serviceaccount-ado-api-gateway serviceaccount-ado-dashboard
+serviceaccount-ado-orchestrator serviceaccount-ado-worker serviceaccount-postgresql
+serviceaccount-postgresql-state serviceaccount-redis serviceaccount-redis-cluster-create
+servicemonitor-ado-metrics statefulset-postgresql statefulset-redis
 """
 OF_SECRETS = ["ado-agent-credentials", "ado-digest-key", "ado-secrets", "postgresql", "redis"]
 STORAGE = "ado-object-storage"
