@@ -262,7 +262,7 @@ def _added(
 
 
 def _place(spec: PodSpecArgs, options: PodOptions, labels: Mapping[str, str]) -> None:
-    """Where the pods go."""
+    """Where the pods go, and how far they are kept from it."""
     if options.node_selector:
         spec.node_selector = options.node_selector
     if options.tolerations:
@@ -293,6 +293,7 @@ def _place(spec: PodSpecArgs, options: PodOptions, labels: Mapping[str, str]) ->
         ]
     spec.priority_class_name = options.priority_class_name
     spec.runtime_class_name = options.runtime_class_name
+    spec.host_users = options.host_users
 
 
 def _affinity(ours: AffinityArgs | None, given: Affinity) -> AffinityArgs:

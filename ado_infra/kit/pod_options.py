@@ -269,6 +269,8 @@ class PodOptions(Spec):
     """Name of an existing PriorityClass."""
     runtime_class_name: ObjectName | None = None
     """Name of an existing RuntimeClass, such as that of gVisor."""
+    host_users: bool | None = None
+    """`false`: root of a container is nobody on its node (a user namespace); else it is root."""
     service_account: ServiceAccountOptions | None = None
     """Who the pods are to the cluster: somebody without rights, of their own, when not given."""
     security_context: SecurityContext | None = None

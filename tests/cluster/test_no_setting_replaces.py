@@ -64,6 +64,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "topologySpread": [{"topologyKey": "rack"}],
         "priorityClassName": "high",
         "runtimeClassName": "gvisor",
+        "hostUsers": False,
         "serviceAccount": {"annotations": {"example.com/role": "of-jobs"}},
         "securityContext": "cluster",
     },
