@@ -34,7 +34,8 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from ado_infra.kit import extending, labels, pods, volumes
+from ado_infra.kit import demand, extending, labels, pods, volumes
+from ado_infra.kit.demand import Demand
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
 from ado_infra.kit.pods import Account, Mounted, Scratch
@@ -135,6 +136,8 @@ class StatefulWorkload(pulumi.ComponentResource):
     stateful_set: StatefulSet
     headless_service: Service
     disruption_budget: PodDisruptionBudget
+    demand: Demand
+    """What its pods and claims ask for."""
 
     def __init__(
         self, name: str, args: StatefulArgs, opts: pulumi.ResourceOptions | None = None
@@ -155,10 +158,17 @@ class StatefulWorkload(pulumi.ComponentResource):
         account = extending.service_account(
             f"{name}-account", _metadata(args, args.name), args.extension, child
         )
+        template = _template(args, account)
+        self.demand = demand.total(
+            [
+                demand.of_pods(template, args.replicas),
+                demand.of_claims(args.volume.size, args.replicas),
+            ]
+        )
         self.stateful_set = StatefulSet(
             f"{name}-statefulset",
             metadata=metadata,
-            spec=_spec(args, self.headless_service.metadata.name, account),
+            spec=_spec(args, self.headless_service.metadata.name, template),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
@@ -196,7 +206,7 @@ def _headless_spec(args: StatefulArgs) -> ServiceSpecArgs:
 
 
 def _spec(
-    args: StatefulArgs, headless_service: pulumi.Input[str], account: Account
+    args: StatefulArgs, headless_service: pulumi.Input[str], template: PodTemplateSpecArgs
 ) -> StatefulSetSpecArgs:
     return StatefulSetSpecArgs(
         service_name=headless_service,
@@ -212,7 +222,7 @@ def _spec(
             )
         ),
         volume_claim_templates=[volumes.claim_template(CLAIM, args.volume, args.identity)],
-        template=_template(args, account),
+        template=template,
     )
 
 

@@ -35,8 +35,9 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from ado_infra.kit import extending, labels, pods
+from ado_infra.kit import demand, extending, labels, pods
 from ado_infra.kit.autoscaling import Autoscaling
+from ado_infra.kit.demand import Demand
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
 from ado_infra.kit.pods import Account, Mounted, Scratch
@@ -134,6 +135,8 @@ class Workload(pulumi.ComponentResource):
     service: Service
     disruption_budget: PodDisruptionBudget
     autoscaler: HorizontalPodAutoscaler | None
+    demand: Demand
+    """What its pods ask for at their most, while they roll."""
     service_name: pulumi.Output[str]
     """Name of the Service, once the pods behind it are Ready."""
 
@@ -152,10 +155,12 @@ class Workload(pulumi.ComponentResource):
         account = extending.service_account(
             f"{name}-account", _metadata(args), args.extension, child
         )
+        template = _template(args, account)
+        self.demand = demand.of_pods(template, _most_pods(args))
         self.deployment = Deployment(
             f"{name}-deployment",
             metadata=_metadata(args),
-            spec=_deployment_spec(args, account),
+            spec=_deployment_spec(args, template),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
         exposed = _metadata(args)
@@ -192,12 +197,19 @@ def _metadata(args: WorkloadArgs, name: str | None = None) -> ObjectMetaArgs:
     )
 
 
+def _replicas(args: WorkloadArgs) -> int:
+    """The most that there may be."""
+    fixed = isinstance(args.replicas, int)
+    return args.replicas if fixed else args.replicas.bounds.max_replicas
+
+
+def _most_pods(args: WorkloadArgs) -> int:
+    surge, _ = _pace(args)
+    return _replicas(args) + share_of(surge, _replicas(args))
+
+
 def _rollout(args: WorkloadArgs) -> Rollout:
-    pods = (
-        args.replicas.bounds.max_replicas
-        if isinstance(args.replicas, Autoscaling)
-        else (args.replicas)
-    )
+    pods = _replicas(args)
     surge, unavailable = _pace(args)
     return Rollout(
         pods=pods,
@@ -211,13 +223,13 @@ def _counted(args: WorkloadArgs) -> str | None:
     return args.identity.component if args.extension.options.sidecars else None
 
 
-def _deployment_spec(args: WorkloadArgs, account: Account) -> DeploymentSpecArgs:
+def _deployment_spec(args: WorkloadArgs, template: PodTemplateSpecArgs) -> DeploymentSpecArgs:
     return DeploymentSpecArgs(
         replicas=args.replicas if isinstance(args.replicas, int) else None,
         progress_deadline_seconds=_rollout(args).progress_deadline,
         selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
         strategy=_strategy(args),
-        template=_template(args, account),
+        template=template,
     )
 
 
