@@ -8,12 +8,12 @@ import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from ado_infra import external_secrets
+from ado_infra import external_secrets, quota
 from ado_infra.connections import NetworkPolicies, NetworkPoliciesArgs, graph
 from ado_infra.data.stores import Stores, StoresArgs, require_urls
 from ado_infra.existing_secrets import warn_of_absent
 from ado_infra.gaps import gaps
-from ado_infra.kit import pods
+from ado_infra.kit import demand, pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.published import generated_digest_key, publish_secret
 from ado_infra.monitoring import Monitoring, MonitoringArgs, required_crds
@@ -65,7 +65,8 @@ class AdoPlatformArgs:
 class AdoPlatform(pulumi.ComponentResource):
     """The whole platform in one namespace.
 
-    Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false, a
+    Produces: Namespace (Pod Security `restricted`) unless `settings.namespace.create` is false,
+    ResourceQuota and LimitRange `ado` where the settings ask for them, a
     RandomBytes key for the digests of Secrets and Secret `ado-digest-key` that keeps it, Secret
     `ado-registry` where the settings name who pulls images, an ExternalSecret for each Secret that
     the settings have a store's operator write, NetworkPolicies where they are enabled, Stores,
@@ -136,6 +137,7 @@ class AdoPlatform(pulumi.ComponentResource):
         self.worker_pools = self._worker_pools()
         self.edge = self._edge()
         self.monitoring = self._monitoring()
+        self._limit()
 
         self.url = self.edge.url
         self.register_outputs(
@@ -188,6 +190,16 @@ class AdoPlatform(pulumi.ComponentResource):
         )
         self._child = self._after(made)
         return made
+
+    def _limit(self) -> None:
+        """What may be asked for in the namespace, and whether that is enough."""
+        namespace = self._settings.namespace
+        quota.limit_namespace(f"{self._prefix}-namespace", self.site, namespace, self._child)
+        tiers = (self.gateway, self.dashboard, self.orchestrator, *self.worker_pools.values())
+        stores = filter(None, (self.stores.postgres, self.stores.redis_cluster))
+        asked = demand.total(part.workload.demand for part in (*tiers, *stores))
+        for shortage in quota.shortages(namespace, asked):
+            pulumi.log.warn(shortage, self)
 
     def _keep(self, digest_key: pulumi.Input[str]) -> None:
         """Keeps the key in the cluster too: with another one every reader of a Secret would roll.

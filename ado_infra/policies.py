@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ado_infra.kit import pod_security
+
 if TYPE_CHECKING:  # a reader of findings needs no SDK
     from ado_infra.render.objects import RenderedObject
 
@@ -20,14 +22,6 @@ Rule: TypeAlias = Callable[[Objects], Found]
 """Yields each object that breaks it, and what to do."""
 
 _LONG_RUNNING: Final = frozenset({"DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"})
-_VOLUMES: Final = frozenset(
-    {
-        *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral"),
-        *("persistentVolumeClaim", "projected", "secret"),
-    }
-)
-"""Kinds of volumes that Pod Security `restricted` allows."""
-_HOST: Final = ("hostNetwork", "hostPID", "hostIPC")
 _SECRET_NAME: Final = re.compile(
     r"(PASSWORD|PASSWD|TOKEN|SECRET|(API|ACCESS|SECRET|PRIVATE)_?KEY)$"
 )
@@ -203,7 +197,8 @@ def one_disruption_budget(objects: Objects) -> Found:
 def restricted(objects: Objects) -> Found:
     """Pods pass Pod Security `restricted`."""
     for each, pod, _ in _pods(objects):
-        yield from ((each, f"{problem}; see kit/pods.py") for problem in _unrestricted(pod))
+        annotations = (_template(each).get("metadata") or {}).get("annotations") or {}
+        yield from ((each, problem) for problem in pod_security.violations(pod, annotations))
 
 
 def no_secret_in_plain_sight(objects: Objects) -> Found:
@@ -323,36 +318,9 @@ def _template(each: RenderedObject) -> Any:  # noqa: ANN401 - any of JSON's
     return each.manifest if each.kind == "Pod" else spec.get("template")
 
 
-def _of_pod(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [*(pod.get("initContainers") or ()), *pod["containers"]]
-
-
 def _containers(objects: Objects) -> Iterator[tuple[RenderedObject, Mapping[str, Any]]]:
     for each, pod, _ in _pods(objects):
-        yield from ((each, container) for container in _of_pod(pod))
-
-
-def _unrestricted(pod: Mapping[str, Any]) -> Iterator[str]:
-    context = pod.get("securityContext") or {}
-    yield from (f"it shares {key} with its host" for key in _HOST if pod.get(key))
-    for volume in pod.get("volumes") or ():
-        if kinds := set(volume) - {"name"} - _VOLUMES:
-            yield f"volume {volume['name']} is a {min(kinds)}"
-    for container in _of_pod(pod):
-        # What a container says goes before what its pod says.
-        own = {**context, **(container.get("securityContext") or {})}
-        capabilities = own.get("capabilities") or {}
-        wrong = {
-            "may run as root": own.get("runAsNonRoot") is not True or own.get("runAsUser") == 0,
-            "is privileged": bool(own.get("privileged")),
-            "may gain privileges": own.get("allowPrivilegeEscalation") is not False,
-            "keeps capabilities": "ALL" not in (capabilities.get("drop") or ()),
-            "adds capabilities": bool(set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}),
-            "has no seccomp profile": (own.get("seccompProfile") or {}).get("type")
-            not in {"RuntimeDefault", "Localhost"},
-            "takes a port of its host": any("hostPort" in p for p in container.get("ports") or ()),
-        }
-        yield from (f"{container['name']} {what}" for what, is_so in wrong.items() if is_so)
+        yield from ((each, container) for container in pod_security.containers(pod))
 
 
 def _selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:

@@ -38,7 +38,7 @@ from ado_infra.kit.pod_options import (
     PodVolume,
     SecurityContext,
 )
-from ado_infra.kit.pods import Mounted, Scratch
+from ado_infra.kit.pods import Account, Mounted, Scratch
 from ado_infra.kit.sources import GivenVolume
 
 
@@ -75,37 +75,38 @@ def _directory(volume: PodVolume) -> Mounted:
 
 def service_account(
     name: str, metadata: ObjectMetaArgs, extension: Extension, opts: pulumi.ResourceOptions
-) -> pulumi.Input[str] | None:
-    """Name of the ServiceAccount that pods have: one that there is, or one that is made here.
+) -> Account:
+    """Who pods are: an existing ServiceAccount where one is named, else one of their own.
 
-    None where nothing is said of it. `metadata`: name, namespace and labels of one that is made.
+    `metadata`: name, namespace and labels of one that is made. It has no rights: what the cluster
+    grants to `default` is granted to every pod of the namespace that names no other.
     """
     asked = extension.options.service_account
-    if asked is None or asked.name is not None:
-        return asked and asked.name
-    return ServiceAccount(
+    token = bool(asked and asked.token)
+    if asked and asked.name:
+        return Account(name=asked.name, token=token)
+    made = ServiceAccount(
         name,
         metadata=ObjectMetaArgs(
             name=metadata.name,
             namespace=metadata.namespace,
             labels=metadata.labels,
-            annotations=asked.annotations,
+            annotations=asked and asked.annotations,
         ),
         automount_service_account_token=False,  # a pod that may have it asks for it
         opts=opts,
-    ).metadata.name
+    )
+    return Account(name=made.metadata.name, token=token)
 
 
 def extended(
     template: PodTemplateSpecArgs,
     extension: Extension,
     mounted: Mapping[str, Mounted],
-    account: pulumi.Input[str] | None = None,
 ) -> PodTemplateSpecArgs:
     """A finished template with what is added to it; the same where nothing is.
 
-    `mounted`: all that is mounted into any container. `account`: see `service_account`; None where
-    the template's own stays.
+    `mounted`: all that is mounted into any container.
 
     Raises pulumi.RunError with every key that would override what the platform sets itself.
     """
@@ -125,7 +126,8 @@ def extended(
     # First of all: what our own first steps reach may be behind a sidecar.
     spec.init_containers = [*added, *_items(spec.init_containers)] or None
     _place(spec, options, cast("Mapping[str, str]", metadata.labels))
-    _authorize(spec, options, account)
+    if options.security_context is SecurityContext.CLUSTER:
+        spec.security_context = pods.pod_security(None)
     return template
 
 
@@ -260,7 +262,7 @@ def _added(
 
 
 def _place(spec: PodSpecArgs, options: PodOptions, labels: Mapping[str, str]) -> None:
-    """Where the pods go."""
+    """Where the pods go, and how far they are kept from it."""
     if options.node_selector:
         spec.node_selector = options.node_selector
     if options.tolerations:
@@ -291,6 +293,7 @@ def _place(spec: PodSpecArgs, options: PodOptions, labels: Mapping[str, str]) ->
         ]
     spec.priority_class_name = options.priority_class_name
     spec.runtime_class_name = options.runtime_class_name
+    spec.host_users = options.host_users
 
 
 def _affinity(ours: AffinityArgs | None, given: Affinity) -> AffinityArgs:
@@ -315,14 +318,3 @@ def _affinity(ours: AffinityArgs | None, given: Affinity) -> AffinityArgs:
         pod_affinity=cast("Any", given.pod_affinity) or None,
         pod_anti_affinity=anti_affinity if required or preferred else None,
     )
-
-
-def _authorize(spec: PodSpecArgs, options: PodOptions, account: pulumi.Input[str] | None) -> None:
-    """Who the pods are, to the cluster and on their nodes."""
-    if account is not None:
-        spec.service_account_name = account
-        spec.automount_service_account_token = bool(
-            options.service_account and options.service_account.token
-        )
-    if options.security_context is SecurityContext.CLUSTER:
-        spec.security_context = pods.pod_security(None)

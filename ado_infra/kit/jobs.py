@@ -25,7 +25,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from ado_infra.kit import extending, pods
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension, PodOptions
-from ado_infra.kit.pods import DEFAULT_USER, Mounted, Scratch
+from ado_infra.kit.pods import DEFAULT_USER, Account, Mounted, Scratch
 from ado_infra.kit.sources import Files, SecretVariable, Variable, variable
 from ado_infra.kit.spec import Resources
 
@@ -98,7 +98,7 @@ class JobArgs:
         resources: Requests and limits of the container.
         user: uid, gid and fsGroup.
         pull_secret: Name of an existing image pull Secret.
-        service_account: Who it is to the API server, for one that asks it.
+        account: Who it is to the API server, for one that asks it; else somebody without rights.
         variables: Environment variables that are no secrets.
         secrets: Environment variables read from Secrets.
         files: Volume name → what is read from a ConfigMap or Secret.
@@ -118,7 +118,7 @@ class JobArgs:
     retries: int = 3
     user: int = DEFAULT_USER
     pull_secret: pulumi.Input[str] | None = None
-    service_account: pulumi.Input[str] | None = None
+    account: Account | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
     secrets: Mapping[str, SecretVariable] = field(default_factory=dict)
     files: Mapping[str, Files] = field(default_factory=dict)
@@ -204,9 +204,7 @@ def one_shot(name: str, args: JobArgs, opts: pulumi.ResourceOptions) -> Job:
             active_deadline_seconds=args.timeout,
             backoff_limit=args.retries,
             pod_failure_policy=_no_failure_of_its_own(),
-            template=_template(
-                name, args, [*args.before, _last_step(args)], opts, args.service_account
-            ),
+            template=_template(name, args, [*args.before, _last_step(args)], opts, args.account),
         ),
         # A Job's pods cannot be changed: what is not in its name never changes it either.
         opts=pulumi.ResourceOptions.merge(
@@ -259,29 +257,31 @@ def _template(
     args: JobArgs | CronArgs,
     steps: Sequence[Step],
     opts: pulumi.ResourceOptions,
-    service_account: pulumi.Input[str] | None = None,
+    account: Account | None = None,
 ) -> PodTemplateSpecArgs:
-    """The pods of a Job; `name` and `opts`: those of what is made beside it."""
+    """The pods of a Job; `name` and `opts`: those of what is made beside it.
+
+    `account`: who they are whatever an extension says; without one as it says.
+    """
     extension = args.extension
     mounted = extending.mounted(
         extension, {name: directory for step in steps for name, directory in step.mounted.items()}
     )
     *before, last = [step.container(mounted, extension) for step in steps]
     labels = args.identity.labels
+    if account is None:
+        metadata = ObjectMetaArgs(name=args.name, namespace=args.namespace, labels=labels)
+        account = extending.service_account(f"{name}-account", metadata, extension, opts)
     template = PodTemplateSpecArgs(
         metadata=ObjectMetaArgs(labels=labels),
         spec=pods.pod_spec(
             last,
             mounted,
+            account=account,
             before=before,
             user=args.user,
             pull_secret=args.pull_secret,
             restart_policy="Never",  # each try leaves its logs
-            service_account=service_account,
         ),
     )
-    account = None
-    if service_account is None:
-        metadata = ObjectMetaArgs(name=args.name, namespace=args.namespace, labels=labels)
-        account = extending.service_account(f"{name}-account", metadata, extension, opts)
-    return extending.extended(template, extension, mounted, account)
+    return extending.extended(template, extension, mounted)

@@ -231,7 +231,7 @@ class ServiceAccountOptions(Spec):
     name: ObjectName | None = None
     """Name of an existing ServiceAccount."""
     annotations: dict[AnnotationKey, str] | None = None
-    """Those of a ServiceAccount that is made for these pods alone, as workload identity asks."""
+    """Those of the ServiceAccount that these pods alone have, as workload identity asks."""
     token: bool = False
     """Whether the pods are given its token, to ask the API server; workload identity needs none."""
 
@@ -269,8 +269,10 @@ class PodOptions(Spec):
     """Name of an existing PriorityClass."""
     runtime_class_name: ObjectName | None = None
     """Name of an existing RuntimeClass, such as that of gVisor."""
+    host_users: bool | None = None
+    """`false`: root of a container is nobody on its node (a user namespace); else it is root."""
     service_account: ServiceAccountOptions | None = None
-    """Who the pods are to the cluster; nobody when not given."""
+    """Who the pods are to the cluster: somebody without rights, of their own, when not given."""
     security_context: SecurityContext | None = None
     """`cluster`: uids and groups are the cluster's, as on OpenShift; else `restricted`, ours."""
 

@@ -116,10 +116,24 @@ def evictable(mounted: Mapping[str, Mounted]) -> dict[str, str]:
     return {_SAFE_TO_EVICT: ",".join(sorted(on_disk(mounted)))}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Who a pod is to the API server.
+
+    Attributes:
+        name: Name of its ServiceAccount.
+        token: Whether the pod has that one's token, and so may ask anything at all.
+    """
+
+    name: pulumi.Input[str]
+    token: bool = False
+
+
 def pod_spec(
     container: ContainerArgs,
     mounted: Mapping[str, Mounted],
     *,
+    account: Account,
     before: Sequence[ContainerArgs] = (),
     user: int = DEFAULT_USER,
     pull_secret: pulumi.Input[str] | None = None,
@@ -127,24 +141,22 @@ def pod_spec(
     spread: Sequence[TopologySpreadConstraintArgs] = (),
     grace_period: int | None = None,
     restart_policy: str | None = None,
-    service_account: pulumi.Input[str] | None = None,
 ) -> PodSpecArgs:
     """The hardened pod around a container, with the volumes of what is mounted into it.
 
-    `before`: what runs to its end first, one after the other. `grace_period`: seconds.
-    `service_account`: who the pod is to the API server; without one it gets no token. What is None
+    `before`: what runs to its end first, one after the other. `grace_period`: seconds. What is None
     is left to Kubernetes.
     """
     return PodSpecArgs(
         affinity=affinity,
-        automount_service_account_token=service_account is not None,
+        automount_service_account_token=account.token,
         containers=[container],
         enable_service_links=False,
         image_pull_secrets=_pull_secrets(pull_secret),
         init_containers=list(before) or None,
         restart_policy=restart_policy,
         security_context=pod_security(user),
-        service_account_name=service_account,
+        service_account_name=account.name,
         termination_grace_period_seconds=grace_period,
         topology_spread_constraints=list(spread) or None,
         volumes=[directory.volume(name) for name, directory in mounted.items()],

@@ -34,10 +34,11 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from ado_infra.kit import extending, labels, pods, volumes
+from ado_infra.kit import demand, extending, labels, pods, volumes
+from ado_infra.kit.demand import Demand
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
-from ado_infra.kit.pods import Mounted, Scratch
+from ado_infra.kit.pods import Account, Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Resources, Volume
@@ -128,13 +129,15 @@ class StatefulWorkload(pulumi.ComponentResource):
 
     Produces: StatefulSet, headless Service `<name>-headless` (which also names pods that are not
     ready: they have to find each other to become so), PodDisruptionBudget, and a ServiceAccount
-    where the extension gives it annotations. It fails when the settings name another volume than
+    unless the extension names another. It fails when the settings name another volume than
     the one there is, and leaves that as it is (see `kit/volumes.py`).
     """
 
     stateful_set: StatefulSet
     headless_service: Service
     disruption_budget: PodDisruptionBudget
+    demand: Demand
+    """What its pods and claims ask for."""
 
     def __init__(
         self, name: str, args: StatefulArgs, opts: pulumi.ResourceOptions | None = None
@@ -155,10 +158,17 @@ class StatefulWorkload(pulumi.ComponentResource):
         account = extending.service_account(
             f"{name}-account", _metadata(args, args.name), args.extension, child
         )
+        template = _template(args, account)
+        self.demand = demand.total(
+            [
+                demand.of_pods(template, args.replicas),
+                demand.of_claims(args.volume.size, args.replicas),
+            ]
+        )
         self.stateful_set = StatefulSet(
             f"{name}-statefulset",
             metadata=metadata,
-            spec=_spec(args, self.headless_service.metadata.name, account),
+            spec=_spec(args, self.headless_service.metadata.name, template),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
@@ -196,9 +206,7 @@ def _headless_spec(args: StatefulArgs) -> ServiceSpecArgs:
 
 
 def _spec(
-    args: StatefulArgs,
-    headless_service: pulumi.Input[str],
-    account: pulumi.Input[str] | None,
+    args: StatefulArgs, headless_service: pulumi.Input[str], template: PodTemplateSpecArgs
 ) -> StatefulSetSpecArgs:
     return StatefulSetSpecArgs(
         service_name=headless_service,
@@ -214,11 +222,11 @@ def _spec(
             )
         ),
         volume_claim_templates=[volumes.claim_template(CLAIM, args.volume, args.identity)],
-        template=_template(args, account),
+        template=template,
     )
 
 
-def _template(args: StatefulArgs, account: pulumi.Input[str] | None) -> PodTemplateSpecArgs:
+def _template(args: StatefulArgs, account: Account) -> PodTemplateSpecArgs:
     mounted = extending.mounted(
         args.extension, pods.directories(args.scratch, args.files), claims=[CLAIM]
     )
@@ -227,15 +235,16 @@ def _template(args: StatefulArgs, account: pulumi.Input[str] | None) -> PodTempl
             labels=args.identity.pod_labels(args.name, args.version),
             annotations={**checksums(args.files), **pods.evictable(mounted)},
         ),
-        spec=_pod_spec(args, mounted),
+        spec=_pod_spec(args, mounted, account),
     )
-    return extending.extended(template, args.extension, mounted, account)
+    return extending.extended(template, args.extension, mounted)
 
 
-def _pod_spec(args: StatefulArgs, mounted: Mapping[str, Mounted]) -> PodSpecArgs:
+def _pod_spec(args: StatefulArgs, mounted: Mapping[str, Mounted], account: Account) -> PodSpecArgs:
     return pods.pod_spec(
         _container(args, mounted),
         mounted,
+        account=account,
         user=args.user,
         pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),

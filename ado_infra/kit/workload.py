@@ -35,11 +35,12 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
-from ado_infra.kit import extending, labels, pods
+from ado_infra.kit import demand, extending, labels, pods
 from ado_infra.kit.autoscaling import Autoscaling
+from ado_infra.kit.demand import Demand
 from ado_infra.kit.labels import Identity
 from ado_infra.kit.pod_options import Extension
-from ado_infra.kit.pods import Mounted, Scratch
+from ado_infra.kit.pods import Account, Mounted, Scratch
 from ado_infra.kit.rollouts import Rollout
 from ado_infra.kit.sources import Files, SecretVariable, Variable, checksums, variable
 from ado_infra.kit.spec import AntiAffinity, Disruption, Health, Resources
@@ -126,14 +127,16 @@ class Workload(pulumi.ComponentResource):
     """Pods behind a Service.
 
     Produces: Deployment, Service, PodDisruptionBudget, with `Autoscaling` a
-    HorizontalPodAutoscaler, which then owns the number of replicas, and a ServiceAccount where the
-    extension gives it annotations.
+    HorizontalPodAutoscaler, which then owns the number of replicas, and a ServiceAccount unless the
+    extension names another.
     """
 
     deployment: Deployment
     service: Service
     disruption_budget: PodDisruptionBudget
     autoscaler: HorizontalPodAutoscaler | None
+    demand: Demand
+    """What its pods ask for at their most, while they roll."""
     service_name: pulumi.Output[str]
     """Name of the Service, once the pods behind it are Ready."""
 
@@ -152,10 +155,12 @@ class Workload(pulumi.ComponentResource):
         account = extending.service_account(
             f"{name}-account", _metadata(args), args.extension, child
         )
+        template = _template(args, account)
+        self.demand = demand.of_pods(template, _most_pods(args))
         self.deployment = Deployment(
             f"{name}-deployment",
             metadata=_metadata(args),
-            spec=_deployment_spec(args, account),
+            spec=_deployment_spec(args, template),
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=patience),
         )
         exposed = _metadata(args)
@@ -192,12 +197,19 @@ def _metadata(args: WorkloadArgs, name: str | None = None) -> ObjectMetaArgs:
     )
 
 
+def _replicas(args: WorkloadArgs) -> int:
+    """The most that there may be."""
+    fixed = isinstance(args.replicas, int)
+    return args.replicas if fixed else args.replicas.bounds.max_replicas
+
+
+def _most_pods(args: WorkloadArgs) -> int:
+    surge, _ = _pace(args)
+    return _replicas(args) + share_of(surge, _replicas(args))
+
+
 def _rollout(args: WorkloadArgs) -> Rollout:
-    pods = (
-        args.replicas.bounds.max_replicas
-        if isinstance(args.replicas, Autoscaling)
-        else (args.replicas)
-    )
+    pods = _replicas(args)
     surge, unavailable = _pace(args)
     return Rollout(
         pods=pods,
@@ -211,17 +223,17 @@ def _counted(args: WorkloadArgs) -> str | None:
     return args.identity.component if args.extension.options.sidecars else None
 
 
-def _deployment_spec(args: WorkloadArgs, account: pulumi.Input[str] | None) -> DeploymentSpecArgs:
+def _deployment_spec(args: WorkloadArgs, template: PodTemplateSpecArgs) -> DeploymentSpecArgs:
     return DeploymentSpecArgs(
         replicas=args.replicas if isinstance(args.replicas, int) else None,
         progress_deadline_seconds=_rollout(args).progress_deadline,
         selector=LabelSelectorArgs(match_labels=labels.selector(args.name)),
         strategy=_strategy(args),
-        template=_template(args, account),
+        template=template,
     )
 
 
-def _template(args: WorkloadArgs, account: pulumi.Input[str] | None) -> PodTemplateSpecArgs:
+def _template(args: WorkloadArgs, account: Account) -> PodTemplateSpecArgs:
     mounted = extending.mounted(args.extension, pods.directories(args.scratch, args.files))
     template = PodTemplateSpecArgs(
         metadata=ObjectMetaArgs(
@@ -231,9 +243,9 @@ def _template(args: WorkloadArgs, account: pulumi.Input[str] | None) -> PodTempl
                 **pods.evictable(mounted),
             },
         ),
-        spec=_pod_spec(args, mounted),
+        spec=_pod_spec(args, mounted, account),
     )
-    return extending.extended(template, args.extension, mounted, account)
+    return extending.extended(template, args.extension, mounted)
 
 
 def _pace(args: WorkloadArgs) -> tuple[int | str, int]:
@@ -253,10 +265,11 @@ def _strategy(args: WorkloadArgs) -> DeploymentStrategyArgs:
     )
 
 
-def _pod_spec(args: WorkloadArgs, mounted: Mapping[str, Mounted]) -> PodSpecArgs:
+def _pod_spec(args: WorkloadArgs, mounted: Mapping[str, Mounted], account: Account) -> PodSpecArgs:
     return pods.pod_spec(
         _container(args, mounted),
         mounted,
+        account=account,
         pull_secret=args.pull_secret,
         affinity=pods.spread_over_hosts(args.name, args.anti_affinity),
         spread=pods.spread_over_zones(args.name),

@@ -17,6 +17,7 @@ from ado_infra.settings.data import (
     StoreSettings,
 )
 from ado_infra.settings.edge import CERT_MANAGER, Controller, EdgeSettings, Issuer, Tls
+from ado_infra.settings.namespace import LimitRangeSettings, NamespaceSettings
 from ado_infra.settings.network import CaBundle, NetworkSettings, ProxySettings
 from ado_infra.settings.network_policies import (
     EgressSettings,
@@ -37,7 +38,7 @@ from ado_infra.settings.secrets import (
     SecretStore,
     StoreKind,
 )
-from ado_infra.settings.stack import ImageSettings, MonitoringSettings, NamespaceSettings, Settings
+from ado_infra.settings.stack import ImageSettings, MonitoringSettings, Settings
 from ado_infra.settings.tiers import (
     DEFAULT_POOL,
     DashboardSettings,
@@ -66,6 +67,7 @@ __all__ = [
     "GatewaySettings",
     "ImageSettings",
     "Issuer",
+    "LimitRangeSettings",
     "MigrationSettings",
     "Mode",
     "MonitoringSettings",

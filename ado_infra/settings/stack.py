@@ -10,10 +10,11 @@ from pydantic import AfterValidator, StringConstraints, model_validator
 from ado_infra.kit.pod_options import PodOptions
 from ado_infra.kit.schema_rules import SchemaRules
 from ado_infra.kit.spec import ImageVersion, Spec
-from ado_infra.kit.values import DnsName, LabelKey, LabelValue, NamespaceName, Registry
+from ado_infra.kit.values import DnsName, LabelKey, LabelValue, Registry
 from ado_infra.settings.application import ApplicationConfig
 from ado_infra.settings.data import Mode, PostgresSettings, RedisSettings
 from ado_infra.settings.edge import EdgeSettings
+from ado_infra.settings.namespace import NamespaceSettings
 from ado_infra.settings.network import NetworkSettings
 from ado_infra.settings.network_policies import NetworkPolicySettings, Part
 from ado_infra.settings.object_storage import ObjectStorageSettings
@@ -31,20 +32,6 @@ from ado_infra.settings.tiers import (
 
 RESERVED_CONNECTIONS: Final = 10
 """Of PostgreSQL's, for superusers (3 by its default), probes and migrations."""
-
-
-class NamespaceSettings(Spec):
-    """The namespace that everything is in."""
-
-    name: NamespaceName = "ado-system"
-    """Name of the Namespace; fixed from the first `up` on."""
-    create: bool = True
-    """Whether the platform makes it; `false` where somebody else keeps it; it must exist then.
-
-    Fixed from the first `up` on: turned to `false` it deletes the Namespace with all in it.
-    """
-    pod_security: bool = True
-    """Whether it is labelled for Pod Security `restricted`; `false` leaves that to the cluster."""
 
 
 class ImageSettings(Spec):

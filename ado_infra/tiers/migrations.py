@@ -41,8 +41,8 @@ class MigrationsArgs:
 class Migrations(pulumi.ComponentResource):
     """The migrations, run before the applications roll.
 
-    Produces: Job `ado-migrations-<digest>`. Another image, command or database makes another Job;
-    a changed password or a refresh runs nothing.
+    Produces: Job `ado-migrations-<digest>`, ServiceAccount `ado-migrations`. Another image, command
+    or database makes another Job; a changed password or a refresh runs nothing.
     """
 
     def __init__(

@@ -42,7 +42,11 @@ TIER: dict[str, Any] = {
     "pod": POD,
 }
 OTHERWISE: dict[str, dict[str, Any]] = {
-    "namespace": {"podSecurity": False},
+    "namespace": {
+        "podSecurity": False,
+        "resourceQuota": {"pods": 100},
+        "limitRange": {"container": {"max": {"memory": "64Gi"}}},
+    },
     "images": {
         "registry": "registry.example.com/ado",
         "mirror": "mirror.example.com/official",
@@ -64,6 +68,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "topologySpread": [{"topologyKey": "rack"}],
         "priorityClassName": "high",
         "runtimeClassName": "gvisor",
+        "hostUsers": False,
         "serviceAccount": {"annotations": {"example.com/role": "of-jobs"}},
         "securityContext": "cluster",
     },

@@ -123,6 +123,38 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"ado:pods": {"securityContext": "openshift"}},
         "ado:pods.securityContext = \"openshift\": must be 'restricted' or 'cluster'",
     ),
+    "quota of nothing known": (
+        {"ado:namespace": {"resourceQuota": {"request.cpu": "4"}}},
+        "ado:namespace.resourceQuota",
+    ),
+    "quota below nothing": (
+        {"ado:namespace": {"resourceQuota": {"pods": -1}}},
+        "ado:namespace.resourceQuota.pods = -1",
+    ),
+    "quota of half a pod": (
+        {"ado:namespace": {"resourceQuota": {"pods": 1.5}}},
+        "has pods: 1.5, which is counted; give a whole number",
+    ),
+    "limits that nothing can meet": (
+        {"ado:namespace": {"limitRange": {"pod": {"min": {"cpu": 2}, "max": {"cpu": "500m"}}}}},
+        "min.cpu 2 exceeds max.cpu 500m; lower it, or raise that",
+    ),
+    "default beyond the most": (
+        {
+            "ado:namespace": {
+                "limitRange": {"container": {"default": {"cpu": 2}, "max": {"cpu": 1}}}
+            }
+        },
+        "default.cpu 2 exceeds max.cpu 1; lower it, or raise that",
+    ),
+    "default of a pod": (
+        {"ado:namespace": {"limitRange": {"pod": {"default": {"cpu": "1"}}}}},
+        "ado:namespace.limitRange.pod.default is unknown",
+    ),
+    "limit of a claim's memory": (
+        {"ado:namespace": {"limitRange": {"persistentVolumeClaim": {"max": {"memory": "1Gi"}}}}},
+        "ado:namespace.limitRange.persistentVolumeClaim.max",
+    ),
     "latest": ({GATEWAY: {"image": {"tag": "latest"}}}, "ado:gateway.image: the tag 'latest'"),
     "no tag": ({GATEWAY: {"image": {"tag": None}}}, "needs exactly one of tag and digest"),
     "tag beyond ASCII": ({GATEWAY: {"image": {"tag": "café"}}}, 'ado:gateway.image.tag = "café"'),

@@ -12,7 +12,7 @@ import pytest
 from ado_infra import AdoPlatform, AdoPlatformArgs, StackSecrets
 from ado_infra.settings import NamespaceSettings
 from tests.support.manifests import VERSION_LABEL, pod, selects, templates
-from tests.support.recording import Recording, record, record_stack, settings_of
+from tests.support.recording import ROOT, Recording, record, record_stack, settings_of
 
 EXACTLY = {
     "Namespace": {"ado-system"},
@@ -43,7 +43,16 @@ EXACTLY = {
         "postgresql-state-begin-DIGEST",
         "redis-cluster-create-DIGEST",
     },
-    "ServiceAccount": {"postgresql-state"},
+    "ServiceAccount": {
+        "ado-api-gateway",
+        "ado-dashboard",
+        "ado-orchestrator",
+        "ado-worker",
+        "postgresql",
+        "postgresql-state",
+        "redis",
+        "redis-cluster-create",
+    },
     "Role": {"postgresql-state"},
     "RoleBinding": {"postgresql-state"},
     "Service": {
@@ -106,6 +115,9 @@ AdoPlatform ado
 """
 OF_DATABASES = ("postgresql", "redis", "redis-cluster-create")
 ASKING_THE_API = "postgresql-state-begin"
+ACCOUNTS = ROOT / "docs" / "accounts.md"
+RIGHTS = "postgresql-state"
+"""The one account with a Role."""
 LED_BY_THE_RECORD = {"postgresql", "postgresql-ro"}
 CRD = (
     "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition",
@@ -299,18 +311,46 @@ class TestPods:
                 "seccompProfile": {"type": "RuntimeDefault"},
             }
 
-    def test_none_gets_a_token_or_the_nodes_namespaces(self, stack: Recording) -> None:
+    def test_each_has_an_account_of_its_own_and_no_token(self, stack: Recording) -> None:
+        accounts = {
+            re.sub(r"-[0-9a-f]{10}$", "", name): pod(stack, name)["serviceAccountName"]
+            for name in templates(stack)
+        }
+        beginning = {ASKING_THE_API: RIGHTS}
+        assert accounts == {name: name for name in accounts} | beginning
+        assert sorted(accounts.values()) == sorted(EXACTLY["ServiceAccount"])
+        for account in stack.of_kind("ServiceAccount"):
+            assert account["automountServiceAccountToken"] is False
+        for name in templates(stack):
+            asks = name.startswith(ASKING_THE_API)
+            assert pod(stack, name)["automountServiceAccountToken"] is asks
+
+    def test_the_page_of_accounts_has_each_with_its_rights(self) -> None:
+        changes = {
+            "ado:migrations": {"command": ["migrate"]},
+            "ado:postgres": {"backup": {"bucket": "backups"}},
+        }
+        stack = record_stack("dev", changes=changes)
+        rows = re.findall(r"(?m)^\| `(.+?)` .*\| (yes|no) \| (.+) \|$", ACCOUNTS.read_text())
+        names = {name.partition("`")[0] for name, *_ in rows}
+        assert names == {each["metadata"]["name"] for each in stack.of_kind("ServiceAccount")}
+        asking = {name for name, token, rights in rows if (token, rights) != ("no", "none")}
+        assert asking == {each["metadata"]["name"] for each in stack.of_kind("Role")}
+        (told,) = (rights for name, _, rights in rows if name in asking)
+        (role,) = stack.of_kind("Role")
+        named = {name for rule in role["rules"] for name in rule["resourceNames"]}
+        verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
+        assert set(re.findall(r"`(.+?)`", told)) == named | verbs
+
+    def test_none_gets_the_nodes_namespaces(self, stack: Recording) -> None:
         for name in templates(stack):
             spec = pod(stack, name)
-            asks = name.startswith(ASKING_THE_API)
-            assert spec["automountServiceAccountToken"] is asks
-            assert ("serviceAccountName" in spec) == asks
             assert spec["enableServiceLinks"] is False
             lax = {"hostNetwork", "hostPID", "hostIPC", "hostUsers"}
             assert not lax.intersection(spec)
 
     def test_the_one_that_asks_the_api_may_change_these_alone(self, stack: Recording) -> None:
-        (account,) = EXACTLY["ServiceAccount"]
+        (account,) = EXACTLY["Role"]
         assert stack.get("Role", account)["rules"] == [
             {
                 "apiGroups": [""],

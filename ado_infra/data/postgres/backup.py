@@ -58,10 +58,10 @@ class PostgresBackupArgs:
 class PostgresBackup(pulumi.ComponentResource):
     """A dump of database `ado` on a schedule, read back from the bucket before old ones go.
 
-    Produces: ConfigMap and CronJob `postgresql-backup`; where it is given keys of its own the
-    Secret of that name, unless they are in one of others; else it uses those of the tiers.
-    `ado-ops postgres restore` makes its Job from the CronJob's. What was written since the last
-    dump is not in it: there is no archive of the WAL (docs/data.md).
+    Produces: ConfigMap, CronJob and ServiceAccount `postgresql-backup`; where it is given keys of
+    its own the Secret of that name, unless they are in one of others; else it uses those of the
+    tiers. `ado-ops postgres restore` makes its Job from the CronJob's. What was written since the
+    last dump is not in it: there is no archive of the WAL (docs/data.md).
     """
 
     def __init__(

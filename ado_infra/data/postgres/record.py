@@ -21,7 +21,7 @@ from ado_infra.data.files import JOB_RESOURCES, SECRETS, packaged
 from ado_infra.kit.connections import Connection, Destination
 from ado_infra.kit.jobs import JobArgs, Step, one_shot
 from ado_infra.kit.labels import headless_name
-from ado_infra.kit.pods import Scratch
+from ado_infra.kit.pods import Account, Scratch
 from ado_infra.kit.sources import ConfigDirectory, Files
 from ado_infra.site import Site
 
@@ -124,7 +124,7 @@ class Record(pulumi.ComponentResource):
         )
         one_shot(
             f"{self._name}-begin",
-            _begin_job(self._site, account.metadata.name, roles),
+            _begin_job(self._site, Account(name=account.metadata.name, token=True), roles),
             pulumi.ResourceOptions(parent=self, depends_on=[*database, binding]),
         )
 
@@ -175,7 +175,7 @@ def _services_of(roles: Roles, primary: int) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": services})
 
 
-def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
+def _begin_job(site: Site, account: Account, roles: Roles) -> JobArgs:
     """Decides, notes, leads, and notes once more.
 
     An operator may promote the other pod meanwhile. Whatever is written here is written only while
@@ -219,7 +219,7 @@ def _begin_job(site: Site, account: pulumi.Input[str], roles: Roles) -> JobArgs:
         retries=_RETRIES,
         resources=JOB_RESOURCES,
         pull_secret=site.image_pull_secret,
-        service_account=account,
+        account=account,
         extension=site.extension(),
         scratch=served,
         before=(

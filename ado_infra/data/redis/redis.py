@@ -71,10 +71,9 @@ class Redis(pulumi.ComponentResource):
     """Redis: a cluster of three masters in three pods, or with a replica of each in six.
 
     Produces: ConfigMap `redis-config` (scripts and configuration), Secret `redis` (the password,
-    unless it is in one of others),
-    StatefulWorkload `redis`, Service `redis` (every node, as a seed), Job
-    `redis-cluster-create-<digest>`. Without replicas there is no failover: while a node is away,
-    its third of the keys is away (docs/data.md).
+    unless it is in one of others), StatefulWorkload `redis`, Service `redis` (every node, as a
+    seed), Job `redis-cluster-create-<digest>` and its ServiceAccount. Without replicas there is no
+    failover: while a node is away, its third of the keys is away (docs/data.md).
     """
 
     workload: StatefulWorkload

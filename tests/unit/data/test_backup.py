@@ -23,8 +23,7 @@ from tests.support.recording import (
 BACKUP = {"bucket": "ado-backups"}
 SECTION = {"ado:postgres": {"backup": BACKUP}}
 OBJECTS = {
-    ("ConfigMap", "postgresql-backup"),
-    ("CronJob", "postgresql-backup"),
+    *((kind, "postgresql-backup") for kind in ("ConfigMap", "CronJob", "ServiceAccount")),
     ("NetworkPolicy", "postgresql-backup-netpol"),
 }
 
@@ -199,7 +198,7 @@ class TestPod:
     def test_it_is_hardened(self, backed_up: Recording) -> None:
         pod = _pod(backed_up)
         assert pod["automountServiceAccountToken"] is False
-        assert "serviceAccountName" not in pod
+        assert pod["serviceAccountName"] == "postgresql-backup"
         security = pod["securityContext"]
         assert {security[f"{who}"] for who in ("runAsUser", "runAsGroup", "fsGroup")} == {999}
         assert security["runAsNonRoot"] is True

@@ -33,6 +33,7 @@ OF_POSTGRESQL = {
     (PASSWORD, "ado-stores-replication-password"),
     ("ConfigMap", "postgresql-config"),
     ("ConfigMap", "postgresql-state"),
+    ("ServiceAccount", "postgresql"),
     ("ServiceAccount", "postgresql-state"),
     ("Role", "postgresql-state"),
     ("RoleBinding", "postgresql-state"),
@@ -49,6 +50,8 @@ OF_POSTGRESQL = {
 OF_REDIS = {
     (PASSWORD, "ado-stores-redis-password"),
     ("ConfigMap", "redis-config"),
+    ("ServiceAccount", "redis"),
+    ("ServiceAccount", "redis-cluster-create"),
     ("Job", "redis-cluster-create"),
     ("Secret", "redis"),
     ("StatefulSet", "redis"),

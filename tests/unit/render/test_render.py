@@ -32,15 +32,19 @@ deployment-ado-dashboard deployment-ado-orchestrator deployment-ado-worker
 horizontalpodautoscaler-ado-api-gateway-hpa horizontalpodautoscaler-ado-worker-hpa
 ingress-ado-ingress job-postgresql-state-begin-DIGEST job-redis-cluster-create-DIGEST
 namespace-ado-system networkpolicy-ado-api-gateway-netpol networkpolicy-ado-dashboard-netpol
-networkpolicy-ado-default-deny networkpolicy-ado-orchestrator-netpol networkpolicy-ado-worker-netpol
-networkpolicy-postgresql-netpol networkpolicy-postgresql-state-netpol
-networkpolicy-redis-cluster-create-netpol networkpolicy-redis-netpol poddisruptionbudget-ado-api-gateway-pdb poddisruptionbudget-ado-dashboard-pdb
-poddisruptionbudget-ado-orchestrator-pdb poddisruptionbudget-ado-worker-pdb
-poddisruptionbudget-postgresql-pdb poddisruptionbudget-redis-pdb role-postgresql-state
-rolebinding-postgresql-state service-ado-api-gateway service-ado-dashboard service-ado-orchestrator
-service-ado-worker service-postgresql service-postgresql-headless service-postgresql-ro
-service-redis service-redis-headless serviceaccount-postgresql-state servicemonitor-ado-metrics
-statefulset-postgresql statefulset-redis
+networkpolicy-ado-default-deny networkpolicy-ado-orchestrator-netpol
+networkpolicy-ado-worker-netpol networkpolicy-postgresql-netpol
+networkpolicy-postgresql-state-netpol networkpolicy-redis-cluster-create-netpol
+networkpolicy-redis-netpol poddisruptionbudget-ado-api-gateway-pdb
+poddisruptionbudget-ado-dashboard-pdb poddisruptionbudget-ado-orchestrator-pdb
+poddisruptionbudget-ado-worker-pdb poddisruptionbudget-postgresql-pdb poddisruptionbudget-redis-pdb
+role-postgresql-state rolebinding-postgresql-state service-ado-api-gateway service-ado-dashboard
+service-ado-orchestrator service-ado-worker service-postgresql service-postgresql-headless
+service-postgresql-ro service-redis service-redis-headless serviceaccount-ado-api-gateway
+serviceaccount-ado-dashboard serviceaccount-ado-orchestrator serviceaccount-ado-worker
+serviceaccount-postgresql serviceaccount-postgresql-state serviceaccount-redis
+serviceaccount-redis-cluster-create servicemonitor-ado-metrics statefulset-postgresql
+statefulset-redis
 """
 OF_SECRETS = ["ado-agent-credentials", "ado-digest-key", "ado-secrets", "postgresql", "redis"]
 STORAGE = "ado-object-storage"

@@ -41,8 +41,11 @@ BETWEEN_KEYS = {
     "addresses with bits of a host",
     "openings of a part that the stack has not",
     "the place of a store of its own",
+    "limits that nothing can meet",
+    "default beyond the most",
+    "quota of half a pod",
 }
-"""Wrong settings that only a comparison of numbers shows, which no JSON Schema can make."""
+"""Wrong settings that only a comparison of numbers shows, or of a key and its value."""
 OF_THE_SERVER = {"parameter out of range", "library that the image has not"}
 """What PostgreSQL alone knows of the values of its parameters."""
 TWICE = {"pool twice", "key twice inside a pool"}

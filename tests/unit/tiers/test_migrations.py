@@ -55,9 +55,10 @@ def test_a_stack_that_names_no_command_has_none(stack: Recording) -> None:
     assert not [resource for resource in stack.resources if "migrations" in resource.name]
 
 
-def test_they_are_one_job_more(dev: Recording, migrated: Recording) -> None:
+def test_they_are_one_job_more_its_account_and_policy(dev: Recording, migrated: Recording) -> None:
     assert migrated.keys() - dev.keys() == {
         ("Job", _of_stack(migrated)),
+        ("ServiceAccount", "ado-migrations"),
         ("NetworkPolicy", "migrations-netpol"),
     }
     assert re.fullmatch(r"ado-migrations-[0-9a-f]{10}", _of_stack(migrated))
@@ -114,7 +115,7 @@ def test_another_image_command_or_database_is_another_job(changed: dict[str, Any
 )
 def test_a_changed_password_or_timeout_runs_nothing(changed: dict[str, Any]) -> None:
     assert _name(_migrations(**changed)) == _name(_migrations())
-    (job,) = _migrations(**changed).objects
+    (job,) = (each for each in _migrations(**changed).objects if each.kind == "Job")
     assert job.ignored == ("spec",)
 
 
