@@ -199,8 +199,8 @@ def _metadata(args: WorkloadArgs, name: str | None = None) -> ObjectMetaArgs:
 
 def _replicas(args: WorkloadArgs) -> int:
     """The most that there may be."""
-    fixed = isinstance(args.replicas, int)
-    return args.replicas if fixed else args.replicas.bounds.max_replicas
+    replicas = args.replicas
+    return replicas if isinstance(replicas, int) else replicas.bounds.max_replicas
 
 
 def _most_pods(args: WorkloadArgs) -> int:

@@ -150,6 +150,11 @@ DRIFT: Final = tuple(
 """Of Secrets only the keys are looked at, which cannot be had without their values."""
 SEE_EXTERNAL_SECRETS: Final = (Right("external-secrets.io", "externalsecrets", ("get",)),)
 """Beside these where a stack has External Secrets."""
+SEE_LIMITS: Final = (
+    Right("", "limitranges", ("get",)),
+    Right("", "resourcequotas", ("get",)),
+)
+"""Beside these where a stack limits its namespace."""
 SEE_NAMESPACE: Final = (Right("", "namespaces", ("get",)),)
 ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get",)))
 """What `adopt` reads itself; the rest it needs is what every `pulumi up` needs."""
@@ -159,7 +164,7 @@ ALL: Final = _together(
     *(*SEE_RESTORE, *SEE_BACKUP),
     *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
     *(*PAUSE, *RESUME, *DRAIN, *UNDRAIN, *DRIFT, *SEE_NAMESPACE),
-    *SEE_EXTERNAL_SECRETS,
+    *(*SEE_EXTERNAL_SECRETS, *SEE_LIMITS),
 )
 
 

@@ -32,6 +32,8 @@ def rules(name: str) -> list[dict[str, Any]]:
 ON_DEMAND = {
     ("batch", "cronjobs"),  # a backup's
     ("external-secrets.io", "externalsecrets"),
+    ("", "limitranges"),
+    ("", "resourcequotas"),
 }
 """Of what neither committed stack makes."""
 

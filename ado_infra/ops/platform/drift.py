@@ -85,8 +85,12 @@ def drift(
     target = Target(stack=stack, context=context)
     written = _render(stack)
     kinds = {each.kind for each in written}
-    beside = {"Namespace": rights.SEE_NAMESPACE, "ExternalSecret": rights.SEE_EXTERNAL_SECRETS}
-    needed = [right for kind in beside if kind in kinds for right in beside[kind]]
+    beside = {
+        "Namespace": rights.SEE_NAMESPACE,
+        "ExternalSecret": rights.SEE_EXTERNAL_SECRETS,
+        **dict.fromkeys(("ResourceQuota", "LimitRange"), rights.SEE_LIMITS),
+    }
+    needed = {right: None for kind in beside if kind in kinds for right in beside[kind]}
     platform = target.reach(*rights.DRIFT, *needed)
     found = compare(written, LivingObjects(platform.api))
     lines = found.lines()
