@@ -709,9 +709,12 @@ def test_the_node_that_is_silent_is_named_and_the_pod_on_it_not_asked(
     platform.nodes_off.add("n1")
     operator, asked = _operator(platform, monkeypatch), list[str]()
     run = platform.run
-    monkeypatch.setattr(
-        platform, "run", lambda pod, *a, **o: (asked.append(pod), run(pod, *a, **o))[1]
-    )
+
+    def noted(pod: str, *arguments: Any, **options: Any) -> str:
+        asked.append(pod)
+        return run(pod, *arguments, **options)
+
+    monkeypatch.setattr(platform, "run", noted)
     refused = operator.run("promote", "postgresql-1")
     told = operator.run("status").stdout
     assert "n1 (silent)" in told
