@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from threading import Timer
 from typing import Any, Final
 
 from kubernetes import client, stream
@@ -14,6 +17,8 @@ from ado_infra.ops.errors import OpsError
 
 ANSWER: Final = 20.0
 """Seconds within which the API server must answer, and a pod let a command in."""
+SLOW: Final = 2.0
+"""Seconds after which whoever waits for a pod is told so."""
 
 
 class _AnsweredInTime(WebSocket):
@@ -46,18 +51,19 @@ def run(
     """
     socket: Model = None
     try:
-        socket = stream.stream(
-            core.connect_get_namespaced_pod_exec,
-            pod,
-            namespace,
-            container=container,
-            command=list(command),
-            stderr=True,
-            stdout=True,
-            stdin=given is not None,
-            tty=False,
-            _preload_content=False,
-        )
+        with _told_when_slow(pod):
+            socket = stream.stream(
+                core.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                container=container,
+                command=list(command),
+                stderr=True,
+                stdout=True,
+                stdin=given is not None,
+                tty=False,
+                _preload_content=False,
+            )
         if given is not None:
             socket.write_stdin(given + "\n")
         socket.run_forever(timeout=seconds)
@@ -79,3 +85,16 @@ def run(
     if code != 0:
         raise OpsError(f"{pod}: {(complaint or said).strip() or f'exit code {code}'}")
     return str(said)
+
+
+@contextmanager
+def _told_when_slow(pod: str) -> Generator[None]:
+    """Says what is waited for, and how long at most, beside what a command prints."""
+    line = f"{pod} does not answer yet; waiting at most {ANSWER:.0f} s"
+    timer = Timer(SLOW, lambda: print(line, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -16,7 +16,7 @@ from ado_infra.ops import NAME, rights
 from ado_infra.ops.api import Model, unless_changed, unless_missing
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.execution import ANSWER
-from ado_infra.ops.pods import Pods, have_ended, have_started, phase_of
+from ado_infra.ops.pods import Pods, have_ended, have_started, not_running, phase_of
 
 __all__ = [
     "ANSWER",
@@ -27,6 +27,7 @@ __all__ = [
     "Say",
     "have_ended",
     "have_started",
+    "not_running",
     "phase_of",
     "wait_until",
 ]
@@ -74,15 +75,28 @@ class Namespace(Pods):
 
     def node_answers(self, name: str) -> bool | None:
         """Whether a node's kubelet reports that it is Ready; None for who may not see nodes."""
+        ready = self._node_ready(name)
+        return None if ready is None else ready == "True"
+
+    def lost_contact(self, node: str) -> bool:
+        """Whether nothing is heard of a node; False also for who may not see nodes.
+
+        One that reports that it is not Ready may let commands in all the same.
+        """
+        return self._node_ready(node) == "Unknown"
+
+    def _node_ready(self, name: str) -> str | None:
+        """`True`, `False` or `Unknown`, also of one that is gone; None where it may not be seen."""
         try:
             node: Model = self._core.read_node(name)
         except client.ApiException as error:
             if error.status == HTTPStatus.FORBIDDEN:
                 return None
             if error.status == HTTPStatus.NOT_FOUND:
-                return False
+                return "Unknown"
             raise
-        return any(c.type == "Ready" and c.status == "True" for c in node.status.conditions or ())
+        conditions = {c.type: c.status for c in node.status.conditions or ()}
+        return str(conditions.get("Ready", "Unknown"))
 
     def patch_config_map(
         self, name: str, data: Mapping[str, str | None], *, version: str | None = None

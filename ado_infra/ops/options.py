@@ -20,6 +20,8 @@ WIDTH: Final = 120
 """Columns of tables where no terminal says how many it has."""
 TROUBLE: Final = 3
 """Exit code of `status` when something is not as it should be."""
+WELL: Final = "All is well: there is nothing to do."
+"""What `status` ends with otherwise."""
 CHECKED: Final = 1
 """The same with `--check`."""
 
@@ -81,6 +83,8 @@ def show(
         say_json(findings, data or {})
     elif not check:
         console().print(table)
+        if not findings:
+            say(WELL)
     finish(findings, quiet=as_json, code=CHECKED if check else TROUBLE)
 
 

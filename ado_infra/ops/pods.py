@@ -156,6 +156,34 @@ def have_ended(pod: Model) -> bool:
     return bool(statuses) and all(status.state.terminated for status in statuses)
 
 
+def not_running(pod: Model) -> str:
+    """Why no command can run in a pod, as it has not begun or is over; empty where one can."""
+    phase = pod.status.phase
+    if phase == "Running":
+        return ""
+    waits = waits_for([pod])
+    return f"its pod is {phase}" + (f": {waits}" if waits else "")
+
+
+def waits_for(pods: Sequence[Model]) -> str:
+    """Why pods have not begun, where that is more than a matter of seconds."""
+    unscheduled = [
+        c.message
+        for pod in pods
+        for c in pod.status.conditions or ()
+        if (c.type, c.status) == ("PodScheduled", "False")
+    ]
+    waiting = [one.state.waiting for pod in pods for one in containers(pod) if one.state.waiting]
+    reasons = {w.reason for w in waiting} - {None, "PodInitializing", "ContainerCreating"}
+    return "; ".join([*unscheduled, *sorted(reasons)])
+
+
+def containers(pod: Model) -> list[Model]:
+    """What the kubelet says of each container of a pod, those first that run first."""
+    status = pod.status
+    return [*(status.init_container_statuses or ()), *(status.container_statuses or ())]
+
+
 def phase_of(pod: Model) -> tuple[str, bool]:
     """The phase of a pod, or `Terminating`, and whether it is Ready."""
     conditions = {c.type: c.status for c in pod.status.conditions or ()}

@@ -107,7 +107,7 @@ START_WRITERS: Final = (
     Right("batch", "jobs", ("list",)),
     _ALONE,
 )
-RESTORE: Final = _together(*LIST, *START_WRITERS)
+RESTORE: Final = _together(*LIST, *START_WRITERS, *LOOK)
 PAUSE: Final = (
     Right("", "pods", ("list",)),
     Right("apps", "deployments", ("list", "patch")),

@@ -142,7 +142,7 @@ def test_what_cannot_be_restored_is_refused_and_nothing_is_changed(pair: Pair, b
     said = _refused(pair, missing, "--into-non-empty")
     assert f"There is no backup {missing}" in said
     said = _refused(pair, backup)
-    assert "database ado is not empty (beside, late, runs, tasks): nothing is changed" in said
+    assert "Database ado is not empty (beside, late, runs, tasks); nobody was stopped" in said
     assert pair.ask_as_ado(CONTENT) == newer != content
 
     pair.did("restore", backup, "--into-non-empty")

@@ -68,7 +68,7 @@ def test_the_services_lead_where_the_record_says_whatever_pulumi_does(pair: Pair
     assert led(pair)[0] is None
     found = pair.ops("status")
     assert found.returncode == 3
-    remedy = f"`promote {pod(1)}`"
+    remedy = f"`ado-ops postgres promote {pod(1)}`"
     assert f"Service postgresql does not lead to {pod(1)}: {remedy}" in found.stdout
     pair.did("promote", pod(1))
     assert led(pair) == (1, 0)

@@ -154,7 +154,7 @@ def _two_primaries(pair: Pair) -> None:
         assert _in_ado(pair, ordinal, f"INSERT INTO kept SELECT {row}") == ""
     status = pair.ops("status")
     assert status.returncode == 3
-    assert f"Both pods are primary! `fence {pod(1)}` now" in status.stdout
+    assert f"Both pods are primary! `ado-ops postgres fence {pod(1)}` now" in status.stdout
     assert led(pair) == (0, 1)
 
 

@@ -101,6 +101,8 @@ class Pods:
     """No copy has room."""
     unheard: set[int] = field(default_factory=set)
     """Whose word that they are empty has not come to their peer yet."""
+    hung: set[int] = field(default_factory=set)
+    """Which answer again once they were deleted."""
     lost_claims: set[int] = field(default_factory=set)
     """Which get another volume with their next pod."""
 
@@ -194,6 +196,9 @@ class Cluster:
     def node_answers(self, name: str) -> bool:
         return name not in self.nodes_off
 
+    def lost_contact(self, node: str) -> bool:
+        return node in self.nodes_off
+
     def patch_config_map(
         self, name: str, data: dict[str, str | None], *, version: str | None = None
     ) -> None:
@@ -235,6 +240,9 @@ class Cluster:
         if self.members[ordinal].revision not in {None, self.revision}:
             # What was wrong with the former template is mended.
             self._set(ordinal, revision=self.revision, trouble=None, disk="empty", end=None)
+        if ordinal in self.pods.hung:
+            self.pods.hung.remove(ordinal)
+            self._set(ordinal, trouble=None)
         if ordinal in self.pods.lost_claims:
             self.pods.lost_claims.remove(ordinal)
             self._set(ordinal, disk="empty", system=None, timeline=None, end=None)
@@ -296,6 +304,10 @@ class Cluster:
         for ordinal, way in self.working.items():
             self._rejoined(ordinal, way)
         self.working.clear()
+        for member in self.members:
+            if member.node in self.nodes_off:
+                self._set(member.ordinal, trouble=None)
+        self.nodes_off.clear()
         self.pods.unheard.clear()
         if self.has_job and any(member.server == "primary" for member in self.members):
             self.data["initialised"] = "true"

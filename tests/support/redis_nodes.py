@@ -53,6 +53,7 @@ class Nodes:
         self.name, self.api = "ado-system", None
         self.told: list[str] = []
         self.cut_after: int | None = None
+        self.silent_nodes: set[str] = set()
         self._generation = 0
         self.nodes: dict[str, Node | None] = {f"redis-{n}": None for n in range(pods)}
         for name in self.nodes:
@@ -126,6 +127,9 @@ class Nodes:
 
     def stateful_set(self, _: str) -> Any:
         return SimpleNamespace(spec=SimpleNamespace(replicas=len(self.nodes)))
+
+    def lost_contact(self, node: str) -> bool:
+        return node in self.silent_nodes
 
     def pod(self, name: str) -> Any:
         if not self.nodes.get(name):

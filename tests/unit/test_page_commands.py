@@ -2,7 +2,7 @@
 
 Those of the pages about data are in `ops/test_page_commands.py`, and hold for every page. What a
 test does by other means than a shell, as `make up` by the module that it starts, it does all the
-same.
+same. `docs/transcripts` are records of what was typed on a day, and tell nobody to type it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ RUN = {
     r"make up \[STACK=dev\\\|prod\]": LIFE,
     "make up STACK=prod": LIFE,
     "make preview": PLAN + "test_each_change_is_one_line_with_its_paths_and_no_value",
-    r"make preview \[DIFF=1\]": PLAN + "test_the_engines_whole_text_is_shown_on_demand",
+    r"make preview (\[DIFF=1\]|DIFF=1)": PLAN + "test_the_engines_whole_text_is_shown_on_demand",
     "make status": CLUSTER
     + "life_of_a_stack.py::test_what_was_deleted_by_hand_is_missed_and_made_anew",
     "make picture": UNIT + "ops/test_picture.py::test_the_picture_can_be_read_out",
@@ -99,7 +99,7 @@ RUN = {
     "pulumi destroy --yes --remove --stack pr-123|sed .* Pulumi.pr.yaml > .*": BESIDE,
     "ado-ops schema": UNIT
     + "ops/test_command.py::test_what_a_stack_may_say_is_printed_without_a_cluster",
-    r"export (ADO_STACK=prod|KUBECONFIG=\$\(python -m sandbox kubeconfig\))": UNIT
+    r"export (ADO_STACK=(dev|prod)|KUBECONFIG=\$\(python -m sandbox kubeconfig\))": UNIT
     + "ops/test_target.py::test_a_command_says_which_cluster_and_namespace_it_talks_to",
     "export PULUMI_CONFIG_PASSPHRASE=…": OWN,
     r"python3 -m venv \.venv && pip install (-r requirements\.txt)": OWN,
@@ -107,10 +107,12 @@ RUN = {
     + "test_package.py::test_the_wheel_has_all_files_of_the_package_and_nothing_else",
     "python -m sandbox kubectl( get pods -A)?": SANDBOX
     + "test_kubectl_gets_its_own_options_and_the_sandboxs_kubeconfig",
+    r"cat \$\(find /sys/fs/cgroup .*\) \| sort -u \| xargs kill -(STOP|CONT)": SANDBOX
+    + "test_the_pages_commands_freeze_a_node_and_let_it_go_on",
     "python -m sandbox status --cluster": LIFECYCLE + "test_status_says_what_runs",
     "python -m sandbox logs PROGRAM": SANDBOX + "test_every_command_has_help",
     "python -m sandbox start --help": SANDBOX + "test_every_command_has_help",
-    "python -m sandbox secret KEY --stack prod": UNIT
+    "python -m sandbox secret KEY( --stack prod)?": UNIT
     + "sandbox/deploy/test_secret.py::test_it_is_kept_until_it_is_forgotten",
     "pulumi login": OWN,
     "pulumi preview": OWN,

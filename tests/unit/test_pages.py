@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 import ado_infra
-from tests.support.recording import ROOT, SECRETS, Recording, configure, record, stack_config
+from tests.support.recording import (
+    ROOT,
+    SECRETS,
+    Recording,
+    configure,
+    record,
+    record_stack,
+    stack_config,
+)
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -75,6 +83,21 @@ def test_the_transform_of_the_library_page_labels_every_object() -> None:
 def test_the_program_of_the_readme_is_one_of_them() -> None:
     (snippet,) = _PYTHON.findall(README.read_text())
     assert snippet in LIBRARY
+
+
+def test_the_change_of_the_quick_start_rolls_the_dashboard_alone() -> None:
+    assert "`limits` from `512Mi` to `256Mi`" in (DOCS / "quick-start.md").read_text()
+    limits = stack_config("dev")["ado:dashboard"]["resources"]["limits"]
+    assert limits["memory"] == "512Mi"
+    changes = {"ado:dashboard": {"resources": {"limits": {"memory": "256Mi"}}}}
+    before, after = (
+        {each.key: each.manifest for each in record_stack("dev", changes=changed).objects}
+        for changed in ({}, changes)
+    )
+    (changed,) = [key for key, manifest in after.items() if manifest != before[key]]
+    assert changed == ("Deployment", "ado-dashboard")
+    specs = [made[changed]["spec"] for made in (before, after)]
+    assert specs[0]["template"] != specs[1]["template"]
 
 
 def test_the_readme_is_short_and_reads_on_a_package_index() -> None:

@@ -19,7 +19,7 @@ from ado_infra.kit.cron import Schedule
 from ado_infra.kit.values import ObjectPrefix
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Model, Namespace, Say
-from ado_infra.ops.postgres import jobs, writers
+from ado_infra.ops.postgres import jobs, pair, writers
 
 CRON: Final = "postgresql-backup"
 RESTORE: Final = "postgresql-restore"
@@ -27,6 +27,16 @@ RESTORE: Final = "postgresql-restore"
 LIST: Final = "postgresql-backups"
 _FIRST: Final = "dump"
 """Name of the CronJob's first container; see `data/postgres/backup.py`."""
+TABLES: Final = """
+SELECT string_agg(relation, ', ') FROM (
+SELECT c.oid::regclass::text AS relation FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND nspname <> 'information_schema'
+AND nspname !~ '^pg_' ORDER BY 1 LIMIT 5) AS found"""
+"""What there is in a database, by the first five names; as restore.sh asks once more."""
+_PSQL: Final = (
+    'exec psql --no-psqlrc --quiet --no-align --tuples-only --host "$SOCKET" --username postgres '
+    '--dbname ado --set ON_ERROR_STOP=1 --command "$1"'
+)
 _REPLACE: Final = ("--clean", "--if-exists")
 _NAME: Final = re.compile(r"\d{8}T\d{6}Z")
 _QUICK: Final = 300
@@ -67,14 +77,14 @@ def described(backups: Backups, now: datetime) -> str:
 def findings(backups: Backups, now: datetime, namespace: str) -> Iterator[str]:
     """What is wrong, with what to do."""
     if backups.last is None:
-        yield "There is no good backup yet: `backup` makes one now."
+        yield "There is no good backup yet: `ado-ops postgres backup` makes one now."
         return
     due = list(islice(Schedule.parse(backups.schedule).before(now), 2))
     if len(due) == 2 and backups.last < due[1]:
         yield (
             f"Two backups were due since the last good one: `kubectl -n {namespace} logs "
-            f"--all-containers --prefix -l app.kubernetes.io/component={CRON}` says why, `backup` "
-            "makes one now."
+            f"--all-containers --prefix -l app.kubernetes.io/component={CRON}` says why, `ado-ops "
+            "postgres backup` makes one now."
         )
 
 
@@ -83,9 +93,12 @@ def cut_off(namespace: Namespace) -> Iterator[str]:
     if not (names := ", ".join(writers.noted(namespace))):
         return
     if command := going_on(namespace):
-        yield f"A restore goes on, and stopped for it are {names}: `{command}` waits for its end."
+        yield (
+            f"A restore goes on, and stopped for it are {names}: `ado-ops postgres {command}` "
+            "waits for its end."
+        )
     else:
-        yield f"Stopped by a restore that was cut off: {names}: `start-writers`."
+        yield f"Stopped by a restore that was cut off: {names}: `ado-ops postgres start-writers`."
 
 
 def going_on(namespace: Namespace) -> str | None:
@@ -170,8 +183,13 @@ def restore(
     # Who is stopped still is so by the same command, cut off; else what has ended was another's.
     resumed = bool(writers.noted(namespace))
     making = not (resumed and jobs.is_done(namespace, job)) and jobs.clear(namespace, job)
+    if making and not resumed:
+        refuse(namespace, into_non_empty=into_non_empty)
     if making and name not in names(namespace, say, prefix=prefix):
-        raise OpsError(f"There is no backup {name}: `restore --list` shows those that there are.")
+        raise OpsError(
+            f"There is no backup {name}: `ado-ops postgres restore --list` shows those that there "
+            "are."
+        )
     try:
         writers.stop(namespace, say)
         if making:
@@ -182,6 +200,27 @@ def restore(
         # Who is interrupted leaves a restore that goes on: nobody may write into that.
         if going_on(namespace) is None:
             writers.start(namespace, say)
+
+
+def refuse(namespace: Namespace, *, into_non_empty: bool) -> None:
+    """What can be seen before anybody is stopped; restore.sh looks again once nobody writes.
+
+    Raises OpsError when no primary serves, or its database is not empty and has to be.
+    """
+    primary = pair.pod_name(pair.read_record(namespace).primary)
+    if pair.look(namespace, pair.ordinal_of(primary)).server != "primary":
+        raise OpsError(
+            f"{primary} does not run as the primary; see `ado-ops postgres status`. Nothing was "
+            "touched."
+        )
+    if into_non_empty:
+        return
+    if found := namespace.run(primary, ("/bin/sh", "-c", _PSQL, "sh", TABLES)).strip():
+        raise OpsError(
+            f"Database ado is not empty ({found}); nobody was stopped, and nothing was touched. "
+            "With --into-non-empty what the backup has too is replaced, and the rest is left; to "
+            "have exactly the backup, empty it first: docs/data-runbooks.md, Restore."
+        )
 
 
 def _steps(pod: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -95,11 +95,12 @@ def promote(
             platform, ordinal, say, node_is_off=node_is_off, accept_loss=accept_loss
         )
     if not done.seconds:
-        say(f"{done.primary} is the primary already; `status` tells the rest.")
+        say(f"{done.primary} is the primary already; `ado-ops postgres status` tells the rest.")
         return
     lost = "unknown" if done.lost is None else f"{done.lost} bytes"
     say(f"{done.primary} is the primary. Lost (RPO): {lost}; took (RTO): {done.seconds:.1f} s.")
-    say(f"The other one is fenced; it follows after `rejoin {pair.pod_name(1 - ordinal)}`.")
+    other = pair.pod_name(1 - ordinal)
+    say(f"The other one is fenced; it follows after `ado-ops postgres rejoin {other}`.")
 
 
 @app.command()
@@ -261,13 +262,16 @@ def restore(
 ) -> None:
     """Restore a backup into the empty database ado of the primary."""
     if name is None and not listed:
-        raise OpsError("Name a backup: `restore --list` shows those that there are.")
+        raise OpsError(
+            "Name a backup: `ado-ops postgres restore --list` shows those that there are."
+        )
     target = Target(stack=stack, context=context, given_namespace=namespace)
     platform = target.reach(*(rights.LIST if listed else rights.RESTORE))
     if name is None or listed:
         say("\n".join(backups.names(platform, say, prefix=prefix)) or "There is no backup.")
     elif dry_run:
         backups.required(platform)
+        backups.refuse(platform, into_non_empty=into_non_empty)
         plan(*backups.steps(name, prefix=prefix, into_non_empty=into_non_empty))
     else:
         with alone(platform, say):
@@ -295,7 +299,8 @@ def start_writers(
     with alone(platform, say):
         if command := backups.going_on(platform):
             raise OpsError(
-                f"They are stopped for a restore that goes on: `{command}` waits for it."
+                "They are stopped for a restore that goes on: "
+                f"`ado-ops postgres {command}` waits for it."
             )
         writers.start(platform, say)
 

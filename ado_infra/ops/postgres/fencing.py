@@ -10,6 +10,8 @@ operator's word.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
@@ -27,11 +29,12 @@ _SUCCESSOR: Final = 60.0
 
 
 def fence(
-    namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = False
+    namespace: Namespace, ordinal: int, say: Say, *, node_is_off: bool = False, goes_on: str = ""
 ) -> tuple[Member, Record]:
     """Sets the flag and stops the pod.
 
-    `node_is_off`: the operator's word that where it ran nothing runs any more.
+    `node_is_off`: the operator's word that where it ran nothing runs any more. `goes_on`: which
+    command is told that word where it is needed; none where this one does it all.
 
     Returns the pod as it is afterwards, without a server, and the record since which that holds:
     who builds on it writes the record of that version only.
@@ -44,7 +47,8 @@ def fence(
         say(f"{name} is fenced from its next start on")
         record = read_record(namespace)
     pod = namespace.pod(name)
-    doubt = _stop(namespace, pod, say, node_is_off=node_is_off)
+    unknown = partial(_nobody_knows, name, goes_on or f"fence {name}")
+    doubt = _stop(namespace, pod, say, unknown, node_is_off=node_is_off)
     if doubt and node_is_off and not (here := look(namespace, ordinal)).server:
         return here, record
     seconds = _SUCCESSOR if doubt else _RESTART
@@ -54,11 +58,11 @@ def fence(
         return here, record
     here = look(namespace, ordinal)
     if here.server:
-        raise _nobody_knows(name, "somebody else has started it", way="see `status`")
+        raise unknown("somebody else has started it", way="see `ado-ops postgres status`")
     if not here.trouble:
-        raise _nobody_knows(name, "its script does not say that it waits", way="see its log")
+        raise unknown("its script does not say that it waits", way="see its log")
     if doubt:
-        raise _nobody_knows(name, doubt)
+        raise unknown(doubt)
     say(f"{name} has ended, and does not start: {here.trouble}")
     return here, record
 
@@ -82,7 +86,14 @@ def _waiting(member: Member) -> Member | None:
     return member if member.fenced and not member.server else None
 
 
-def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: bool) -> str:
+def _stop(
+    namespace: Namespace,
+    pod: Model | None,
+    say: Say,
+    unknown: Callable[..., OpsError],
+    *,
+    node_is_off: bool,
+) -> str:
     """Ends this very pod; returns why that proves nothing, or nothing when it does.
 
     Raises OpsError when it does not end, and the operator has not said that its node is off.
@@ -109,16 +120,19 @@ def _stop(namespace: Namespace, pod: Model | None, say: Say, *, node_is_off: boo
             namespace.delete_pod(pod, force=True)
             return "its node is said to be off"
         if answers is False:
-            raise _nobody_knows(name, f"its node {node} does not answer")
+            raise unknown(f"its node {node} does not answer")
         if late:
             way = "wait, and try again" if answers else ""
-            raise _nobody_knows(name, "it has not ended in time", way=way)
+            raise unknown("it has not ended in time", way=way)
     return doubt or ("" if have_ended(last) else f"it was deleted without a word from node {node}")
 
 
-def _nobody_knows(name: str, why: str, way: str = "") -> OpsError:
-    off = f"`fence {name} --node-is-off` when the machine is switched off for certain"
+def _nobody_knows(name: str, goes_on: str, why: str, way: str = "") -> OpsError:
+    off = (
+        "when that machine is switched off for certain, "
+        f"`ado-ops postgres {goes_on} --node-is-off` goes on"
+    )
     return OpsError(
         f"Nobody can tell whether {name} still runs: {why}; {way or off}. The fence stays set; "
-        f"`unfence {name}` goes back."
+        f"`ado-ops postgres unfence {name}` goes back."
     )

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ado_infra.ops import NAME
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
+from ado_infra.ops.pods import containers, waits_for
 
 ASKED: Final = "ado.ops/asked"
 """Annotation of a Job: the command that made it."""
@@ -117,7 +118,7 @@ def outcome(namespace: Namespace, name: str, say: Say) -> str:
 
     def ended() -> str | None:
         nonlocal told
-        if (waits := _waits_for(namespace.pods_of(job)[-1:])) and waits != told:
+        if (waits := waits_for(namespace.pods_of(job)[-1:])) and waits != told:
             told = waits
             say(f"{name} waits: {told}")
         found = find(namespace, name)
@@ -130,28 +131,10 @@ def outcome(namespace: Namespace, name: str, say: Say) -> str:
     return said
 
 
-def _containers(pod: Model) -> list[Model]:
-    status = pod.status
-    return [*(status.init_container_statuses or ()), *(status.container_statuses or ())]
-
-
-def _waits_for(pods: Sequence[Model]) -> str:
-    """Why pods have not begun, where that is more than a matter of seconds."""
-    unscheduled = [
-        c.message
-        for pod in pods
-        for c in pod.status.conditions or ()
-        if (c.type, c.status) == ("PodScheduled", "False")
-    ]
-    waiting = [one.state.waiting for pod in pods for one in _containers(pod) if one.state.waiting]
-    reasons = {w.reason for w in waiting} - {None, "PodInitializing", "ContainerCreating"}
-    return "; ".join([*unscheduled, *sorted(reasons)])
-
-
 def _said(namespace: Namespace, pods: Sequence[Model]) -> Iterator[str]:
     """The logs of pods, container by container; and why one was evicted."""
     for pod in pods:
-        for one in _containers(pod):
+        for one in containers(pod):
             if one.state.terminated:
                 yield from namespace.log(pod.metadata.name, one.name).splitlines()
         if pod.status.message:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.namespace import Namespace, phase_of
+from ado_infra.ops.namespace import Namespace, not_running, phase_of
 
 NAME: Final = "postgresql"
 RECORD: Final = "postgresql-state"
@@ -71,6 +71,7 @@ class Member:
         room: Mebibytes that its volume has free.
         unread: Why it is not known where the WAL of a stopped one ends.
         trouble: Why nothing can be told.
+        lost_contact: Whether that is because nothing is heard of its node, where it may run on.
     """
 
     ordinal: int
@@ -98,6 +99,7 @@ class Member:
     room: int | None = None
     unread: str | None = None
     trouble: str | None = None
+    lost_contact: bool = False
 
     @property
     def is_full(self) -> bool:
@@ -174,9 +176,9 @@ def lacks_wal(standby: Member, primary: Member) -> bool:
 def why_lacking(standby: Member, primary: Member) -> str:
     """What that means, and what to do."""
     return (
-        f"{standby.name} lacks WAL that {primary.name} has given up: `rejoin {standby.name} "
-        "--reclone` deletes what it has and copies all of the database; until that is whole "
-        f"{primary.name} has the only copy."
+        f"{standby.name} lacks WAL that {primary.name} has given up: `ado-ops postgres rejoin "
+        f"{standby.name} --reclone` deletes what it has and copies all of the database; until that "
+        f"is whole {primary.name} has the only copy."
     )
 
 
@@ -238,6 +240,11 @@ def look(namespace: Namespace, ordinal: int, reading: int = 10) -> Member:
     known = Member(
         ordinal=ordinal, phase=phase, ready=ready, node=pod.spec.node_name, revision=revision
     )
+    if known.node and namespace.lost_contact(known.node):
+        # To ask all the same takes long, and is in vain.
+        return replace(known, trouble=f"its node {known.node} does not answer", lost_contact=True)
+    if trouble := not_running(pod):
+        return replace(known, trouble=trouble)
     try:
         said = namespace.run(pod_name(ordinal), (*_LOOK, str(reading)), seconds=reading + 20)
     except OpsError as silent:

@@ -73,13 +73,16 @@ def promote(
         _promote(namespace, target, say)  # what a promotion that was cut off left to do
         _move_services(namespace, target, say)
         return Promotion(primary=here.name, lost=0, seconds=0.0)
-    old, record = fence(namespace, 1 - target, say, node_is_off=node_is_off)
+    typed = f"promote {here.name}" + (" --accept-loss" if accept_loss else "")
+    old, record = fence(namespace, 1 - target, say, node_is_off=node_is_off, goes_on=typed)
     if old.unread:  # it may be gigabytes
         old = look(namespace, old.ordinal, _READING)
     here = look(namespace, target)
     if here.blocked:
         why = why_blocked(here, namespace.name)
-        raise OpsError(f"{why} {old.name} is fenced; `unfence {old.name}` goes back.")
+        raise OpsError(
+            f"{why} {old.name} is fenced; `ado-ops postgres unfence {old.name}` goes back."
+        )
     lost = _loss(old, here, say, accepted=accept_loss, excused=accept_loss or node_is_off)
     if record.primary != target or not record.initialised:
         written: dict[str, str | None] = {"primary": str(target)}
@@ -118,7 +121,7 @@ def candidate(namespace: Namespace, target: int) -> Member:
     if here.server is None and other.server == "primary":
         raise OpsError(
             f"{here.name} has older data than {pod_name(1 - target)}, which is the primary and "
-            f"serves: `rejoin {here.name}`, and promote it then."
+            f"serves: `ado-ops postgres rejoin {here.name}`, and promote it then."
         )
     return here
 
@@ -155,16 +158,16 @@ def _loss(old: Member, new: Member, say: Say, *, accepted: bool, excused: bool) 
             reason = reason or old.trouble or old.unread or f"its volume is {old.disk}"
             raise OpsError(
                 f"Nobody can tell what {old.name} had written and {new.name} has not received: "
-                f"{reason}. With --accept-loss that is given up. {old.name} is fenced; "
-                f"`unfence {old.name}` goes back."
+                f"{reason}. With --accept-loss that is given up. {old.name} is fenced; `ado-ops "
+                f"postgres unfence {old.name}` goes back."
             )
         return None
     lost = max(0, old.end - new.end)
     say(f"{new.name} lacks {lost} bytes of what {old.name} had written")
     if lost and not accepted:
         raise OpsError(
-            f"{lost} bytes of WAL of {old.name} never reached {new.name}. To keep them, "
-            f"`unfence {old.name}` goes back; with --accept-loss they are given up."
+            f"{lost} bytes of WAL of {old.name} never reached {new.name}. To keep them, `ado-ops "
+            f"postgres unfence {old.name}` goes back; with --accept-loss they are given up."
         )
     return lost
 
@@ -188,7 +191,7 @@ def _require_chosen(namespace: Namespace, target: int) -> None:
     if primary != target:
         raise OpsError(
             f"By {RECORD} {pod_name(primary)} is the primary now: somebody else has promoted it "
-            "meanwhile. Nothing more was done; see `status`."
+            "meanwhile. Nothing more was done; see `ado-ops postgres status`."
         )
 
 

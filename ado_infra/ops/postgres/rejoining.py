@@ -47,13 +47,14 @@ def rejoin(
     leader = look(namespace, 1 - ordinal)
     if read_record(namespace).primary == ordinal:
         raise OpsError(
-            f"{pod_name(ordinal)} is the primary by {RECORD}, and follows nobody. Was `rejoin "
-            f"{leader.name}` meant?"
+            f"{pod_name(ordinal)} is the primary by {RECORD}, and follows nobody. Was `ado-ops "
+            f"postgres rejoin {leader.name}` meant?"
         )
     if leader.server != "primary":
         raise OpsError(
             f"{pod_name(ordinal)} has no primary to follow: {leader.name} "
-            f"{'is ' + leader.server if leader.server else 'runs no server'}; see `status`."
+            f"{'is ' + leader.server if leader.server else 'runs no server'}; see `ado-ops "
+            "postgres status`."
         )
     here = look(namespace, ordinal)
     if not reclone:
@@ -62,18 +63,23 @@ def rejoin(
     if (more := ahead(here, look(namespace, leader.ordinal))) and not accept_loss:
         raise OpsError(
             f"{here.name} has {more} bytes that {leader.name} lacks, which was rolled back: "
-            f"`promote {here.name} --accept-loss` keeps them, --accept-loss here gives them up."
+            f"`ado-ops postgres promote {here.name} --accept-loss` keeps them, --accept-loss here "
+            "gives them up."
         )
     if overtaken(leader, here) and not accept_loss:
         raise OpsError(
             f"{here.name} is on a later timeline than {leader.name}, which was rolled back: "
-            f"`promote {here.name} --accept-loss` keeps that, --accept-loss here gives it up."
+            f"`ado-ops postgres promote {here.name} --accept-loss` keeps that, --accept-loss here "
+            "gives it up."
         )
     if here.streaming and not reclone:
         unfence(namespace, ordinal, say)
         return False
     if here.rejoining:
-        raise OpsError(f"Another rejoin is at work in {here.name}; wait for its end, see `status`.")
+        raise OpsError(
+            f"Another rejoin is at work in {here.name}; wait for its end, see `ado-ops postgres "
+            "status`."
+        )
     here, _ = fence(namespace, ordinal, say)
     if here.trouble:
         raise OpsError(f"{here.name} cannot be reached: {here.trouble}")
@@ -97,8 +103,8 @@ def _refuse_to_rewind(here: Member, leader: Member) -> None:
         raise OpsError(f"{here.name} waits: {here.waiting}.")
     if here.disk == "half" and not here.rejoining:
         raise OpsError(
-            f"{here.name} has half a database, as a rejoin that was cut off leaves it: `rejoin "
-            f"{here.name} --reclone`."
+            f"{here.name} has half a database, as a rejoin that was cut off leaves it: `ado-ops "
+            f"postgres rejoin {here.name} --reclone`."
         )
     if here.system and here.system != leader.system:
         raise OpsError(

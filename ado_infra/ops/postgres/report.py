@@ -34,7 +34,7 @@ def table(record: Record, members: Sequence[Member]) -> Table:
         recorded = "primary" if member.ordinal == record.primary else "standby"
         shown.add_row(
             member.name,
-            member.node or "-",
+            f"{member.node} (silent)" if member.lost_contact else member.node or "-",
             member.phase if member.ready else f"{member.phase}, not Ready",
             f"{recorded}, fenced" if member.ordinal in record.fenced else recorded,
             member.server or (f"none ({member.disk})" if member.disk else "unknown"),
@@ -108,21 +108,17 @@ def findings(
     yield from (why_blocked(member, namespace) for member in members if member.blocked)
     leader, follower = members[record.primary], members[1 - record.primary]
     if leader.ordinal in record.fenced:
-        flag = " --accept-loss" if ahead(follower, leader) else ""
-        other = f", or `promote {follower.name}{flag}`" if follower.server == "standby" else ""
-        yield (
-            f"The primary {leader.name} is fenced and serves nobody: "
-            f"`unfence {leader.name}`{other}."
-        )
+        yield _of_fenced(leader, follower)
     elif more := ahead(follower, leader):
         yield (
             f"{follower.name} has {more} bytes that the primary {leader.name} lacks, which was "
-            f"rolled back: `promote {follower.name} --accept-loss` keeps them."
+            f"rolled back: `ado-ops postgres promote {follower.name} --accept-loss` keeps them."
         )
     elif overtaken(leader, follower):
         yield (
             f"{follower.name} is on a later timeline than the primary {leader.name}, which was "
-            f"rolled back: `promote {follower.name} --accept-loss` keeps what it has."
+            f"rolled back: `ado-ops postgres promote {follower.name} --accept-loss` keeps what it "
+            "has."
         )
     else:
         yield from _of_leader(leader, follower, namespace)
@@ -159,8 +155,8 @@ def _of_no_record(record: Record, members: Sequence[Member], namespace: str) -> 
     fenced = [member for member in bare if member.ordinal in record.fenced]
     for member in fenced:
         yield (
-            f"{member.name} has no data and is fenced: no database is made until `unfence "
-            f"{member.name}` (docs/data-runbooks.md, Both volumes are lost)."
+            f"{member.name} has no data and is fenced: no database is made until `ado-ops postgres "
+            f"unfence {member.name}` (docs/data-runbooks.md, Both volumes are lost)."
         )
     leader, follower = members[record.primary], members[1 - record.primary]
     begins = leader.disk == "primary" and leader.fresh and not leader.waiting
@@ -168,9 +164,9 @@ def _of_no_record(record: Record, members: Sequence[Member], namespace: str) -> 
         yield why_not_recorded(leader)
     elif bare and kept and (kept[0].server != "primary" or kept[0] is not leader):
         yield (
-            f"{RECORD} says nothing, {kept[0].name} has data and {bare[0].name} has none: "
-            f"`promote {kept[0].name} --accept-loss` goes on with that, and what it lacks of a "
-            "lost volume is gone."
+            f"{RECORD} says nothing, {kept[0].name} has data and {bare[0].name} has none: `ado-ops "
+            f"postgres promote {kept[0].name} --accept-loss` goes on with that, and what it lacks "
+            "of a lost volume is gone."
         )
     elif bare and silent:
         yield (
@@ -221,11 +217,47 @@ def why_half(members: Sequence[Member], namespace: str) -> str:
     )
 
 
+def _of_fenced(leader: Member, follower: Member) -> str:
+    """A primary that is to start no server; that it has ended is another matter."""
+    name, back = leader.name, f"`ado-ops postgres unfence {leader.name}`"
+    if leader.lost_contact and follower.server == "standby":
+        return why_unknown(leader, follower, f"once that machine is back, {back} lets it serve on")
+    if leader.trouble and follower.server == "standby":
+        return (
+            f"The primary {name} is fenced, and is not seen ({leader.trouble}): `ado-ops postgres "
+            f"promote {follower.name}` waits for its end and goes on, or says what it needs to "
+            f"know; {back} goes back."
+        )
+    if leader.trouble:
+        return (
+            f"The primary {name} is fenced, and is not seen ({leader.trouble}): {back} lets it "
+            "serve again once it is back (docs/data-runbooks.md, A pod is not Ready)."
+        )
+    flag = " --accept-loss" if ahead(follower, leader) else ""
+    promote = f"`ado-ops postgres promote {follower.name}{flag}`"
+    other = f", or {promote}" if follower.server == "standby" else ""
+    return f"The primary {name} is fenced and serves nobody: {back}{other}."
+
+
+def why_unknown(leader: Member, follower: Member, back: str) -> str:
+    """What a primary may do of which nobody hears, and what to do."""
+    return (
+        f"Nobody can tell whether the primary {leader.name} still serves: {leader.trouble}. "
+        f"When that machine is switched off for certain: `ado-ops postgres promote {follower.name} "
+        f"--node-is-off` (docs/data-runbooks.md, Failover); {back}."
+    )
+
+
 def _of_leader(leader: Member, follower: Member, namespace: str) -> Iterator[str]:
     if leader.server == "standby":
-        yield f"{leader.name} is not promoted yet: `promote {leader.name}` finishes it."
+        yield (
+            f"{leader.name} is not promoted yet: `ado-ops postgres promote {leader.name}` finishes "
+            "it."
+        )
     elif leader.server is None:
         why = leader.trouble or f"its volume is {leader.disk}"
+        # A pod that nobody reaches may still serve.
+        state = f"is not seen to serve ({why})" if leader.trouble else f"runs no server ({why})"
         # Of a former primary what its successor wrote is given up.
         flag = "" if follower.server == "standby" else " --accept-loss"
         if leader.disk == follower.disk == "empty":
@@ -235,15 +267,17 @@ def _of_leader(leader: Member, follower: Member, namespace: str) -> Iterator[str
         elif leader.waiting or leader.is_full:
             # What filled its volume fills the standby's, too.
             yield f"The primary {leader.name} waits: {leader.waiting or why}."
+        elif leader.lost_contact and follower.server == "standby":
+            yield why_unknown(leader, follower, "it serves on once that machine is back")
         elif follower.server == "standby" or follower.disk == "primary":
             yield (
-                f"The primary {leader.name} runs no server ({why}). When it does not come back: "
-                f"`promote {follower.name}{flag}`."
+                f"The primary {leader.name} {state}. When it does not come back: `ado-ops postgres "
+                f"promote {follower.name}{flag}`."
             )
         else:
             yield (
-                f"The primary {leader.name} runs no server ({why}), and {follower.name} cannot "
-                "take over (docs/data-runbooks.md, A pod is not Ready)."
+                f"The primary {leader.name} {state}, and {follower.name} cannot take over "
+                "(docs/data-runbooks.md, A pod is not Ready)."
             )
 
 
@@ -251,22 +285,25 @@ def _of_follower(leader: Member, follower: Member, *, fenced: bool) -> Iterator[
     name = follower.name
     if follower.server == "primary":
         yield (
-            f"Both pods are primary! `fence {name}` now, then see docs/data-runbooks.md, Both pods "
-            "are primary."
+            f"Both pods are primary! `ado-ops postgres fence {name}` now, then see "
+            "docs/data-runbooks.md, Both pods are primary."
         )
     elif follower.rejoining:
-        yield f"A `rejoin` is at work in {name}: wait for its end, then `rejoin {name}` once more."
+        yield (
+            f"A `rejoin` is at work in {name}: wait for its end, then `ado-ops postgres rejoin "
+            f"{name}` once more."
+        )
     elif follower.copying:
         yield f"{name} copies {leader.name}; wait for its end."
     elif follower.disk == "half":
         yield (
-            f"{name} has half a database, as a rejoin that was cut off leaves it: `rejoin {name} "
-            "--reclone`."
+            f"{name} has half a database, as a rejoin that was cut off leaves it: `ado-ops "
+            f"postgres rejoin {name} --reclone`."
         )
     elif follower.system and follower.system != leader.system:
         yield (
-            f"The volumes have different databases. When that of {leader.name} is right: `rejoin "
-            f"{name} --reclone`; else see docs/data-runbooks.md, Two databases."
+            f"The volumes have different databases. When that of {leader.name} is right: `ado-ops "
+            f"postgres rejoin {name} --reclone`; else see docs/data-runbooks.md, Two databases."
         )
     else:
         yield from _of_standby(leader, follower, fenced=fenced)
@@ -280,15 +317,23 @@ def _of_follower(leader: Member, follower: Member, *, fenced: bool) -> Iterator[
 def _of_standby(leader: Member, follower: Member, *, fenced: bool) -> Iterator[str]:
     name = follower.name
     if fenced and follower.trouble:
-        yield f"{name} is fenced ({follower.trouble}). Once it is back: `rejoin {name}`."
+        yield (
+            f"{name} is fenced ({follower.trouble}). Once it is back: `ado-ops postgres rejoin "
+            f"{name}`."
+        )
     elif fenced:
         command = "rejoin" if follower.disk == "primary" else "unfence"
-        yield f"{name} is fenced: `{command} {name}`."
+        yield f"{name} is fenced: `ado-ops postgres {command} {name}`."
     elif follower.waiting and follower.disk != "primary":
         yield f"{name} waits: {follower.waiting}."
+    elif follower.lost_contact:
+        yield (
+            f"The standby {name} is not seen: {follower.trouble}. Writes go on "
+            "(docs/data-runbooks.md, A node does not answer)."
+        )
     elif follower.trouble:
         yield (
-            f"The standby {name} runs no server ({follower.trouble}): see docs/data-runbooks.md, A "
+            f"The standby {name} is not seen ({follower.trouble}): see docs/data-runbooks.md, A "
             "pod is not Ready."
         )
     elif ahead(follower, leader) or overtaken(leader, follower):
@@ -296,9 +341,15 @@ def _of_standby(leader: Member, follower: Member, *, fenced: bool) -> Iterator[s
     elif lacks_wal(follower, leader):
         yield why_lacking(follower, leader)
     elif follower.server is None:
-        yield f"The standby {name} runs no server (its volume is {follower.disk}): `rejoin {name}`."
+        yield (
+            f"The standby {name} runs no server (its volume is {follower.disk}): `ado-ops postgres "
+            f"rejoin {name}`."
+        )
     elif not follower.streaming:
-        yield f"{name} receives nothing; if it still does not in a minute: `rejoin {name}`."
+        yield (
+            f"{name} receives nothing; if it still does not in a minute: `ado-ops postgres rejoin "
+            f"{name}`."
+        )
 
 
 def _of_services(leader: Member, follower: Member, services: Mapping[str, Any]) -> Iterator[str]:
@@ -306,11 +357,11 @@ def _of_services(leader: Member, follower: Member, services: Mapping[str, Any]) 
         selector = services.get(service)
         if selector is None:
             yield (
-                f"There is no Service {service}: `pulumi up --refresh` makes it, and then "
-                f"`promote {leader.name}` leads it."
+                f"There is no Service {service}: `pulumi up --refresh` makes it, and then `ado-ops "
+                f"postgres promote {leader.name}` leads it."
             )
         elif selector.get(POD_LABEL) != member.name:
             yield (
-                f"Service {service} does not lead to {member.name}: "
-                f"`promote {leader.name}` goes on from here."
+                f"Service {service} does not lead to {member.name}: `ado-ops postgres promote "
+                f"{leader.name}` goes on from here."
             )

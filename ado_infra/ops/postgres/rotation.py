@@ -64,7 +64,9 @@ def rotate(namespace: Namespace, say: Say, password: str | None = None) -> float
     """
     primary = read_record(namespace).primary
     if look(namespace, primary).server != "primary":
-        raise OpsError(f"{pod_name(primary)} does not run as the primary; see `status`.")
+        raise OpsError(
+            f"{pod_name(primary)} does not run as the primary; see `ado-ops postgres status`."
+        )
     if theirs := elsewhere(namespace.deployments()):
         return _follow(namespace, say, primary, theirs, password)
     former, url = namespace.secret(NAME, PASSWORD), namespace.secret(URLS, URL)
@@ -91,13 +93,13 @@ def _follow(
     if password is not None:
         raise OpsError(
             f"The password is in Secret {secret}, key {key}, which others keep: change it there, "
-            "then `rotate` without --stdin."
+            "then `ado-ops postgres rotate` without --stdin."
         )
     password = namespace.secret(secret, key).value
     if not password or quote(password, safe="") != password:
         raise OpsError(
             f"Secret {secret}, key {key}, has no password of letters, digits and -._~ alone, and "
-            "it goes into a URL as it is: change it there, then `rotate`."
+            "it goes into a URL as it is: change it there, then `ado-ops postgres rotate`."
         )
     began = time.monotonic()
     _alter(namespace, say, primary, password)
@@ -136,11 +138,17 @@ def findings(namespace: Namespace, leader: Member) -> Iterator[str]:
         yield f"Nobody can tell whether role ado is let in: {unknown}"
         return
     if "password authentication failed" in said:
-        yield f"Secret {secret} has a password that role ado is refused with: `rotate`."
+        yield (
+            f"Secret {secret} has a password that role ado is refused with: `ado-ops postgres "
+            "rotate`."
+        )
     if url is not None and with_password(url, password) != url:
-        yield f"Secret {URLS} has another password than Secret {NAME}: `rotate`."
+        yield (f"Secret {URLS} has another password than Secret {NAME}: `ado-ops postgres rotate`.")
     if late := _late(namespace):
-        yield f"Started before the password was changed: {', '.join(late)}: `rotate`."
+        yield (
+            f"Started before the password was changed: {', '.join(late)}: `ado-ops postgres "
+            "rotate`."
+        )
 
 
 def _late(namespace: Namespace) -> list[str]:

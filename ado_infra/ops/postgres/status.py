@@ -63,7 +63,10 @@ def examine(namespace: Namespace) -> Seen:
         wrong += rotation.findings(namespace, members[record.primary])
     if not lacking[Part.RESTORE]:
         wrong += backups.cut_off(namespace)
-    if not lacking[Part.BACKUP] and (backup := backups.seen(namespace)):
+    backup = None if lacking[Part.BACKUP] else backups.seen(namespace)
+    if backup is None and not lacking[Part.BACKUP]:
+        table.caption = "No backup is set up: see docs/data.md, Backup"
+    if backup is not None:
         now = datetime.now(UTC)
         table.caption = backups.described(backup, now)
         data["backup"] = asdict(backup)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.namespace import Namespace, phase_of
+from ado_infra.ops.namespace import Namespace, not_running, phase_of
 
 # With the password that the server has, which need not be the Secret's yet; it stays in the pod.
 _SCRIPT: Final = """
@@ -172,8 +172,11 @@ def look(namespace: Namespace, name: str) -> Member:
         return Member(name=name, trouble="there is no such pod")
     phase, ready = phase_of(pod)
     known = Member(name=name, phase=phase, ready=ready, node=pod.spec.node_name)
-    if phase not in {"Running", "Terminating"}:
-        return replace(known, trouble=f"its pod is {phase}")
+    if known.node and namespace.lost_contact(known.node):
+        # To ask all the same takes long, and is in vain.
+        return replace(known, trouble=f"its node {known.node} does not answer")
+    if trouble := not_running(pod):
+        return replace(known, trouble=trouble)
     try:
         said = namespace.run(name, ("/bin/sh", "-c", _SCRIPT))
         cut = _CUT in namespace.first_said(name)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from typing import Any
 
 import kubernetes_validate
@@ -63,6 +64,26 @@ class Cluster:
         self.running_then: list[int] = []
         """How many pods each of them had when a Job was made."""
         self.cut_off_at: tuple[str, int] | None = None
+        self.tables = ""
+        """What the database has."""
+        self.serves = True
+
+    def config_map(self, name: str) -> Any:
+        assert name == "postgresql-state"
+        data = {"initialised": "true", "primary": "1"}
+        return model("V1ConfigMap", {"data": data, "metadata": {"resourceVersion": "1"}})
+
+    def pod(self, name: str) -> Any:
+        assert name == "postgresql-1"
+        spec, status = {"containers": []}, {"phase": "Running"}
+        return model("V1Pod", {"metadata": {"name": name}, "spec": spec, "status": status})
+
+    def run(self, pod: str, command: tuple[str, ...], **_: Any) -> str:
+        assert pod == "postgresql-1"
+        if "look.sh" in " ".join(command):
+            return "disk=primary\nprimary=1\n" + ("server=primary\n" if self.serves else "")
+        assert "--dbname ado " in command[2]
+        return f"{self.tables}\n"
 
     def cron_job(self, name: str) -> Any:
         assert name == "postgresql-backup"
@@ -277,7 +298,7 @@ class TestRestore:
                 _restore(cluster)
             (line,) = backups.cut_off(cluster)  # pyright: ignore[reportArgumentType]
             assert cut_off[0] in line
-            assert "`start-writers`" in line
+            assert "`ado-ops postgres start-writers`" in line
         cluster.cut_off_at = None
         writers.start(cluster, _silent)  # pyright: ignore[reportArgumentType]
         assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [2, 1, 3]
@@ -300,6 +321,35 @@ class TestRestore:
         with pytest.raises(OpsError, match=r"There is no backup 20250101T030000Z.*--list"):
             _restore(cluster, "20250101T030000Z")
         assert (cluster.restores, cluster.scaled) == ([], [])
+
+    def test_a_database_that_is_not_empty_stops_nobody(self, cluster: Cluster) -> None:
+        cluster.tables = "runs, tasks"
+        with pytest.raises(OpsError, match=r"not empty \(runs, tasks\); nobody was stopped"):
+            _restore(cluster)
+        assert (cluster.made, cluster.scaled) == ([], [])
+        assert _restore(cluster, over=True) == "restored"
+
+    def test_where_no_primary_serves_nobody_is_stopped(self, cluster: Cluster) -> None:
+        cluster.serves = False
+        with pytest.raises(OpsError, match="postgresql-1 does not run as the primary"):
+            _restore(cluster, over=True)
+        assert (cluster.made, cluster.scaled) == ([], [])
+
+    def test_one_that_was_cut_off_goes_on_though_something_is_there_by_now(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(backups, "names", lambda *_, **__: [NAME])
+        writers.stop(cluster, _silent)  # pyright: ignore[reportArgumentType]
+        cluster.tables = "runs"
+        cluster.outcome = "Failed"  # as the script finds, once nobody writes
+        with pytest.raises(OpsError, match="Job postgresql-restore: Failed"):
+            _restore(cluster)
+        assert [w["spec"]["replicas"] for w in cluster.writers.values()] == [2, 1, 3]
+
+    def test_the_command_and_the_script_ask_the_same(self) -> None:
+        script = resources.files("ado_infra.data.postgres") / "files" / "restore.sh"
+        asked = " ".join(backups.TABLES.split())
+        assert asked in " ".join(script.read_text().split())
 
     def test_it_is_tried_once_and_is_no_run_of_the_cron_job(self, cluster: Cluster) -> None:
         _restore(cluster)
@@ -439,7 +489,8 @@ class TestStatus:
         assert "none yet" in backups.described(none, NOW)
 
     def test_none_is_a_finding(self) -> None:
-        assert self._found(None) == ["There is no good backup yet: `backup` makes one now."]
+        (line,) = self._found(None)
+        assert line == "There is no good backup yet: `ado-ops postgres backup` makes one now."
 
     @pytest.mark.parametrize(
         ("hours", "schedule", "old"),

@@ -18,7 +18,7 @@ from kubernetes import client
 
 from ado_infra.ops import execution
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.namespace import Namespace
+from ado_infra.ops.namespace import Namespace, not_running
 
 READ, FORGOTTEN, NOW, LATER = 624, 2158, 3000, 3001
 """Versions: of the pod, of what the server has forgotten, of the first look, of its end."""
@@ -137,6 +137,77 @@ def test_a_kubelet_that_never_lets_a_command_in_is_told_in_time(
         told = pytest.raises(OpsError, match=r"^postgresql-0 cannot be reached: .*timed out")
         with client.ApiClient(client.Configuration(host=host)) as api, told:
             Namespace(api, "ado-system").run("postgresql-0", ["true"])
+
+
+def test_who_waits_for_a_pod_is_told_of_it_and_how_long_at_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(execution, "ANSWER", 1)
+    monkeypatch.setattr(execution, "SLOW", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with client.ApiClient(client.Configuration(host=host)) as api, pytest.raises(OpsError):
+            Namespace(api, "ado-system").run("postgresql-0", ["true"])
+    told = capsys.readouterr()
+    assert told.err == "postgresql-0 does not answer yet; waiting at most 1 s\n"
+    assert told.out == ""  # which is for programs
+
+
+@pytest.mark.parametrize(
+    ("ready", "answers", "lost"),
+    [
+        ("True", True, False),
+        ("False", False, False),  # its kubelet says so, and may let a command in
+        ("Unknown", False, True),
+        (404, False, True),
+        (403, None, False),
+    ],
+)
+def test_a_node_that_is_not_ready_is_not_yet_one_of_which_nothing_is_heard(
+    ready: str | int,
+    answers: bool | None,  # noqa: FBT001
+    lost: bool,  # noqa: FBT001
+    namespace: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def read(*_: Any) -> Any:
+        if isinstance(ready, int):
+            raise client.ApiException(status=ready)
+        condition = client.V1NodeCondition(type="Ready", status=ready)
+        return client.V1Node(status=client.V1NodeStatus(conditions=[condition]))
+
+    monkeypatch.setattr(client.CoreV1Api, "read_node", read)
+    assert namespace.node_answers("n1") is answers
+    assert namespace.lost_contact("n1") is lost
+
+
+def _pending(*, message: str | None = None, reason: str | None = None) -> client.V1Pod:
+    scheduled = client.V1PodCondition(type="PodScheduled", status="False", message=message)
+    waiting = client.V1ContainerState(waiting=client.V1ContainerStateWaiting(reason=reason))
+    container = client.V1ContainerStatus(
+        name="one", image="i", image_id="", ready=False, restart_count=0, state=waiting
+    )
+    return client.V1Pod(
+        status=client.V1PodStatus(
+            phase="Pending",
+            conditions=[scheduled] if message else [],
+            container_statuses=[container] if reason else [],
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("pod", "told"),
+    [
+        (_pending(message="0/3 nodes are available"), "Pending: 0/3 nodes are available"),
+        (_pending(reason="ImagePullBackOff"), "Pending: ImagePullBackOff"),
+        (_pending(reason="ContainerCreating"), "Pending"),
+    ],
+)
+def test_a_pod_that_has_not_begun_is_said_to_wait_and_for_what(
+    pod: client.V1Pod, told: str
+) -> None:
+    assert not_running(pod) == f"its pod is {told}"
 
 
 def test_ctrl_c_while_a_pod_is_dialled_is_not_taken_for_a_pod_that_cannot_be_reached(

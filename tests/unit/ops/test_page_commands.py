@@ -54,6 +54,9 @@ DRAINED = CLUSTER + (
 DAY_TWO = CLUSTER + (
     "day_two.py::test_a_drained_node_hands_over_under_a_writer_and_gets_its_pods_back"
 )
+PAUSED = (
+    CLUSTER + "day_two.py::test_a_pause_leaves_no_writer_and_resume_brings_back_as_many_of_each"
+)
 KEPT = BACKUP + "test_only_the_last_ones_are_kept_and_what_cannot_be_uploaded_is_none"
 OF_EACH_KIND = OPS + "page_commands.py::test_the_settings_of_the_pages_are_the_programs"
 
@@ -116,6 +119,8 @@ KUBECTL = {
 }
 """What follows `kubectl` and the namespace, as a pattern."""
 OTHERS = {
+    "ado-ops pause": PAUSED,
+    "ado-ops resume": PAUSED,
     "ado-ops --help": OPS + "command.py::test_it_lists_its_commands_under_its_name",
     "ado-ops adopt": ADOPTED,
     "ado-ops drain NODE": DAY_TWO,

@@ -92,7 +92,8 @@ class TestPromote:
     def test_what_was_not_received_is_counted_and_given_up_only_on_purpose(self) -> None:
         cluster = Cluster(replace(PRIMARY, end=1500), STANDBY)
         with pytest.raises(
-            OpsError, match=r"500 bytes of WAL .*`unfence postgresql-0`.*accept-loss"
+            OpsError,
+            match=r"500 bytes of WAL .*`ado-ops postgres unfence postgresql-0`.*accept-loss",
         ):
             _promote(cluster)
         assert cluster.primaries() == []
@@ -110,7 +111,8 @@ class TestPromote:
     def test_a_node_that_does_not_answer_needs_the_operators_word(self) -> None:
         cluster = Cluster()
         cluster.nodes_off = {"n1"}
-        with pytest.raises(OpsError, match=r"node n1 does not answer.*--node-is-off"):
+        typed = "`ado-ops postgres promote postgresql-1 --node-is-off` goes on"
+        with pytest.raises(OpsError, match=rf"node n1 does not answer.*{typed}"):
             _promote(cluster)
         assert "promote postgresql-1" not in cluster.changes
         done = _promote(cluster, node_is_off=True)
@@ -157,7 +159,9 @@ class TestPromote:
             if line == "stopping postgresql-0":
                 cluster.members[1] = replace(STANDBY, blocked=True)
 
-        with pytest.raises(OpsError, match=r"delete pod postgresql-1.*`unfence postgresql-0`"):
+        with pytest.raises(
+            OpsError, match=r"delete pod postgresql-1.*`ado-ops postgres unfence postgresql-0`"
+        ):
             promotion.promote(cluster, 1, say)  # pyright: ignore[reportArgumentType]
         assert "primary" not in cluster.data
 
@@ -175,7 +179,9 @@ class TestPromote:
 
     def test_a_former_primary_is_refused_while_the_primary_serves(self) -> None:
         cluster = Cluster(PRIMARY, replace(STANDBY, server=None, disk="primary"))
-        with pytest.raises(OpsError, match=r"older data than postgresql-0.*`rejoin postgresql-1`"):
+        with pytest.raises(
+            OpsError, match=r"older data than postgresql-0.*`ado-ops postgres rejoin postgresql-1`"
+        ):
             _promote(cluster, accept_loss=True)
         assert cluster.changes == []
 
@@ -301,7 +307,9 @@ class TestRejoin:
 
     def test_what_a_rolled_back_primary_lacks_is_given_up_only_on_purpose(self) -> None:
         cluster = Cluster(PRIMARY, AHEAD)
-        with pytest.raises(OpsError, match=r"`promote postgresql-1 --accept-loss` keeps them"):
+        with pytest.raises(
+            OpsError, match=r"`ado-ops postgres promote postgresql-1 --accept-loss` keeps them"
+        ):
             _rejoin(cluster, 1, reclone=True)
         assert cluster.changes == []
         assert _rejoin(cluster, 1, reclone=True, accept_loss=True)
@@ -329,7 +337,9 @@ class TestRejoin:
         self, leader: Member, here: Member
     ) -> None:
         cluster = Cluster(leader, replace(here, streaming=False))
-        with pytest.raises(OpsError, match=r"`rejoin postgresql-1 --reclone` deletes .*only copy"):
+        with pytest.raises(
+            OpsError, match=r"`ado-ops postgres rejoin postgresql-1 --reclone` deletes .*only copy"
+        ):
             _rejoin(cluster, 1)
         assert cluster.changes == []
         assert _rejoin(cluster, 1, reclone=True)
@@ -383,7 +393,9 @@ class TestRejoin:
 
     def test_the_primary_is_never_rewound(self) -> None:
         cluster = Cluster()
-        with pytest.raises(OpsError, match=r"is the primary by.*Was `rejoin postgresql-1` meant"):
+        with pytest.raises(
+            OpsError, match=r"is the primary by.*Was `ado-ops postgres rejoin postgresql-1` meant"
+        ):
             _rejoin(cluster, 0)
         assert cluster.changes == []
 
@@ -405,19 +417,30 @@ class TestStatus:
             (
                 BEGUN,
                 (replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
-                "`rejoin postgresql-1 --reclone` deletes what it has",
+                "`ado-ops postgres rejoin postgresql-1 --reclone` deletes what it has",
             ),
             (
                 BEGUN,
                 (replace(PRIMARY, slot="lost"), replace(STANDBY, streaming=False)),
-                "`rejoin postgresql-1`",
+                "`ado-ops postgres rejoin postgresql-1`",
             ),
             (BEGUN, (PRIMARY, replace(STANDBY, blocked=True)), "delete pod postgresql-1"),
-            (BEGUN, (PRIMARY, AHEAD), "`promote postgresql-1 --accept-loss` keeps them"),
             (
                 BEGUN,
-                (PRIMARY, replace(STANDBY, server=None, waiting="`rejoin postgresql-1 --reclone`")),
-                "postgresql-1 waits: `rejoin postgresql-1 --reclone`",
+                (PRIMARY, AHEAD),
+                "`ado-ops postgres promote postgresql-1 --accept-loss` keeps them",
+            ),
+            (
+                BEGUN,
+                (
+                    PRIMARY,
+                    replace(
+                        STANDBY,
+                        server=None,
+                        waiting="`ado-ops postgres rejoin postgresql-1 --reclone`",
+                    ),
+                ),
+                "postgresql-1 waits: `ado-ops postgres rejoin postgresql-1 --reclone`",
             ),
             (
                 BEGUN,
@@ -429,7 +452,7 @@ class TestStatus:
             (
                 replace(BEGUN, fenced=frozenset({0})),
                 (replace(PRIMARY, server=None), STANDBY),
-                "`unfence postgresql-0`, or `promote postgresql-1`.",
+                "unfence postgresql-0`, or `ado-ops postgres promote postgresql-1`.",
             ),
         ],
     )
@@ -442,7 +465,7 @@ class TestStatus:
         record = replace(BEGUN, fenced=frozenset({0, 1}))
         members = (replace(PRIMARY, server=None), replace(STANDBY, server=None, disk="primary"))
         told = "\n".join(report.findings(record, members, SERVICES, NAMESPACE))
-        assert "serves nobody: `unfence postgresql-0`." in told
+        assert "serves nobody: `ado-ops postgres unfence postgresql-0`." in told
         assert "promote" not in told
 
     def test_a_full_volume_leads_to_its_growing_and_not_to_the_standby_that_is_as_full(
@@ -536,7 +559,7 @@ class TestRotateWhatOthersKeep:
         cluster.theirs = "n-w"
         (line,) = _login(cluster, PRIMARY)
         assert line.startswith("Secret ado-passwords has a password that role ado is refused with")
-        assert "`rotate`" in line
+        assert "`ado-ops postgres rotate`" in line
         assert "n-w" not in _rotate(cluster)
         assert cluster.changes == ["role ado in postgresql-0", "restart ado-api-gateway"]
         assert cluster.accepts("n-w")
@@ -630,7 +653,7 @@ class TestRotate:
             _rotate(cluster, "n@w")
         told = "\n".join(_login(cluster, PRIMARY))
         assert found in told
-        assert "`rotate`" in told
+        assert "`ado-ops postgres rotate`" in told
         cluster.interrupt_after = None
         _rotate(cluster, "n@w")
         assert cluster.lets_in("n@w")

@@ -288,12 +288,17 @@ class TestFindings:
 class Pods:
     """A namespace, as far as the command sees it."""
 
+    silent_nodes: tuple[str, ...] = ()
+
     def __init__(self, *names: str) -> None:
         self.names = names
 
     def stateful_set(self, name: str) -> Any:
         assert name == "redis"
         return SimpleNamespace(spec=SimpleNamespace(replicas=3)) if self.names else None
+
+    def lost_contact(self, node: str) -> bool:
+        return node in self.silent_nodes
 
     def pod(self, name: str) -> Any:
         if name not in self.names:
@@ -355,6 +360,19 @@ def test_programs_are_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (lost["phase"], lost["keys"], lost["master"]) == ("absent", None, None)
     outside = _status(monkeypatch, options=("--json",), mode="external")
     assert json.loads(outside.stdout) == {"ready": True, "findings": [], "external": True}
+
+
+def test_a_pod_of_a_node_that_is_silent_is_not_asked_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def asked(*_: object, **__: object) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(Pods, "run", asked)
+    monkeypatch.setattr(Pods, "silent_nodes", ("n1",))
+    done = _status(monkeypatch, "redis-0", "redis-1", "redis-2")
+    assert done.exit_code == 3
+    assert "redis-0 tells nothing (its node n1 does not answer)" in done.output
 
 
 def test_a_check_prints_what_is_wrong_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,7 @@ class Operator:
         """Does what a line says first; whether it names a command."""
         for text in re.findall(r"`([^`]+)`", line):
             typed = text.removeprefix("ado-ops postgres ")
+            whole = typed != text
             if typed == "pulumi up --refresh":
                 self.platform.up_with_refresh()
                 return True
@@ -102,6 +103,9 @@ class Operator:
                 self.platform.delete_pod(self.platform.pod(deleted[1]))
                 return True
             if typed.split()[0] in COMMANDS and (" " in typed or typed in NO_ARGUMENT):
+                assert whole, f"cannot be pasted: {text}"
+                if "Once it is back" in line:
+                    self.platform.time_passes()
                 done = self.run(*typed.split())
                 assert done.exit_code == 0, (line, done.stdout, done.exception)
                 return True
@@ -313,8 +317,38 @@ TABLE = (
     ),
     Row(says="is not promoted yet", state=(replace(PRIMARY, server="standby"), STANDBY)),
     Row(
-        says="When it does not come back: `promote postgresql-1`",
+        says="When it does not come back: `ado-ops postgres promote postgresql-1`",
         state=(STOPPED, replace(STANDBY, streaming=False)),
+    ),
+    # Who is not seen may serve: nobody says that it does not.
+    Row(
+        says="is not seen to serve (it is away). When it does not come back",
+        state=(replace(PRIMARY, trouble="it is away"), STANDBY),
+        made=lambda p: p.pods.hung.add(0),
+    ),
+    Row(
+        says="its node n1 does not answer. When that machine is switched off for certain",
+        made=lambda p: p.nodes_off.add("n1"),
+    ),
+    Row(
+        says="`ado-ops postgres unfence postgresql-0` lets it serve on",
+        made=lambda p: (_fenced(0)(p), p.nodes_off.add("n1")),
+    ),
+    Row(
+        says="waits for its end and goes on",
+        state=(replace(PRIMARY, trouble="it is away"), STANDBY),
+        made=lambda p: (_fenced(0)(p), p.pods.hung.add(0)),
+    ),
+    Row(
+        says="lets it serve again once it is back",
+        state=(replace(PRIMARY, trouble="it is away"), replace(STANDBY, **AWAY)),
+        made=_fenced(0),
+        page="A pod is not Ready",
+    ),
+    Row(
+        says="The standby postgresql-1 is not seen: its node n2 does not answer",
+        made=lambda p: p.nodes_off.add("n2"),
+        page="A node does not answer",
     ),
     Row(
         says="Both volumes are empty",
@@ -366,13 +400,17 @@ TABLE = (
         state=(PRIMARY, _said(STANDBY, "another database", system="8")),
     ),
     Row(
-        says="Once it is back: `rejoin postgresql-1`",
+        says="Once it is back: `ado-ops postgres rejoin postgresql-1`",
         state=(PRIMARY, replace(STANDBY, **AWAY)),
         made=lambda p: (_fenced(1)(p), _back_by_itself(p, 1)),
         waits=True,
     ),
-    Row(says="is fenced: `rejoin postgresql-1`", state=(PRIMARY, FORMER), made=_fenced(1)),
-    Row(says="is fenced: `unfence postgresql-1`", made=_fenced(1)),
+    Row(
+        says="is fenced: `ado-ops postgres rejoin postgresql-1`",
+        state=(PRIMARY, FORMER),
+        made=_fenced(1),
+    ),
+    Row(says="is fenced: `ado-ops postgres unfence postgresql-1`", made=_fenced(1)),
     Row(
         says="postgresql-1 waits: a copy of",
         state=(replace(PRIMARY, slot="lost"), _said(STANDBY, "deletes what is here first")),
@@ -404,7 +442,7 @@ TABLE = (
         state=(PRIMARY, replace(STANDBY, timeline=3, streaming=False)),
     ),
     Row(
-        says="The standby postgresql-1 runs no server (it is away)",
+        says="The standby postgresql-1 is not seen (it is away)",
         state=(PRIMARY, replace(STANDBY, **AWAY)),
         page="A pod is not Ready",
     ),
@@ -422,7 +460,7 @@ TABLE = (
         state=(replace(PRIMARY, slot="lost"), _said(FORMER, "this was the primary")),
     ),
     Row(  # its volume is older than its slot
-        says="lacks WAL that postgresql-0 has given up: `rejoin postgresql-1 --reclone`",
+        says="has given up: `ado-ops postgres rejoin postgresql-1 --reclone`",
         state=(replace(PRIMARY, oldest=900), replace(STANDBY, streaming=False, end=800)),
     ),
     Row(says="bytes behind", state=(replace(PRIMARY, end=2**30), STANDBY), waits=True),
@@ -649,6 +687,44 @@ def _healthy(platform: Platform) -> bool:
     )
 
 
+def test_where_all_is_well_that_is_said_and_to_people_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator = _operator(Platform(), monkeypatch)
+    assert operator.run("status").stdout.endswith("\nAll is well: there is nothing to do.\n")
+    assert "All is well" not in operator.run("status", "--json").stdout
+    assert operator.run("status", "--check").stdout == ""
+
+
+def test_a_platform_without_a_backup_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    platform = Platform()
+    monkeypatch.setattr(platform, "cron_job", lambda _: None)
+    assert "No backup is set up" in _operator(platform, monkeypatch).run("status").stdout
+
+
+def test_the_node_that_is_silent_is_named_and_the_pod_on_it_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    platform = Platform()
+    platform.nodes_off.add("n1")
+    operator, asked = _operator(platform, monkeypatch), list[str]()
+    run = platform.run
+
+    def noted(pod: str, *arguments: Any, **options: Any) -> str:
+        asked.append(pod)
+        return run(pod, *arguments, **options)
+
+    monkeypatch.setattr(platform, "run", noted)
+    refused = operator.run("promote", "postgresql-1")
+    told = operator.run("status").stdout
+    assert "n1 (silent)" in told
+    assert "serves nobody" not in told
+    (typed,) = set(re.findall(r"`ado-ops postgres (promote [^`]*)`", told))
+    assert f"`ado-ops postgres {typed}` goes on" in str(refused.exception)
+    assert operator.run(*typed.split()).exit_code == 0
+    assert set(asked) == {"postgresql-1"}
+
+
 def test_only_a_rejoin_whose_work_in_the_pod_was_cut_off_asks_for_a_new_copy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -668,7 +744,7 @@ def test_only_a_rejoin_whose_work_in_the_pod_was_cut_off_asks_for_a_new_copy(
     platform.settle()
     (line,) = operator.status()
     assert "half a database, as a rejoin that was cut off leaves it" in line
-    assert "`rejoin postgresql-0 --reclone`" in line
+    assert "`ado-ops postgres rejoin postgresql-0 --reclone`" in line
     refused = operator.run("rejoin", "postgresql-0")
     assert "--reclone" in str(refused.exception)
     assert operator.follow(line)
@@ -680,7 +756,7 @@ def test_writers_are_not_started_while_a_restore_goes_on(monkeypatch: pytest.Mon
     operator = _operator(platform, monkeypatch)
     _restoring(platform)
     refused = operator.run("start-writers")
-    assert f"`restore {BACKUP}` waits for it" in str(refused.exception)
+    assert f"`ado-ops postgres restore {BACKUP}` waits for it" in str(refused.exception)
     assert set(platform.replicas().values()) == {0}
 
 

@@ -67,7 +67,7 @@ USES = {name: asked for name, (_, asked) in METHODS.items()}
 USES["looks_at"] = {"list pods", "watch pods"}
 USES["disown_scale"] = {"get deployments", "patch deployments"}
 USES["run"] = {"get pods/exec", "create pods/exec"}
-NOTHING = {"plain", "lacking", "node_answers"}
+NOTHING = {"plain", "lacking", "node_answers", "lost_contact"}
 """Those that need nothing in the platform's namespace."""
 LEASE = {f"{verb} leases" for verb in ("get", "create", "update", "delete")}
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,30 @@ from tests.support.recording import ROOT
 
 OF_STACKS = ("up", "preview", "status", "picture", "destroy")
 COMMANDS = (*OF_STACKS, "prepare", "start", "down", "kubeconfig")
+
+
+def test_the_pages_commands_freeze_a_node_and_let_it_go_on(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "sandbox.md").read_text()
+    freeze, go_on = (line for line in page.splitlines() if line.startswith("cat $(find /sys"))
+    group = tmp_path / Sandbox("default").cgroup / "n2" / "daemons"
+    group.mkdir(parents=True)
+    with subprocess.Popen(["/bin/sleep", "60"]) as process:
+        try:
+            (group / "cgroup.procs").write_text(f"{process.pid}\n")
+            for line, state in ((freeze, "T"), (go_on, "S")):
+                typed = line.replace("/sys/fs/cgroup", str(tmp_path))
+                subprocess.run(typed, shell=True, check=True)  # noqa: S602 - the page's own
+                wait_for_state(process.pid, state)
+        finally:
+            process.kill()
+
+
+def wait_for_state(pid: int, state: str) -> None:
+    """Until the kernel says that a process is stopped, or sleeps."""
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/stat").read_text().split()[2] != state:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("name", ["", "Default", "a_b", "-a", "a-", "1a", "a" * 21, "a/b", "a.b"])
