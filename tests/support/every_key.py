@@ -18,6 +18,7 @@ _EXTERNAL: Final = "is of an external store; see examples/external-stores"
 GIVEN: Final = {f"ado:{ConfigSecret.REGISTRY_PASSWORD}": "registry-canary"}
 """The one secret that can be given in no other way than in its config."""
 UNSAID: Final = {
+    "pod.hostUsers": "the sandbox's containerd makes no user namespaces",
     "pod.volumes[].csi.driver": "the sandbox has no CSI driver",
     "pod.volumes[].csi.volumeAttributes": "the sandbox has no CSI driver to be told",
     "ado:images.pullSecret": "is another way than images.registryUser, and only one is allowed",

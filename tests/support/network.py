@@ -61,11 +61,17 @@ class Network:
         """The rules of each end that are about the other; None of one that is not isolated."""
         pair = id(source), id(target)
         if pair not in self._known:
+            self._kept.extend((source, target))
             self._known[pair] = (
                 self._rules(source, "Egress", "to", target),
                 self._rules(target, "Ingress", "from", source),
             )
         return self._known[pair]
+
+    @cached_property
+    def _kept(self) -> list[End]:
+        """Whoever `_known` is about, as another end could get the id of one that is gone."""
+        return []
 
     @cached_property
     def _known(self) -> dict[tuple[int, int], tuple[Rules | None, Rules | None]]:

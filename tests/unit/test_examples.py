@@ -20,27 +20,37 @@ from tests.unit.data.test_external_stores import OF_POSTGRESQL, OF_REDIS
 PASSWORD = "random:index/randomPassword:RandomPassword"
 DIGEST_KEY = "random:index/randomBytes:RandomBytes"
 WORKER, GATEWAY = "ado-worker", "ado-api-gateway"
+OF_A_PLATFORM = {PASSWORD, "NetworkPolicy"}
+"""What a store alone makes under another name, or not at all."""
+
+
+def _alone(store: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {key for key in store if key[0] not in OF_A_PLATFORM}
+
+
 MADE = {
     "worker-pool": {
         ("Deployment", WORKER),
         ("Service", WORKER),
         ("PodDisruptionBudget", f"{WORKER}-pdb"),
         ("HorizontalPodAutoscaler", f"{WORKER}-hpa"),
+        ("ServiceAccount", WORKER),
     },
     "extra-container": {
         ("Deployment", GATEWAY),
         ("Service", GATEWAY),
         ("PodDisruptionBudget", f"{GATEWAY}-pdb"),
         ("HorizontalPodAutoscaler", f"{GATEWAY}-hpa"),
+        ("ServiceAccount", GATEWAY),
     },
     "edge-alone": {("Ingress", "ado-ingress")},
-    "postgres-alone": {key for key in OF_POSTGRESQL if key[0] != PASSWORD}
+    "postgres-alone": _alone(OF_POSTGRESQL)
     | {
         (PASSWORD, "database-password"),
         (PASSWORD, "database-replication-password"),
         (DIGEST_KEY, "database-passwords-digest-key"),
     },
-    "redis-alone": {key for key in OF_REDIS if key[0] != PASSWORD}
+    "redis-alone": _alone(OF_REDIS)
     | {(PASSWORD, "redis-password"), (DIGEST_KEY, "redis-password-digest-key")},
 }
 TIERS = {GATEWAY, "ado-dashboard", "ado-orchestrator", WORKER}

@@ -115,7 +115,7 @@ def test_another_image_command_or_database_is_another_job(changed: dict[str, Any
 )
 def test_a_changed_password_or_timeout_runs_nothing(changed: dict[str, Any]) -> None:
     assert _name(_migrations(**changed)) == _name(_migrations())
-    (job,) = (each for each in _migrations(**changed).objects if each.kind == "Job")
+    (job,) = (each for each in _migrations(**changed).objects if each.key[0] == "Job")
     assert job.ignored == ("spec",)
 
 

@@ -272,6 +272,7 @@ class TestSeveralPools:
             ("HorizontalPodAutoscaler", "ado-worker-gpu-hpa"),
             ("PodDisruptionBudget", "ado-worker-gpu-pdb"),
             ("NetworkPolicy", "ado-worker-gpu-netpol"),
+            ("ServiceAccount", "ado-worker-gpu"),
         }
         assert dev.keys() < changed.keys()
         assert container(changed, "ado-worker-gpu")["image"] == "ado/worker:2.0"
