@@ -71,7 +71,7 @@ def _advised(deployment: Deployment, command: str) -> None:
 
 
 def _kept(deployment: Deployment, pod: str) -> set[str]:
-    """The names of `KEYS` that a node has, also where it serves none; marks of others come and go."""
+    """The names of `KEYS` that a node has, also where it serves none."""
     found = ask(deployment, [(host_of(pod), "SCAN", "0", "MATCH", "kept-*", "COUNT", "100000")])
     return {key for key in KEYS if f"'{key}'" in found[0].said}
 
