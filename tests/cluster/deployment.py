@@ -30,6 +30,7 @@ from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.engine import Engine
 from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
+from tests.cluster import client_policy
 from tests.support.recording import ROOT, SECRETS, Recording, merged, record_stack
 
 NAMESPACE = "ado-system"
@@ -279,8 +280,9 @@ class Deployment:
             return stack.publish(self.sandbox, api, self.state().outputs)
 
     def wait_until_ready(self, namespace: str = NAMESPACE) -> list[Tier]:
-        """Every tier, once all of them are settled."""
+        """Every tier, once all of them are settled; the tests' clients then reach the stores."""
         with rollout.api(self.sandbox) as api:
+            client_policy.follow(api, namespace)
             return rollout.wait_until_ready(api, namespace)
 
     def dry_run_warnings(self, manifest: Mapping[str, Any]) -> list[str]:
