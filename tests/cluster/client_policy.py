@@ -18,9 +18,7 @@ _DASHBOARD: Final = {"matchLabels": {"app": "ado-dashboard"}}
 _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "tests-client": {"podSelector": _DASHBOARD, "policyTypes": ["Egress"], "egress": [{}]},
     "tests-client-stores": {
-        "podSelector": {
-            "matchExpressions": [{"key": "app", "operator": "In", "values": [*STORES]}]
-        },
+        "podSelector": {"matchExpressions": [_OF_STORES]},
         "policyTypes": ["Ingress"],
         "ingress": [{"from": [{"podSelector": _DASHBOARD}]}],
     },
