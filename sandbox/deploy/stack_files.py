@@ -170,8 +170,8 @@ def use_own_addresses(config: dict[str, Any]) -> None:
     """Tells a stack's NetworkPolicies, unless it has none, where requests of links come from."""
     section = config.get(NETWORK_POLICIES, {})
     if isinstance(section, Mapping) and section.get("enabled", True):
-        given = section.get("ingressAddresses") or ()
-        config[NETWORK_POLICIES] = {**section, "ingressAddresses": [*given, FABRIC]}
+        ranges = dict.fromkeys([*(section.get("ingressAddresses") or ()), FABRIC])
+        config[NETWORK_POLICIES] = {**section, "ingressAddresses": [*ranges]}
 
 
 def _is_secure(value: object) -> bool:

@@ -13,12 +13,11 @@ from kubernetes import client
 
 from ado_infra.connections import DENY
 
-_OF_STORES: Final = {"key": "app", "operator": "In", "values": ["postgresql", "redis"]}
 _DASHBOARD: Final = {"matchLabels": {"app": "ado-dashboard"}}
 _RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     "tests-client": {"podSelector": _DASHBOARD, "policyTypes": ["Egress"], "egress": [{}]},
-    "tests-client-stores": {
-        "podSelector": {"matchExpressions": [_OF_STORES]},
+    "tests-client-targets": {
+        "podSelector": {},
         "policyTypes": ["Ingress"],
         "ingress": [{"from": [{"podSelector": _DASHBOARD}]}],
     },

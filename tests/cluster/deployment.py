@@ -280,7 +280,7 @@ class Deployment:
             return stack.publish(self.sandbox, api, self.state().outputs)
 
     def wait_until_ready(self, namespace: str = NAMESPACE) -> list[Tier]:
-        """Every tier, once all of them are settled; the tests' clients then reach the stores."""
+        """Every tier, once all of them are settled; the tests' clients then reach them."""
         with rollout.api(self.sandbox) as api:
             client_policy.follow(api, namespace)
             return rollout.wait_until_ready(api, namespace)
