@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -69,6 +70,7 @@ def _in_words(name: str, number: float) -> str:
 
 def main() -> None:
     """Writes the page."""
+    argparse.ArgumentParser(prog="make report", description=__doc__).parse_args()
     PAGE.write_text(page(_read(reliability.RESULT) or {}, _read(SCALING)))
     print(f"written: {PAGE.relative_to(ROOT)}")
 

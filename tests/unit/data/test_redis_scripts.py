@@ -69,6 +69,8 @@ class World:
     told: list[str] = field(default_factory=list)
     cut_after: int | None = None
     """How many things can be told before whoever tells is cut off."""
+    unanswered: dict[str, int] = field(default_factory=dict)
+    """Node and question → which time that it is asked there is no answer, counted from one."""
 
     def answer(self, password: str, command: str) -> tuple[int, str]:
         """Exit code and output of a command."""
@@ -103,6 +105,10 @@ class World:
             return 0, "NOAUTH Authentication required.\n"
         if words[0] == "-e":
             return self._tell(name, words[2:])
+        if (question := f"{name} {' '.join(words)}") in self.unanswered:
+            self.unanswered[question] -= 1
+            if self.unanswered[question] == 0:
+                return 124, ""
         answers: dict[str, Callable[[], str]] = {
             "ping": lambda: f"{node.ping}\n",
             "dbsize": lambda: f"{node.keys}\n",
@@ -400,6 +406,16 @@ class TestCreate:
         assert run(world, "create.sh", "3", "0").code == 0
         assert len(world.told) == 5
         assert _slots(world) == [*SHARES]
+
+    @pytest.mark.parametrize("node", ["redis-0", "redis-1", "redis-5"])
+    def test_a_node_that_once_did_not_answer_is_not_passed_over_for_good(
+        self, node: str, run: Run
+    ) -> None:
+        for time in (1, 2, 3):
+            world = World(_fresh(6), patience=6, unanswered={f"{node} dbsize": time})
+            assert run(world, "create.sh", "3", "1").code == 0
+            assert _slots(world) == [*SHARES, None, None, None]
+            assert sorted(_masters(world)) == ["-", "-", "-", "redis-0", "redis-1", "redis-2"]
 
     def test_cut_off_among_the_replicas_it_ends_the_same_when_run_again(self, run: Run) -> None:
         nodes = _cluster(6, keys=0)

@@ -131,6 +131,33 @@ introduce() {
 	done
 }
 
+# More than once, as what follows: who did not answer in time was passed over.
+give_out_slots() {
+	if all keyless && [ "$(says "$seed" "cluster_slots_assigned:$slots" cluster info)" = 0 ]; then
+		ordinal=0
+		for node in $nodes; do
+			from=$((slots * ordinal / masters))
+			ordinal=$((ordinal + 1))
+			if [ "$ordinal" -le "$masters" ] && new "$node"; then
+				tell "$node" cluster addslotsrange "$from" $((slots * ordinal / masters - 1))
+			fi
+		done
+	fi
+}
+
+give_out_replicas() {
+	[ "$count" != "$masters" ] || return 0
+	lines=$(all own)
+	for master in $(without_replica "$(echo "$lines" | grep -v ' - $')"); do
+		for node in $nodes; do
+			if new "$node"; then
+				tell "$node" cluster replicate "$master"
+				break
+			fi
+		done
+	done
+}
+
 # wait_until CHECK WORDS [COMMAND]: the command is run before each further look.
 wait_until() {
 	until all "$1"; do
@@ -155,28 +182,7 @@ fi
 
 introduce
 wait_until reaches_all "reaches the others" introduce
-
-if all keyless && [ "$(says "$seed" "cluster_slots_assigned:$slots" cluster info)" = 0 ]; then
-	ordinal=0
-	for node in $nodes; do
-		from=$((slots * ordinal / masters))
-		ordinal=$((ordinal + 1))
-		if [ "$ordinal" -le "$masters" ] && new "$node"; then
-			tell "$node" cluster addslotsrange "$from" $((slots * ordinal / masters - 1))
-		fi
-	done
-fi
-wait_until served "sees all slots served (docs/data-runbooks.md)"
-
-if [ "$count" != "$masters" ]; then
-	lines=$(all own)
-	for master in $(without_replica "$(echo "$lines" | grep -v ' - $')"); do
-		for node in $nodes; do
-			if new "$node"; then
-				tell "$node" cluster replicate "$master"
-				break
-			fi
-		done
-	done
-fi
-wait_until whole "sees the cluster whole"
+give_out_slots
+wait_until served "sees all slots served (docs/data-runbooks.md)" give_out_slots
+give_out_replicas
+wait_until whole "sees the cluster whole" give_out_replicas
