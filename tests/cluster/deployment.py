@@ -25,7 +25,7 @@ from ado_infra.ops.platform.objects import Model
 from ado_infra.ops.platform.reading import PART_OF
 from ado_infra.ops.platform.tiers import Tier
 from sandbox.cluster import kubectl
-from sandbox.deploy import deployed, rollout, stack
+from sandbox.deploy import deployed, links, rollout, stack
 from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.engine import Engine
 from sandbox.deploy.outcome import Outcome
@@ -277,7 +277,7 @@ class Deployment:
     def links(self) -> dict[str, str]:
         """The loopback links, as `make up` prints them."""
         with rollout.api(self.sandbox) as api:
-            return stack.publish(self.sandbox, api, self.state().outputs)
+            return links.publish(self.sandbox, api, self.state().outputs)
 
     def wait_until_ready(self, namespace: str = NAMESPACE) -> list[Tier]:
         """Every tier, once all of them are settled; the tests' clients then reach them."""

@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 
 from sandbox.cluster import object_storage
-from sandbox.host.network import FABRIC
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
 
 AS_DEPLOYED: dict[str, Any] = {
-    "ado:networkPolicies": {"ingressAddresses": [FABRIC]},
     "ado:objectStorage": {
         "endpoint": object_storage.ENDPOINT,
         "region": object_storage.REGION,

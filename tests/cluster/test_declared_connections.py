@@ -86,6 +86,7 @@ def policed(
     deployment = Deployment(cluster, tmp_path_factory.mktemp("policed"))
     deployment.reset()
     deployment.up(OFF)
+    deployment.links()  # takes away what the sandbox has added to the stack's policies
     before = opened(deployment, pods(deployment))
     deployment.up({})
     yield deployment, before
