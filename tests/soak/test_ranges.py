@@ -70,7 +70,9 @@ def library_tests(*, ops: bool) -> list[Path]:
     files = [
         path
         for path in sorted(UNIT.rglob("test_*.py"))
-        if path.name not in OF_THE_CHECKOUT and not _of(path, ELSEWHERE)
+        if UNIT / "sandbox" not in path.parents
+        and path.name not in OF_THE_CHECKOUT
+        and not _of(path, ELSEWHERE)
     ]
     return [p for p in files if ops == (p.parent.name == "ops" or _of(p, OPS))]
 
