@@ -16,7 +16,7 @@ from ado_infra.ops.platform.reading import PART_OF
 from sandbox.cluster import cluster
 from sandbox.cluster.record import link_url
 from sandbox.deploy import rollout
-from sandbox.host.network import FABRIC_ADDRESS
+from sandbox.host.network import FABRIC
 from sandbox.paths import Sandbox
 
 POLICY: Final = "sandbox-links"
@@ -52,11 +52,12 @@ def _let_in(connection: client.ApiClient, namespace: str, applications: list[str
 
 def _policy(applications: list[str]) -> dict[str, Any]:
     chosen = {"key": "app", "operator": "In", "values": applications}
+    # A node passes them on by an address of its own, as to any Service.
     return {
         "metadata": {"name": POLICY},
         "spec": {
             "podSelector": {"matchExpressions": [chosen]},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"ipBlock": {"cidr": f"{FABRIC_ADDRESS}/32"}}]}],
+            "ingress": [{"from": [{"ipBlock": {"cidr": FABRIC}}]}],
         },
     }

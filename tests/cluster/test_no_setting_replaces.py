@@ -122,7 +122,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "caBundle": {"configMap": "authorities"},
     },
     "networkPolicies": {
-        "enabled": True,
+        "enabled": False,
         "ingressNamespace": "other-ingress",
         "ingressAddresses": ["10.1.0.0/16"],
         "monitoringNamespace": "other-monitoring",
@@ -192,6 +192,7 @@ def _settings() -> Iterator[str]:
 ALONE = {
     "edge.controller": "another one is told neither bodySize nor timeout, and className hides it",
     "monitoring.serviceMonitor": "without one its labels are nowhere",
+    "networkPolicies.enabled": "without policies nothing else of them is anywhere",
 }
 """Settings that are planned by themselves, and why."""
 WALKED = [f"{section}.{key}" for section, keys in OTHERWISE.items() for key in keys]
