@@ -37,7 +37,8 @@ def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
 
 
 def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
-    if not secrets.agents.data:
+    alone = any(pool.model_gateway is None for pool in settings.worker_pools.values())
+    if alone and not secrets.agents.data:
         yield _give(
             "No key of a model provider: workers are given none, and fail unless their agents "
             "reach a model without; one of these is enough",
