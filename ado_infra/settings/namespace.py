@@ -80,21 +80,25 @@ def _counted_whole(quota: dict[str, str]) -> dict[str, str]:
     return quota
 
 
-class PodLimits(Spec):
-    """What one pod may ask for, all of its containers together."""
+class _Limits(Spec):
+    """Amounts of which none is more than the next."""
 
     ORDER: ClassVar[tuple[str, ...]] = ("min", "max")
     """Its fields, from the least to the most."""
-
-    min: dict[LimitedName, Quantity] = {}  # noqa: RUF012 - pydantic copies it
-    """The least that each has to ask for."""
-    max: dict[LimitedName, Quantity] = {}  # noqa: RUF012 - pydantic copies it
-    """The most that each may have."""
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
         _require_order([(to_camel(field), getattr(self, field)) for field in self.ORDER])
         return self
+
+
+class PodLimits(_Limits):
+    """What one pod may ask for, all of its containers together."""
+
+    min: dict[LimitedName, Quantity] = {}  # noqa: RUF012 - pydantic copies it
+    """The least that each has to ask for."""
+    max: dict[LimitedName, Quantity] = {}  # noqa: RUF012 - pydantic copies it
+    """The most that each may have."""
 
 
 class ContainerLimits(PodLimits):
@@ -108,7 +112,7 @@ class ContainerLimits(PodLimits):
     """What a container is limited to that says nothing."""
 
 
-class ClaimLimits(PodLimits):
+class ClaimLimits(_Limits):
     """How large one claim may be."""
 
     min: dict[Literal["storage"], Quantity] = {}  # noqa: RUF012 - pydantic copies it

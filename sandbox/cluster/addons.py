@@ -88,19 +88,8 @@ def _copy_crds(directory: Path) -> None:
 
 
 def _metrics(keys: Keys) -> list[dict[str, Any]]:
-    """The API of metrics-server, whose Service has no pods: it runs in the fabric."""
+    """The API of metrics-server."""
     authority = base64.b64encode(keys.authority.certificate.read_bytes()).decode()
-    metadata = {"name": "metrics-server", "namespace": "kube-system"}
-    spec = {"ports": [{"port": 443, "targetPort": METRICS_PORT}]}
-    labels = {"kubernetes.io/service-name": "metrics-server"}
-    endpoint_slice = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {**metadata, "name": "metrics-server-sandbox", "labels": labels},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [FABRIC_ADDRESS], "conditions": {"ready": True}}],
-        "ports": [{"port": METRICS_PORT, "protocol": "TCP"}],
-    }
     api_service = {
         "apiVersion": "apiregistration.k8s.io/v1",
         "kind": "APIService",
@@ -108,14 +97,33 @@ def _metrics(keys: Keys) -> list[dict[str, Any]]:
         "spec": {
             "group": "metrics.k8s.io",
             "version": "v1beta1",
-            "service": metadata,
+            "service": {"name": "metrics-server", "namespace": "kube-system"},
             "caBundle": authority,
             "groupPriorityMinimum": 100,
             "versionPriority": 100,
         },
     }
+    return [*service_in_the_fabric("metrics-server", METRICS_PORT), api_service]
+
+
+def service_in_the_fabric(name: str, port: int) -> list[dict[str, Any]]:
+    """A Service of kube-system, at port 443, without pods: a program in the fabric answers."""
+    metadata = {"name": name, "namespace": "kube-system"}
+    spec = {"ports": [{"port": 443, "targetPort": port}]}
+    endpoint_slice = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            **metadata,
+            "name": f"{name}-sandbox",
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [FABRIC_ADDRESS], "conditions": {"ready": True}}],
+        "ports": [{"port": port, "protocol": "TCP"}],
+    }
     service = {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
-    return [service, endpoint_slice, api_service]
+    return [service, endpoint_slice]
 
 
 def _rights_of_the_policy_engine() -> list[dict[str, Any]]:

@@ -8,11 +8,11 @@ longer to load than a status to be read.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kubernetes import client
 from rich.console import Console
@@ -22,8 +22,7 @@ from ado_infra.ops.platform.reading import Sight, look
 from sandbox import files
 from sandbox.build import images
 from sandbox.cluster import cluster, health, object_storage
-from sandbox.cluster.record import link_url
-from sandbox.deploy import deployed, mishaps, rollout, stack_files
+from sandbox.deploy import deployed, links, mishaps, rollout, stack_files
 from sandbox.deploy import status as shown
 from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.planned import buckets_needed, containers, nodes_needed
@@ -65,8 +64,8 @@ class Stack:
                     rollout.wait_until_ready(connection, outputs["namespace"])
                 with rollout.answering():
                     sight = look(Namespace(connection, outputs["namespace"]))
-                links = publish(self.sandbox, connection, outputs)
-        shown.show(self.console, sight, links)
+                published = links.publish(self.sandbox, connection, outputs)
+        shown.show(self.console, sight, published)
         self.console.print(f"Stack {self.name} is up ({time.monotonic() - started:.1f} s).")
 
     def preview(self, *, diff: bool) -> str:
@@ -306,16 +305,3 @@ def _summary(outcome: Outcome, nothing: str, otherwise: str) -> str:
         return f"{nothing}: {outcome.changes.get('same', 0)} resources are as said."
     changes = ", ".join(f"{count} {operation}" for operation, count in outcome.changes.items())
     return f"{otherwise}: {changes}."
-
-
-def publish(
-    sandbox: Sandbox, connection: client.ApiClient, outputs: Mapping[str, Any]
-) -> dict[str, str]:
-    """Loopback links to the platform's Services, as name → URL."""
-    services = {
-        "gateway": (outputs["gatewayService"], "http"),
-        "gateway-ws": (outputs["gatewayService"], "ws"),
-        "dashboard": (outputs["dashboardService"], "http"),
-    }
-    targets = rollout.endpoints(connection, outputs["namespace"], services)
-    return {name: link_url(name, port) for name, port in cluster.publish(sandbox, targets).items()}

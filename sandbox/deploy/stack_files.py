@@ -18,7 +18,6 @@ from ruamel.yaml.error import YAMLError
 from sandbox import files
 from sandbox.cluster import object_storage
 from sandbox.errors import SandboxError
-from sandbox.host.network import FABRIC
 from sandbox.paths import Sandbox
 
 STAND_IN_SECRETS: Final = ("ado:anthropicApiKey", "ado:googleApiKey")
@@ -33,7 +32,6 @@ SECRETS: Final = (
 )
 """Secrets that a user may keep in a sandbox for a stack; those of object storage are its own."""
 OBJECT_STORAGE: Final = "ado:objectStorage"
-NETWORK_POLICIES: Final = "ado:networkPolicies"
 ACCESS_KEY, SECRET_KEY = "ado:objectStorageAccessKey", "ado:objectStorageSecretKey"
 """A stack with object storage is given the sandbox's, with keys that open it."""
 REFERENCES: Final = "ado:secrets"
@@ -106,7 +104,6 @@ def copy_stack(stack_file: Path, directory: Path) -> set[str]:
     own = {key: v for key, v in (kept.get("config") or {}).items() if _is_secure(v)}
     plain = {key: _without_secure(v) for key, v in given.items() if not _is_secure(v)}
     use_own_object_storage(plain)
-    use_own_addresses(plain)
     encryption = {key: kept[key] for key in _ENCRYPTION_KEYS if key in kept}
     elsewhere = _in_the_cluster(plain)
     config = {key: value for key, value in own.items() if key not in elsewhere} | plain
@@ -164,14 +161,6 @@ def use_own_object_storage(config: dict[str, Any]) -> None:
         # It knows keys, and no workload by its identity.
         kept = {key: value for key, value in section.items() if key != "credentials"}
         config[OBJECT_STORAGE] = {**kept, **own}
-
-
-def use_own_addresses(config: dict[str, Any]) -> None:
-    """Tells a stack's NetworkPolicies, unless it has none, where requests of links come from."""
-    section = config.get(NETWORK_POLICIES, {})
-    if isinstance(section, Mapping) and section.get("enabled", True):
-        given = section.get("ingressAddresses") or ()
-        config[NETWORK_POLICIES] = {**section, "ingressAddresses": [*given, FABRIC]}
 
 
 def _is_secure(value: object) -> bool:

@@ -25,11 +25,12 @@ from ado_infra.ops.platform.objects import Model
 from ado_infra.ops.platform.reading import PART_OF
 from ado_infra.ops.platform.tiers import Tier
 from sandbox.cluster import kubectl
-from sandbox.deploy import deployed, rollout, stack
+from sandbox.deploy import deployed, links, rollout, stack
 from sandbox.deploy.deployed import Deployed
 from sandbox.deploy.engine import Engine
 from sandbox.deploy.outcome import Outcome
 from sandbox.paths import Sandbox
+from tests.cluster import client_policy
 from tests.support.recording import ROOT, SECRETS, Recording, merged, record_stack
 
 NAMESPACE = "ado-system"
@@ -276,11 +277,12 @@ class Deployment:
     def links(self) -> dict[str, str]:
         """The loopback links, as `make up` prints them."""
         with rollout.api(self.sandbox) as api:
-            return stack.publish(self.sandbox, api, self.state().outputs)
+            return links.publish(self.sandbox, api, self.state().outputs)
 
     def wait_until_ready(self, namespace: str = NAMESPACE) -> list[Tier]:
-        """Every tier, once all of them are settled."""
+        """Every tier, once all of them are settled; the tests' clients then reach them."""
         with rollout.api(self.sandbox) as api:
+            client_policy.follow(api, namespace)
             return rollout.wait_until_ready(api, namespace)
 
     def dry_run_warnings(self, manifest: Mapping[str, Any]) -> list[str]:

@@ -195,9 +195,7 @@ def _registered(sandbox: Sandbox) -> Generator[None]:
             "versionPriority": 100,
         },
     }
-    service = {"ports": [{"port": 443, "targetPort": _PORT}]}
-    endpoints = [{"port": _PORT, "protocol": "TCP"}]
-    items = [*addons._beside_the_control_plane(_SERVICE, service, endpoints), api_service]
+    items = [*addons.service_in_the_fabric(_SERVICE, _PORT), api_service]
     manifests = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
     try:
         kubectl.run(sandbox, "apply", "--server-side", "-f", "-", standard_input=manifests)

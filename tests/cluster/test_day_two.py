@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.cluster.pair import Pair, pod
 from tests.cluster.reliability import record
 
-AS_DEPLOYED: dict[str, dict[str, str]] = {
+AS_DEPLOYED: dict[str, Any] = {
     "ado:objectStorage": {
         "endpoint": object_storage.ENDPOINT,
         "region": object_storage.REGION,

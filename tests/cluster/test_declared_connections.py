@@ -15,14 +15,16 @@ import pytest
 
 from ado_infra.connections import graph
 from ado_infra.site import Site
+from sandbox.deploy import rollout
 from sandbox.paths import Sandbox
+from tests.cluster import client_policy
 from tests.cluster.deployment import NAMESPACE, Deployment
 from tests.support.network import End
 from tests.support.policed import declared, settings_with
 
 OFF: dict[str, Any] = {"ado:networkPolicies": {"enabled": False}}
 TIERS = ("ado-api-gateway", "ado-dashboard", "ado-orchestrator", "ado-worker")
-FORBIDDEN = ("ado-worker", "postgresql", 5432)
+FORBIDDEN = {("ado-worker", "postgresql", 5432), ("ado-dashboard", "redis", 6379)}
 """What is refused as soon as the policies are enforced; nothing is believed before."""
 SECONDS = 60.0
 TRY = """
@@ -84,6 +86,7 @@ def policed(
     deployment = Deployment(cluster, tmp_path_factory.mktemp("policed"))
     deployment.reset()
     deployment.up(OFF)
+    deployment.links()  # takes away what the sandbox has added to the stack's policies
     before = opened(deployment, pods(deployment))
     deployment.up({})
     yield deployment, before
@@ -112,9 +115,11 @@ def test_with_them_it_reaches_what_is_declared_and_nothing_else(
         # There is one pod of each, and what it says to itself never leaves it.
         if source == name or (port, "TCP") in declared(connections, ends[source], end)
     }
+    with rollout.api(deployment.sandbox) as api:
+        client_policy.remove(api, NAMESPACE)
     deadline = time.monotonic() + SECONDS
-    while FORBIDDEN in (found := opened(deployment, ends)):
-        assert time.monotonic() < deadline, f"{FORBIDDEN} still gets through after {SECONDS} s"
+    while FORBIDDEN & (found := opened(deployment, ends)):
+        assert time.monotonic() < deadline, f"{FORBIDDEN & found} still get through"
     assert found == wanted
 
 

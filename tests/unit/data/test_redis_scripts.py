@@ -417,6 +417,12 @@ class TestCreate:
             assert _slots(world) == [*SHARES, None, None, None]
             assert sorted(_masters(world)) == ["-", "-", "-", "redis-0", "redis-1", "redis-2"]
 
+    def test_it_goes_on_when_a_node_does_not_describe_itself_once(self, run: Run) -> None:
+        for time in range(1, 12):
+            world = World(_fresh(6), patience=6, unanswered={"redis-4 cluster nodes": time})
+            assert run(world, "create.sh", "3", "1").code == 0, time
+            assert _slots(world) == [*SHARES, None, None, None]
+
     def test_cut_off_among_the_replicas_it_ends_the_same_when_run_again(self, run: Run) -> None:
         nodes = _cluster(6, keys=0)
         nodes["redis-4"].master = "-"

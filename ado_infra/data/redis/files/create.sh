@@ -147,7 +147,7 @@ give_out_slots() {
 
 give_out_replicas() {
 	[ "$count" != "$masters" ] || return 0
-	lines=$(all own)
+	lines=$(all own) || return 0
 	for master in $(without_replica "$(echo "$lines" | grep -v ' - $')"); do
 		for node in $nodes; do
 			if new "$node"; then

@@ -67,7 +67,7 @@ def test_a_secret_that_the_cluster_has_is_not_put_in_and_not_kept(tmp_path: Path
     missing = stack_files.copy_stack(file, copies)
     assert missing == {"ado:anthropicApiKey", stack_files.SECRET_KEY}
     config = stack_files.load(copies / file.name)["config"]
-    assert config.keys() == {"ado:secrets", "ado:objectStorage", "ado:networkPolicies"}
+    assert config.keys() == {"ado:secrets", "ado:objectStorage"}
     assert "credentials" not in config["ado:objectStorage"]
 
 
@@ -92,25 +92,6 @@ def test_a_stacks_object_storage_is_led_to_the_sandboxs_and_keeps_its_buckets() 
     stack_files.use_own_object_storage(config)
     own = {"endpoint": object_storage.ENDPOINT, "region": object_storage.REGION}
     assert config == {stack_files.OBJECT_STORAGE: {"buckets": {"artifacts": "a"}, **own}}
-
-
-def test_policies_are_told_where_links_come_from_and_keep_what_is_their_own() -> None:
-    section = {
-        "ingressAddresses": ["10.5.0.0/16"],
-        "egress": {"denied": ["25.0.0.0/8"]},
-    }
-    config: dict[str, Any] = {stack_files.NETWORK_POLICIES: section}
-    stack_files.use_own_addresses(config)
-    assert config[stack_files.NETWORK_POLICIES] == {
-        "ingressAddresses": ["10.5.0.0/16", "10.99.0.0/24"],
-        "egress": {"denied": ["25.0.0.0/8"]},
-    }
-
-
-def test_a_stack_without_policies_is_told_nothing() -> None:
-    config: dict[str, Any] = {stack_files.NETWORK_POLICIES: {"enabled": False}}
-    stack_files.use_own_addresses(config)
-    assert config == {stack_files.NETWORK_POLICIES: {"enabled": False}}
 
 
 @pytest.mark.parametrize("config", [{}, {stack_files.OBJECT_STORAGE: "not a mapping"}])
