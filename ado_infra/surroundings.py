@@ -131,6 +131,15 @@ def surroundings(settings: Settings) -> Surroundings:
     )
 
 
+def leads_to_providers(destination: Destination) -> bool:
+    """Whether it is any public address at the port of model providers."""
+    anywhere = (*_PUBLIC, *_EVERYWHERE)
+    if not isinstance(destination.party, Outside) or HTTPS not in destination.ports:
+        return False
+    where = destination.party.where
+    return any(isinstance(each, Addresses) and each.cidr in anywhere for each in where)
+
+
 def opened(rules: Openings, pods: Pods) -> Iterator[Connection]:
     """What a stack lets through beside what is declared, for pods of one part."""
     for each in rules.egress:

@@ -188,10 +188,13 @@ class ModelGateway(Spec):
     The platform wires it and lets the pool reach it; it does not make it.
     """
 
+    KEY: ClassVar[str] = "key"
+    """The key of that Secret that is read."""
+
     url: HttpUrl
     """Where it answers, in the place of each provider's own API."""
     key_secret: SecretName
-    """Name of a Secret of the namespace that somebody else keeps: its key `key` is the pool's."""
+    """Name of an existing Secret in the platform's namespace, whose `key` the pool asks with."""
 
 
 class WorkerPoolSettings(TierSettings):
@@ -213,7 +216,7 @@ class WorkerPoolSettings(TierSettings):
     drain: Drain = Drain()
     """How a worker ends, so that no task is cut off."""
     model_gateway: ModelGateway | None = None
-    """What asks models for it; its pods then have no provider's key. They ask by themselves
+    """What asks models for its pods, which then have no provider's key; they ask by themselves
     when not given."""
 
     @property

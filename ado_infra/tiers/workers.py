@@ -29,6 +29,8 @@ from ado_infra.tiers.common import (
 
 COMPONENT: Final = "worker"
 WORKSPACE: Final = "/workspace"
+GATEWAY_VOLUME: Final = "model-gateway"
+"""The volume with a worker's key to a gateway; `ado-ops` knows pools that have one by it."""
 GATEWAY_PATH: Final = "/etc/ado/model-gateway"
 """Where a worker has its key to a gateway; the file changes with the Secret, within a minute."""
 
@@ -158,15 +160,18 @@ def _models(gateway: ModelGateway | None) -> dict[str, str]:
     """Where models are asked: in variables that the providers' own SDKs read, too."""
     if gateway is None:
         return {}
-    own = {"MODEL_GATEWAY_URL": gateway.url, "MODEL_GATEWAY_KEY_FILE": f"{GATEWAY_PATH}/key"}
-    return own | dict.fromkeys(("ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL"), gateway.url)
+    urls = ("MODEL_GATEWAY_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL")
+    return {
+        "MODEL_GATEWAY_KEY_FILE": f"{GATEWAY_PATH}/{gateway.KEY}",
+        **dict.fromkeys(urls, gateway.url),
+    }
 
 
 def _keys(args: WorkerPoolArgs) -> dict[str, SecretMount]:
     """The keys that a worker asks models with: those of providers, or its own to a gateway."""
     if gateway := args.settings.model_gateway:
-        key = SecretKey(secret=gateway.key_secret, key="key")
-        return {"model-gateway": SecretFiles(path=GATEWAY_PATH, keys={"key": key})}
+        key = SecretKey(secret=gateway.key_secret, key=gateway.KEY)
+        return {GATEWAY_VOLUME: SecretFiles(path=GATEWAY_PATH, keys={gateway.KEY: key})}
     return {"agent-credentials": args.credentials} if args.credentials else {}
 
 

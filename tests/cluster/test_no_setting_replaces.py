@@ -122,7 +122,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "caBundle": {"configMap": "authorities"},
     },
     "networkPolicies": {
-        "enabled": True,
+        "enabled": False,
         "ingressNamespace": "other-ingress",
         "ingressAddresses": ["10.1.0.0/16"],
         "monitoringNamespace": "other-monitoring",
@@ -148,6 +148,8 @@ ELSEWHERE = {
     "images.registryUser": "stands for images.pullSecret; see tests/unit/test_registry.py",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
+    "workerPools.default.modelGateway": "refuses the keys that are given here; see "
+    "test_model_gateway",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",
@@ -192,6 +194,7 @@ def _settings() -> Iterator[str]:
 ALONE = {
     "edge.controller": "another one is told neither bodySize nor timeout, and className hides it",
     "monitoring.serviceMonitor": "without one its labels are nowhere",
+    "networkPolicies.enabled": "without them nothing else of the section is anywhere",
 }
 """Settings that are planned by themselves, and why."""
 WALKED = [f"{section}.{key}" for section, keys in OTHERWISE.items() for key in keys]

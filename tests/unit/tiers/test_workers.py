@@ -25,6 +25,7 @@ from tests.support.manifests import (
 from tests.support.recording import SECRETS, Recording, record, record_stack
 
 WORKER = "ado-worker"
+WITHOUT_MODELS = {key: value for key, value in SECRETS.items() if "ApiKey" not in key}
 CPU = {
     "type": "Resource",
     "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
@@ -288,8 +289,11 @@ class TestModelGateway:
         assert "ado-agent-credentials" not in str(pod(stack, "ado-worker-gpu"))
 
     def test_it_reaches_the_gateway_and_no_public_address(self) -> None:
-        pools = {"default": {"modelGateway": self.GATEWAY}}
-        stack = record_stack("dev", changes={"ado:workerPools": pools})
+        changes = {
+            "ado:workerPools": {"default": {"modelGateway": self.GATEWAY}},
+            "ado:networkPolicies": {"egress": {"objectStorage": [{"cidr": "10.20.0.0/24"}]}},
+        }
+        stack = record_stack("dev", changes=changes, secrets=WITHOUT_MODELS)
         egress = stack.get("NetworkPolicy", f"{WORKER}-netpol")["spec"]["egress"]
         of_models = [rule for rule in egress if {"port": 4000, "protocol": "TCP"} in rule["ports"]]
         assert any("models" in str(rule["to"]) for rule in of_models)
@@ -297,11 +301,10 @@ class TestModelGateway:
         assert not [rule for rule in to_all if {"port": 443, "protocol": "TCP"} in rule["ports"]]
 
     def test_production_demands_no_providers_key_where_every_pool_has_one(self) -> None:
-        without = {key: value for key, value in SECRETS.items() if "ApiKey" not in key}
         pools = {"ado:workerPools": {"default": {"modelGateway": self.GATEWAY}}}
-        record_stack("prod", changes=pools, secrets=without)
+        record_stack("prod", changes=pools, secrets=WITHOUT_MODELS)
         with pytest.raises(pulumi.RunError, match="anthropicApiKey"):
-            record_stack("prod", secrets=without)
+            record_stack("prod", secrets=WITHOUT_MODELS)
 
     def test_a_providers_key_that_nobody_reads_is_told(self) -> None:
         pools = {"ado:workerPools": {"default": {"modelGateway": self.GATEWAY}}}
