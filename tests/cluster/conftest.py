@@ -6,9 +6,10 @@ Each process of a distributed run has one of its own: much of the time is spent 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -23,6 +24,8 @@ from tests.cluster.pair import Pair
 
 WORKER = "PYTEST_XDIST_WORKER"
 """Names each process of a distributed run in its environment."""
+
+STARTS = pytest.StashKey[bool]()
 
 LONGEST_FIRST = (
     # Each of two processes begins with one of these,
@@ -67,10 +70,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any, ids: Sequence[str]) -> None:
+    """Notes whether this run starts sandboxes: else those that are there are another's."""
+    node.config.stash[STARTS] = any(each.startswith("tests/cluster/") for each in ids)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Removes what the processes of a distributed run had no time to remove, as after Ctrl-C."""
     workers = config.getoption("numprocesses", None)
-    if workers and WORKER not in os.environ:
+    if workers and config.stash.get(STARTS, False):
         for sandbox in sandboxes.of_workers(workers):
             if sandbox.state.exists() or clusters.lock_path(sandbox).exists():
                 clusters.down(sandbox, Console())

@@ -14,7 +14,7 @@ from unittest import mock
 import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc, settings
-from pulumi.runtime.proto.source_pb2 import StackTrace
+from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.stack import Stack
 
 from ado_infra import Settings, load_stack
@@ -194,7 +194,8 @@ def record(
     )
     settings.SETTINGS.callbacks = transforms  # pyright: ignore[reportAttributeAccessIssue]
     # Where each resource is made is for the engine's own messages, and a quarter of the work.
-    with mock.patch("pulumi.runtime.resource._get_stack_trace", StackTrace):
+    no_stack_trace = getattr(source_pb2, "StackTrace", None)  # the oldest SDKs ask for none
+    with mock.patch("pulumi.runtime.resource._get_stack_trace", no_stack_trace, create=True):
         pulumi.runtime.test(program)()
     assert recording.resources or into is not None, "the program registered nothing"
     return recording
