@@ -105,6 +105,7 @@ def undeployed(cluster: Sandbox, tmp_path: Path) -> Deployment:
     """The dev stack, not deployed, whatever the test before left."""
     stack = Deployment(cluster, tmp_path)
     stack.write()
+    stack.forget_given()
     assert stack.command("destroy").returncode == 0
     stack.provide()
     return stack

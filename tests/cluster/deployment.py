@@ -90,9 +90,7 @@ class Deployment:
     def reset(self) -> None:
         """The stack as committed: deployed, unless it is found as the last reset has left it."""
         self.write()
-        for given in [given for given in _GIVEN if given[:2] == (self.sandbox, self.stack)]:
-            self.engine().forget_secret(given[2])
-            _GIVEN.remove(given)
+        self.forget_given()
         key = self.sandbox, self.stack
         if key not in _RESET or _RESET[key] != self._fingerprint():
             self.up()
@@ -118,8 +116,14 @@ class Deployment:
             digest.update(json.dumps([{**manifest, "metadata": metadata}, restarts]).encode())
         return digest.hexdigest()
 
+    def forget_given(self) -> None:
+        """Takes back what was given; the stack has to be written."""
+        for given in [given for given in _GIVEN if given[:2] == (self.sandbox, self.stack)]:
+            self.engine().forget_secret(given[2])
+            _GIVEN.remove(given)
+
     def give(self, path: str, value: str) -> None:
-        """A secret of the stack's config, until it is reset."""
+        """A secret of the stack's config, until it is taken back."""
         self.engine().set_secret(path, value)
         _GIVEN.add((self.sandbox, self.stack, path))
 

@@ -151,6 +151,7 @@ def deployed(cluster: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """That stack, in a Namespace that somebody else keeps; afterwards neither is left."""
     stack = Deployment(cluster, tmp_path_factory.mktemp("every"))
     stack.write()
+    stack.forget_given()
     assert stack.command("destroy").returncode == 0
     keys = object_storage.credentials(cluster)
     storage = {"access-key": keys.access_key, "secret-key": keys.secret_key}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -130,8 +131,16 @@ def test_migrations_run_once_for_each_command_and_before_the_applications(
 ) -> None:
     first = {**NEW_VALUE, "ado:migrations": {"command": ["python3", "-c", CONNECT]}}
     created = touched(walked.up(first))
-    (job,) = [name for name in created if name.startswith("ado-migrations-job-")]
-    assert created == {"ado-migrations": "create", job: "create"}
+    (job,) = [name for name in created if re.fullmatch(r"ado-migrations-job-[0-9a-f]{10}", name)]
+    policies = "ado-network-policies"
+    assert created == {
+        "ado-migrations": "create",
+        "ado-migrations-job-account": "create",
+        job: "create",
+        # PostgreSQL lets it in.
+        f"{policies}-migrations-netpol": "create",
+        f"{policies}-postgresql-netpol": "update",
+    }
     jobs = walked.jobs()
     assert set(walked.up(first).changes) == {"same"}
     assert walked.jobs() == jobs

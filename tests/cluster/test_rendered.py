@@ -41,7 +41,7 @@ SAME = "Secret/ado-object-storage"
 """There is one pair of keys to fill in, which the stack that runs has, too."""
 KINDS = (
     "configmaps,secrets,deployments,statefulsets,jobs,cronjobs,services,ingresses,hpa,pdb,"
-    "servicemonitors,serviceaccounts,roles,rolebindings"
+    "networkpolicies,servicemonitors,serviceaccounts,roles,rolebindings"
 )
 OF_SERVER = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 OF_CONTROLLERS = (

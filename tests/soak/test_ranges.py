@@ -23,6 +23,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TOOLS = (
     "jsonschema",
     "kubernetes-validate",
+    "markdown-it-py",
     "pytest",
     "pytest-xdist",
     "ruamel.yaml",
@@ -40,7 +41,7 @@ ELSEWHERE = {
     "tests.support.python_host",
 }
 """What tests that are not the library's import."""
-OF_THE_CHECKOUT = {"test_exports.py", "test_loading.py", "test_workflows.py"}
+OF_THE_CHECKOUT = {"test_exports.py", "test_loading.py", "test_pages.py", "test_workflows.py"}
 """Tests that read the package's sources, or what is beside them in a checkout alone."""
 OPS = {"ado_infra.ops", "kubernetes", "rich", "typer", "urllib3", "websocket"}
 
@@ -70,7 +71,9 @@ def library_tests(*, ops: bool) -> list[Path]:
     files = [
         path
         for path in sorted(UNIT.rglob("test_*.py"))
-        if path.name not in OF_THE_CHECKOUT and not _of(path, ELSEWHERE)
+        if UNIT / "sandbox" not in path.parents
+        and path.name not in OF_THE_CHECKOUT
+        and not _of(path, ELSEWHERE)
     ]
     return [p for p in files if ops == (p.parent.name == "ops" or _of(p, OPS))]
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
 from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,7 +38,7 @@ from tests.support.policed import (
     recorded,
     settings_with,
 )
-from tests.support.recording import ROOT, Recording, merged
+from tests.support.recording import Recording, merged
 
 SITE = Site("ado", namespace=OWN)
 OFF = {"ado:networkPolicies": {"enabled": False}}
@@ -336,7 +337,7 @@ def test_ports_are_those_that_pods_listen_at() -> None:
 
 
 def test_an_empty_volume_is_announced_where_the_policy_lets_it_through() -> None:
-    scripts = ROOT / "ado_infra" / "data" / "postgres" / "files"
+    scripts = resources.files("ado_infra") / "data" / "postgres" / "files"
     assert f"\nblank_port={BLANK_PORT} " in (scripts / "common.sh").read_text()
 
 
