@@ -52,8 +52,8 @@ def _declared(site: Site, settings: Settings, around: Surroundings) -> Iterator[
     yield from edge.connections(site, around)
     yield from gateway.connections(site, stores, around)
     yield from orchestrator.connections(site, stores, around)
-    for pool in settings.worker_pools:
-        yield from workers.connections(site, pool, stores, around)
+    for pool, of_pool in settings.worker_pools.items():
+        yield from workers.connections(site, pool, of_pool, stores, around)
     if settings.migrations:
         yield from migrations.connections(site, stores)
     yield from data.connections(site, settings, around)

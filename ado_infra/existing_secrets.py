@@ -19,11 +19,13 @@ from typing import Final
 
 import pulumi
 
-from ado_infra.settings import SecretReference, SecretSettings, Settings
+from ado_infra.settings import SecretReference, Settings
 
 _PATIENCE: Final = 15
 """Seconds for kubectl, a plugin that fetches credentials included."""
-_IN_URLS: Final = {"databasePassword", "redisPassword"}
+_IN_URLS: Final = {"ado:secrets.databasePassword", "ado:secrets.redisPassword"}
+_OF_A_GATEWAY: Final = ".modelGateway.keySecret"
+"""How the settings end that name a Secret alone: which of its keys is read is fixed."""
 _UNRESERVED: Final = re.compile(rb"[A-Za-z0-9._~-]+")
 """What stands in a URL as it is (RFC 3986, 2.3)."""
 _SECRET: Final = "kubernetes:core/v1:Secret"  # noqa: S105 - a type
@@ -37,7 +39,7 @@ def warn_of_absent(settings: Settings, platform: pulumi.Resource) -> None:
     so. A program that brings a provider of its own is not looked at: kubectl may know another
     cluster.
     """
-    wanted = _wanted(settings.secrets)
+    wanted = _wanted(settings)
     if not wanted or not pulumi.runtime.is_dry_run() or platform.get_provider(_SECRET):
         return
     with _kubectl(settings.namespace.name) as kubectl:
@@ -57,8 +59,8 @@ def problems(
 ) -> Iterator[str]:
     """What is wrong with each Secret, without a value.
 
-    `wanted`: name of a Secret → key of `ado:secrets` → what that names. `found`: name → its data.
-    `kubectl`: how a command for them begins.
+    `wanted`: name of a Secret → setting → what that names. `found`: name → its data. `kubectl`:
+    how a command for them begins.
     """
     for name, references in wanted.items():
         if name not in found:
@@ -67,24 +69,25 @@ def problems(
                 for key in dict.fromkeys(reference.key for reference in references.values())
             )
             yield (
-                f"Secret {name} is not there, which {_settings(references)} names; whoever reads "
+                f"Secret {name} is not there, which {', '.join(references)} names; whoever reads "
                 f"it waits for it\n    {kubectl} create secret generic {name} {files}"
             )
             continue
         for setting, reference in references.items():
             key, data = str(reference.key), found[name]
+            edit = f"    {kubectl} edit secret {name}"
             if key not in data:
-                yield (
-                    f"Secret {name} has no key {key}, which ado:secrets.{setting} names (it has: "
-                    f"{', '.join(sorted(data)) or 'none'}); name another, or add it\n"
-                    f"    pulumi config set --path 'ado:secrets.{setting}.key' KEY\n"
-                    f"    {kubectl} edit secret {name}"
+                lacking = (
+                    f"Secret {name} has no key {key}, which {setting} names (it has: "
+                    f"{', '.join(sorted(data)) or 'none'})"
                 )
+                if setting.endswith(_OF_A_GATEWAY):
+                    yield f"{lacking}; add it\n{edit}"
+                else:
+                    name_it = f"    pulumi config set --path '{setting}.key' KEY"
+                    yield f"{lacking}; name another, or add it\n{name_it}\n{edit}"
             elif wrong := _wrong(setting, data[key]):
-                yield (
-                    f"Secret {name}, key {key}, which ado:secrets.{setting} names, {wrong}\n"
-                    f"    {kubectl} edit secret {name}"
-                )
+                yield f"Secret {name}, key {key}, which {setting} names, {wrong}\n{edit}"
 
 
 def _wrong(setting: str, value: bytes) -> str | None:
@@ -100,17 +103,19 @@ def _wrong(setting: str, value: bytes) -> str | None:
     return None
 
 
-def _wanted(settings: SecretSettings) -> dict[str, dict[str, SecretReference]]:
+def _wanted(settings: Settings) -> dict[str, dict[str, SecretReference]]:
     """What is named of each Secret, but for those that the External Secrets operator writes."""
     wanted: dict[str, dict[str, SecretReference]] = {}
-    for setting, reference in settings.references:
+    for setting, reference in settings.secrets.references:
         if reference.remote is None:
-            wanted.setdefault(reference.secret, {})[setting] = reference
+            wanted.setdefault(reference.secret, {})[f"ado:secrets.{setting}"] = reference
+    for pool, of_pool in settings.worker_pools.items():
+        if gateway := of_pool.model_gateway:
+            reference = SecretReference(secret=gateway.key_secret, key=gateway.KEY)
+            wanted.setdefault(reference.secret, {})[f"ado:workerPools.{pool}{_OF_A_GATEWAY}"] = (
+                reference
+            )
     return wanted
-
-
-def _settings(references: Mapping[str, SecretReference]) -> str:
-    return ", ".join(f"ado:secrets.{setting}" for setting in references)
 
 
 @dataclass(frozen=True)

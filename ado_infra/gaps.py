@@ -19,6 +19,7 @@ from ado_infra.settings import (
     RedisSettings,
     Settings,
 )
+from ado_infra.surroundings import leads_to_providers, surroundings
 
 ALB: Final = "alb"
 """The IngressClass that AWS's load balancer controller makes."""
@@ -37,7 +38,8 @@ def gaps(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
 
 
 def _missing_secrets(settings: Settings, secrets: StackSecrets) -> Iterator[str]:
-    if not secrets.agents.data:
+    alone = any(pool.model_gateway is None for pool in settings.worker_pools.values())
+    if alone and not secrets.agents.data:
         yield _give(
             "No key of a model provider: workers are given none, and fail unless their agents "
             "reach a model without; one of these is enough",
@@ -121,6 +123,24 @@ def _wide_open(settings: Settings) -> Iterator[str]:
             yield (
                 f"The stack does not say where its external {key} is: {who} may reach any address "
                 "at its usual port\n"
+                f"    pulumi config set --path 'ado:networkPolicies.egress.{key}[0].cidr' CIDR"
+            )
+    yield from _beside_model_gateways(settings)
+
+
+def _beside_model_gateways(settings: Settings) -> Iterator[str]:
+    """What leads workers that have a gateway to model providers all the same."""
+    around = surroundings(settings)
+    places = {
+        "objectStorage": ("object storage", around.object_storage),
+        "tracing": ("collector of traces", around.tracing),
+        "modelGateway": ("gateway", [p for each in around.model_gateways.values() for p in each]),
+    }
+    for key, (what, where) in places.items():
+        if around.model_gateways and any(map(leads_to_providers, where)):
+            yield (
+                "Workers with a modelGateway reach every public address at port 443 all the same, "
+                f"those of model providers too: the stack does not say where its {what} is\n"
                 f"    pulumi config set --path 'ado:networkPolicies.egress.{key}[0].cidr' CIDR"
             )
 

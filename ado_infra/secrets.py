@@ -29,9 +29,9 @@ class ConfigSecret(StrEnum):
     """The secrets that a stack gives, as keys of its config."""
 
     ANTHROPIC_API_KEY = "anthropicApiKey"
-    """API key of Anthropic for the workers; production demands it."""
+    """API key of Anthropic for workers without a `modelGateway`; production demands it."""
     GOOGLE_API_KEY = "googleApiKey"
-    """API key of Google for the workers; production demands it."""
+    """API key of Google for workers without a `modelGateway`; production demands it."""
     DATABASE_URL = "databaseUrl"
     """URL of a PostgreSQL of yours; with `postgres.mode: external` alone, which demands it."""
     DATABASE_PASSWORD = "databasePassword"  # noqa: S105 - the key, not the password

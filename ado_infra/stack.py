@@ -32,6 +32,7 @@ _PAIRS: Final = (
 )
 """Secrets of which one is of no use without the other."""
 _STORAGE_KEYS, _BACKUP_KEYS = _PAIRS
+_MODEL_KEYS: Final = {ConfigSecret.ANTHROPIC_API_KEY, ConfigSecret.GOOGLE_API_KEY}
 _REFERENCES: Final = {
     str(SecretSettings.model_fields[name].alias): name for name in SecretSettings.KEYS
 }
@@ -225,6 +226,8 @@ def _demanded(secret: ConfigSecret, config: _Config, sections: Mapping[str, obje
         return "ado:images.registryUser demands it" if _names_user(sections) else None
     if secret in _STORAGE_KEYS and not _uses_keys(sections):
         return None
+    if secret in _MODEL_KEYS and not _ask_models(sections):
+        return None
     if sections.get("profile") == Profile.PRODUCTION and secret not in _BACKUP_KEYS:
         return "profile production demands it"
     given = config.secrets | {each for each in ConfigSecret if _is_elsewhere(each, sections)}
@@ -236,6 +239,8 @@ def _unread(secret: str, sections: Mapping[str, object]) -> str | None:
     """Why nobody reads a secret; None when somebody does, or a wrong mode is named elsewhere."""
     if secret in _STORAGE_KEYS and not _uses_keys(sections):
         return f"ado:objectStorage.credentials = {Credentials.WORKLOAD_IDENTITY}"
+    if secret in _MODEL_KEYS and not _ask_models(sections):
+        return "every pool of ado:workerPools has a modelGateway"
     if secret in _BACKUP_KEYS and "backup" not in _mapping("postgres", sections):
         return "there is no ado:postgres.backup"
     if secret is ConfigSecret.REGISTRY_PASSWORD and not _names_user(sections):
@@ -249,6 +254,15 @@ def _uses_keys(sections: Mapping[str, object]) -> bool:
     """Whether pods have keys to the object storage, and no identity of their own there."""
     credentials = _mapping("objectStorage", sections).get("credentials")
     return credentials != Credentials.WORKLOAD_IDENTITY
+
+
+def _ask_models(sections: Mapping[str, object]) -> bool:
+    """Whether there are workers that ask models with a provider's key, and not by a gateway."""
+    pools = sections.get("workerPools")
+    each = list(pools.values()) if isinstance(pools, Mapping) else []
+    return not each or any(
+        not isinstance(pool, Mapping) or pool.get("modelGateway") is None for pool in each
+    )
 
 
 def _names_user(sections: Mapping[str, object]) -> bool:

@@ -6,7 +6,7 @@ any address that it may have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -72,7 +72,8 @@ class Surroundings:
         database: An external PostgreSQL; none where it is the platform's own.
         redis: An external Redis; likewise.
         object_storage: Where checkpoints, artifacts and backups go.
-        model_providers: What workers reach beside the platform.
+        model_providers: What workers reach beside the platform that ask models themselves.
+        model_gateways: What the others ask, by its URL.
         tracing: Where traces are sent.
         proxy: What takes requests that leave the cluster; none where the stack has none.
     """
@@ -85,6 +86,7 @@ class Surroundings:
     redis: tuple[Destination, ...]
     object_storage: tuple[Destination, ...]
     model_providers: tuple[Destination, ...]
+    model_gateways: Mapping[str, tuple[Destination, ...]]
     tracing: tuple[Destination, ...]
     proxy: tuple[Destination, ...]
 
@@ -115,11 +117,27 @@ def surroundings(settings: Settings) -> Surroundings:
             "object storage", egress.object_storage, settings.object_storage.endpoint, public
         ),
         model_providers=_at("model providers", egress.model_providers, (HTTPS,), public),
+        model_gateways={
+            pool.model_gateway.url: _of_url(
+                "model gateway", egress.model_gateway, pool.model_gateway.url, public
+            )
+            for pool in settings.worker_pools.values()
+            if pool.model_gateway
+        },
         tracing=_of_url("tracing", egress.tracing, tracing.endpoint, public)
         if tracing.enabled
         else (),
         proxy=_proxies(settings.network.proxy, egress.proxy),
     )
+
+
+def leads_to_providers(destination: Destination) -> bool:
+    """Whether it is any public address at the port of model providers."""
+    anywhere = (*_PUBLIC, *_EVERYWHERE)
+    if not isinstance(destination.party, Outside) or HTTPS not in destination.ports:
+        return False
+    where = destination.party.where
+    return any(isinstance(each, Addresses) and each.cidr in anywhere for each in where)
 
 
 def opened(rules: Openings, pods: Pods) -> Iterator[Connection]:

@@ -30,6 +30,10 @@ COMMANDS: Final = {
         "ado_infra.ops.redis.commands:app",
         "Redis: whether its cluster is whole, and repairs.",
     ),
+    "rotate-model-key": (
+        "ado_infra.ops.model_key:rotate_model_key",
+        "Give a pool of workers another key to its model gateway.",
+    ),
     "drift": (
         "ado_infra.ops.platform.drift:drift",
         "What differs between the stack as written and the cluster.",

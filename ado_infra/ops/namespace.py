@@ -29,6 +29,7 @@ __all__ = [
     "have_started",
     "not_running",
     "phase_of",
+    "settled",
     "wait_until",
 ]
 
@@ -47,6 +48,8 @@ class Kept:
 
     value: str = field(repr=False)
     version: str
+    owner: str = ""
+    """What in the cluster writes it, such as `ExternalSecret models`; empty for nothing."""
 
 
 class Namespace(Pods):
@@ -117,18 +120,19 @@ class Namespace(Pods):
             service, self.name, {"spec": {"selector": selector}}, field_manager=NAME
         )
 
-    def secret(self, name: str, key: str) -> Kept:
+    def secret(
+        self, name: str, key: str, *, remedy: str = "`pulumi up --refresh` makes it"
+    ) -> Kept:
         """One value of a Secret.
 
-        Raises OpsError when there is none.
+        Raises OpsError, which ends in the remedy, when there is none.
         """
         found = unless_missing(lambda: self._core.read_namespaced_secret(name, self.name))
         if found is None or key not in (found.data or {}):
-            raise OpsError(
-                f"There is no key {key} in Secret {name}; `pulumi up --refresh` makes it."
-            )
-        value = base64.b64decode(found.data[key]).decode()
-        return Kept(value, found.metadata.resource_version)
+            raise OpsError(f"There is no key {key} in Secret {name}; {remedy}.")
+        value = base64.b64decode(found.data[key]).decode(errors="replace")
+        owners = [f"{owner.kind} {owner.name}" for owner in found.metadata.owner_references or ()]
+        return Kept(value, found.metadata.resource_version, " and ".join(owners))
 
     def patch_secret(self, name: str, values: Mapping[str, str], *, version: str) -> None:
         """Sets values of a Secret.
@@ -153,8 +157,12 @@ class Namespace(Pods):
 
     def restart(self, deployment: str, annotation: str) -> None:
         """Rolls a Deployment's pods, by an annotation that tells when."""
+        self.annotate_pods(deployment, annotation, f"{time.time():.3f}")
+
+    def annotate_pods(self, deployment: str, annotation: str, value: str) -> None:
+        """Sets an annotation of a Deployment's pods, which rolls them unless they have it."""
         self.before_change()
-        template = {"metadata": {"annotations": {annotation: f"{time.time():.3f}"}}}
+        template = {"metadata": {"annotations": {annotation: value}}}
         self._apps.patch_namespaced_deployment(
             deployment, self.name, {"spec": {"template": template}}, field_manager=NAME
         )
@@ -222,6 +230,17 @@ class Namespace(Pods):
     def plain(self, model: Model) -> Model:
         """A model as the mapping that a manifest has."""
         return self._core.api_client.sanitize_for_serialization(model)
+
+
+def settled(deployment: Model) -> bool:
+    """Whether a Deployment has all of its pods, of today's template, and they are Ready."""
+    status, wanted = deployment.status, deployment.spec.replicas
+    return (
+        (status.observed_generation or 0) >= deployment.metadata.generation
+        and (status.updated_replicas or 0) == wanted
+        and (status.replicas or 0) == wanted
+        and (status.available_replicas or 0) == wanted
+    )
 
 
 def wait_until(condition: Callable[[], Found | None], seconds: float) -> Found | None:

@@ -87,6 +87,12 @@ ROTATE: Final = (
     Right("apps", "deployments", ("list", "patch")),
     _ALONE,
 )
+ROTATE_MODEL_KEY: Final = (
+    Right("", "pods", ("list",)),
+    Right("", "secrets", ("get", "patch")),
+    Right("apps", "deployments", ("list", "patch")),
+    _ALONE,
+)
 BACK_UP: Final = (
     Right("", "pods", ("list",)),
     _LOG,
@@ -162,7 +168,7 @@ ADOPTION: Final = (Right("", "secrets", ("get",)), Right("", "configmaps", ("get
 ALL: Final = _together(
     *(*SEE_PLATFORM, *SEE_VERSIONS, *LOOK, *SEE_SERVICES, *SEE_REVISION, *SEE_PASSWORD),
     *(*SEE_RESTORE, *SEE_BACKUP),
-    *(*PROMOTE, *ROTATE, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
+    *(*PROMOTE, *ROTATE, *ROTATE_MODEL_KEY, *BACK_UP, *RESTORE, *REDIS, *ADOPTION),
     *(*PAUSE, *RESUME, *DRAIN, *UNDRAIN, *DRIFT, *SEE_NAMESPACE),
     *(*SEE_EXTERNAL_SECRETS, *SEE_LIMITS),
 )

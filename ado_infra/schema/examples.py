@@ -80,6 +80,9 @@ ado:workerPools:
     resources:
       requests: { cpu: 2, memory: 8Gi }
       limits: { cpu: 4, memory: 16Gi, nvidia.com/gpu: 1 }
+    modelGateway:                           # no provider's key is in these pods
+      url: http://litellm.models.svc:4000
+      keySecret: gateway-of-gpu             # a Secret of the namespace, key `key`
 """,
     "ado:postgres": """\
 ado:postgres:

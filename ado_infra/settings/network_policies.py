@@ -91,7 +91,10 @@ class EgressSettings(Spec):
     object_storage: tuple[Place, ...] | None = None
     """Where `objectStorage.endpoint` is; by its host and port when not given."""
     model_providers: tuple[Place, ...] | None = None
-    """What workers reach beside the platform; any public address at 443 when not given."""
+    """What workers without a `modelGateway` reach beside the platform; any public address at 443
+    when not given."""
+    model_gateway: tuple[Place, ...] | None = None
+    """Gateways of `workerPools.<name>.modelGateway`; by host and port of each when not given."""
     proxy: tuple[Place, ...] | None = None
     """The proxy of `ado:network`; by its host and port when not given."""
     tracing: tuple[Place, ...] | None = None

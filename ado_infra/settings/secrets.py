@@ -57,10 +57,14 @@ def _of_others(name: str) -> str:
     return name
 
 
+SecretName = Annotated[DnsName, AfterValidator(_of_others), never(*OWN_SECRETS)]
+"""Of a Secret that somebody else keeps."""
+
+
 class SecretReference(Spec):
     """A key of a Secret in the platform's namespace that somebody else keeps."""
 
-    secret: Annotated[DnsName, AfterValidator(_of_others), never(*OWN_SECRETS)]
+    secret: SecretName
     """Name of the Secret."""
     key: SecretDataKey | None = None
     """Its key; else the one that the platform's own Secret would have: see `secrets.md`."""

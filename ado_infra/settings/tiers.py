@@ -19,7 +19,8 @@ from ado_infra.kit.spec import (
     ScalingStep,
     Spec,
 )
-from ado_infra.kit.values import LabelKey, LabelValue, Memory, ReplicaCount, Seconds
+from ado_infra.kit.values import HttpUrl, LabelKey, LabelValue, Memory, ReplicaCount, Seconds
+from ado_infra.settings.secrets import SecretName
 
 DEFAULT_POOL: Final = "default"
 """The pool that is the design's `ado-worker`."""
@@ -181,6 +182,21 @@ class Drain(Spec):
     """Seconds until the kubelet kills; `shutdownTimeout` + `preStop` + 25 when not given."""
 
 
+class ModelGateway(Spec):
+    """A gateway that holds the providers' keys and asks models for the workers of a pool.
+
+    The platform wires it and lets the pool reach it; it does not make it.
+    """
+
+    KEY: ClassVar[str] = "key"
+    """The key of that Secret that is read."""
+
+    url: HttpUrl
+    """Where it answers, in the place of each provider's own API."""
+    key_secret: SecretName
+    """Name of an existing Secret in the platform's namespace, whose `key` the pool asks with."""
+
+
 class WorkerPoolSettings(TierSettings):
     """One pool of workers.
 
@@ -199,6 +215,9 @@ class WorkerPoolSettings(TierSettings):
     """How long one task may take, in seconds."""
     drain: Drain = Drain()
     """How a worker ends, so that no task is cut off."""
+    model_gateway: ModelGateway | None = None
+    """What asks models for its pods, which then have no provider's key; they ask by themselves
+    when not given."""
 
     @property
     def minimum_replicas(self) -> int:

@@ -12,9 +12,9 @@ from ado_infra.data.endpoints import ObjectStorageEndpoint, RedisEndpoint
 from ado_infra.kit.autoscaling import Autoscaling, behavior, external_metric
 from ado_infra.kit.connections import Connection, Pods
 from ado_infra.kit.pods import Scratch
-from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretMount
+from ado_infra.kit.sources import POD_NAME, ConfigFile, SecretFiles, SecretKey, SecretMount
 from ado_infra.kit.workload import Termination, WorkloadArgs
-from ado_infra.settings import DEFAULT_POOL, WorkerPoolSettings, pool_name
+from ado_infra.settings import DEFAULT_POOL, ModelGateway, WorkerPoolSettings, pool_name
 from ado_infra.site import Site, require
 from ado_infra.surroundings import Surroundings
 from ado_infra.tiers import orchestrator
@@ -29,6 +29,10 @@ from ado_infra.tiers.common import (
 
 COMPONENT: Final = "worker"
 WORKSPACE: Final = "/workspace"
+GATEWAY_VOLUME: Final = "model-gateway"
+"""The volume with a worker's key to a gateway; `ado-ops` knows pools that have one by it."""
+GATEWAY_PATH: Final = "/etc/ado/model-gateway"
+"""Where a worker has its key to a gateway; the file changes with the Secret, within a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,8 @@ class WorkerPoolArgs:
             needs no label `queue` to tell it from others, unless the settings say which it needs.
         object_storage: Where checkpoints and artifacts go, where there is one.
         config_file: The applications' configuration, where there is one.
-        credentials: The agents' credentials, where there are any.
+        credentials: The agents' credentials, where there are any; not given to a pool whose
+            settings name a gateway to models.
     """
 
     site: Site
@@ -90,7 +95,11 @@ def pool_pods(site: Site, pool: str) -> Pods:
 
 
 def connections(
-    site: Site, pool: str, stores: StoresOnNetwork, around: Surroundings
+    site: Site,
+    pool: str,
+    settings: WorkerPoolSettings,
+    stores: StoresOnNetwork,
+    around: Surroundings,
 ) -> tuple[Connection, ...]:
     """What the workers of a pool reach: what a model has them run reaches no more."""
     own = pool_pods(site, pool)
@@ -98,9 +107,17 @@ def connections(
         *own.to(orchestrator.answers(site), why="gets and reports tasks"),
         *own.to(*stores.redis, why="queues and events"),
         *own.to(*stores.object_storage, why="checkpoints and artifacts"),
-        *own.to(*around.model_providers, why="asks models, fetches what tasks need"),
+        *_to_models(own, settings.model_gateway, around),
         *own.to(*around.tracing, why="traces"),
     )
+
+
+def _to_models(
+    own: Pods, gateway: ModelGateway | None, around: Surroundings
+) -> tuple[Connection, ...]:
+    if gateway is None:
+        return own.to(*around.model_providers, why="asks models, fetches what tasks need")
+    return own.to(*around.model_gateways[gateway.url], why="asks models")
 
 
 def _suffix(pool: str) -> str | None:
@@ -124,6 +141,7 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
         ),
         inputs=Inputs(
             variables={
+                **_models(settings.model_gateway),
                 "CONTROLLER_URL": args.controller_url,
                 "HOME": WORKSPACE,
                 "SHUTDOWN_TIMEOUT_SECONDS": str(settings.shutdown_timeout),
@@ -132,10 +150,29 @@ def _workload(args: WorkerPoolArgs) -> WorkloadArgs:
             },
             endpoints=given_endpoints(args.redis, args.object_storage),
             config_file=args.config_file,
-            files={"agent-credentials": args.credentials} if args.credentials else {},
+            files=_keys(args),
             scratch={"workspace": Scratch(path=WORKSPACE, size_limit=settings.workspace)},
         ),
     )
+
+
+def _models(gateway: ModelGateway | None) -> dict[str, str]:
+    """Where models are asked: in variables that the providers' own SDKs read, too."""
+    if gateway is None:
+        return {}
+    urls = ("MODEL_GATEWAY_URL", "ANTHROPIC_BASE_URL", "GOOGLE_GEMINI_BASE_URL")
+    return {
+        "MODEL_GATEWAY_KEY_FILE": f"{GATEWAY_PATH}/{gateway.KEY}",
+        **dict.fromkeys(urls, gateway.url),
+    }
+
+
+def _keys(args: WorkerPoolArgs) -> dict[str, SecretMount]:
+    """The keys that a worker asks models with: those of providers, or its own to a gateway."""
+    if gateway := args.settings.model_gateway:
+        key = SecretKey(secret=gateway.key_secret, key=gateway.KEY)
+        return {GATEWAY_VOLUME: SecretFiles(path=GATEWAY_PATH, keys={gateway.KEY: key})}
+    return {"agent-credentials": args.credentials} if args.credentials else {}
 
 
 def _autoscaling(args: WorkerPoolArgs) -> Autoscaling:

@@ -36,7 +36,7 @@ LONGEST_FIRST = (
     *("test_postgres_reliability", "test_data_tier", "test_platform_changes"),
     *("test_backup", "test_upgrade", "test_provider", "test_worker_autoscaling"),
     *("test_every_key", "test_secrets_stay_secret", "test_declared_connections", "test_rendered"),
-    "test_existing_secrets",
+    *("test_existing_secrets", "test_model_gateway"),
     *("test_platform_running", "test_status_anywhere", "test_no_setting_replaces", "test_refusals"),
     *("test_previews", "test_network_policies", "test_dashboard_queries"),
 )

@@ -148,6 +148,8 @@ ELSEWHERE = {
     "images.registryUser": "stands for images.pullSecret; see tests/unit/test_registry.py",
     "images.rclone": "is read by the backup alone; see tests/unit/data/test_backup.py",
     "images.rcloneImage": "is read by the backup alone; see tests/unit/test_policies.py",
+    "workerPools.default.modelGateway": "refuses the keys that are given here; see "
+    "test_model_gateway",
     "postgres.volume": "is refused; see test_platform_changes",
     "redis.volume": "is refused; see test_platform_changes",
     "postgres.mode": "makes or takes away the whole store; see test_external_stores",

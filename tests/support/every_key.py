@@ -15,6 +15,7 @@ from tests.support.recording import ROOT
 _IN_A_SECRET: Final = "is in a Secret here, by ado:secrets"
 _ONE_WAY: Final = "is another way than edge.tls.secret, and only one is allowed"
 _EXTERNAL: Final = "is of an external store; see examples/external-stores"
+_GATEWAY: Final = "is in place of the providers' keys; see tests/cluster/test_model_gateway.py"
 GIVEN: Final = {f"ado:{ConfigSecret.REGISTRY_PASSWORD}": "registry-canary"}
 """The one secret that can be given in no other way than in its config."""
 UNSAID: Final = {
@@ -31,6 +32,9 @@ UNSAID: Final = {
     "ado:redis.nodes": _EXTERNAL,
     "ado:networkPolicies.egress.database[]": _EXTERNAL,
     "ado:networkPolicies.egress.redis[]": _EXTERNAL,
+    "ado:workerPools.*.modelGateway.url": _GATEWAY,
+    "ado:workerPools.*.modelGateway.keySecret": _GATEWAY,
+    "ado:networkPolicies.egress.modelGateway[]": _GATEWAY,
     "ado:secrets.databaseUrl": _EXTERNAL,
     "ado:secrets.redisUrl": _EXTERNAL,
     **{key: _IN_A_SECRET for key in map("ado:{}".format, ConfigSecret) if key not in GIVEN},

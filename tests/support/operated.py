@@ -247,3 +247,63 @@ class Platform(Rotated):
             self.services.setdefault(service, {})
         for key, value in {"password": "former", "database-url": url("former")}.items():
             self.secrets.setdefault(key, value)
+
+
+class WorkerPools(Platform):
+    """Pools of workers: all but `default` ask models by a gateway, with a key of their owner's.
+
+    Of the pods that are replaced one more has ended at each look.
+    """
+
+    def __init__(self, *members: Member, pools: tuple[str, ...] = ("gpu",)) -> None:
+        super().__init__(*members)
+        self.readers = {"ado-worker": reader("ado-worker", 1)}
+        self.readers |= {f"ado-worker-{pool}": _gated(f"ado-worker-{pool}") for pool in pools}
+        self.kept: dict[str, str] | None = {"key": "sk-former"}
+        self.revision = "1"
+        self.owners: list[str] = []
+        self.living: dict[str, list[dict[str, str] | None]] = {}
+        self.living |= {name: [None, None] for name in self.readers}
+        self.looks = 0
+
+    def secret(self, name: str, key: str, *, remedy: str = "") -> Kept:
+        assert name == "gateway-of-gpu"
+        if self.kept is None or key not in self.kept:
+            raise OpsError(f"There is no key {key} in Secret {name}; {remedy}.")
+        return Kept(self.kept[key], self.revision, " and ".join(self.owners))
+
+    def patch_secret(self, name: str, values: dict[str, str], *, version: str) -> None:
+        if version != self.revision:
+            raise OpsError(f"Somebody else has just changed Secret {name}")
+        self.change(f"Secret {name}: {', '.join(values)}")
+        self.write(values)
+
+    def write(self, values: dict[str, str]) -> None:
+        """As whoever keeps the Secret does it, too."""
+        self.kept = {**(self.kept or {}), **values}
+        self.revision = str(int(self.revision) + 1)
+
+    def annotate_pods(self, deployment: str, annotation: str, value: str) -> None:
+        self.change(f"roll {deployment}")
+        template = self.readers[deployment]["spec"]["template"]
+        template["metadata"] = {"annotations": {annotation: value}}
+
+    def pods_of_deployment(self, deployment: Any) -> list[Any]:
+        self.looks += 1
+        name = deployment.metadata.name
+        wanted = deployment.spec.template.metadata.annotations or {}
+        had = self.living[name]
+        late = [place for place, noted in enumerate(had) if noted != wanted]
+        pods = [SimpleNamespace(metadata=SimpleNamespace(annotations=noted)) for noted in had]
+        if late:
+            had[late[0]] = dict(wanted)
+        return pods
+
+
+def _gated(name: str) -> dict[str, Any]:
+    made = reader(name, 2, reads=False)
+    key = {"name": "gateway-of-gpu", "items": [{"key": "key", "path": "key"}]}
+    volumes = [{"name": "model-gateway", "projected": {"sources": [{"secret": key}]}}]
+    made["spec"]["template"]["metadata"] = {}
+    made["spec"]["template"]["spec"] |= {"volumes": volumes, "terminationGracePeriodSeconds": 300}
+    return made

@@ -79,6 +79,11 @@ def _traces(**settings: Any) -> dict[str, Any]:
     return {"ado:config": {"observability": {"tracing": settings}}}
 
 
+def _gateway(url: str) -> dict[str, Any]:
+    gateway = {"url": url, "keySecret": "gateway"}
+    return {"ado:workerPools": {"default": {"modelGateway": gateway}}}
+
+
 def _opening(port: int) -> dict[str, Any]:
     """Each part at a port of its own, so that none is taken for another."""
     rule = {"ports": [port], "why": "a test"}
@@ -125,6 +130,12 @@ VARIATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "traces said": ("dev", _egress(tracing=[{"namespace": "observability", "ports": [4318]}])),
     "models said": ("more", _egress(modelProviders=[{"cidr": "93.184.215.0/24"}])),
     "no models": ("dev", _egress(modelProviders=[])),
+    "models by a gateway": ("dev", _gateway("http://models.elsewhere.svc:2379")),
+    "models by a gateway abroad": ("dev", _gateway("https://models.example.com")),
+    "models by a gateway that is said": (
+        "more",
+        _gateway("http://models:80") | _egress(modelGateway=[{"namespace": "git", "ports": [22]}]),
+    ),
     "denied": ("dev", _egress(denied=["25.0.0.0/8", "2606:2800::/32"])),
     "no public address": ("dev", _egress(denied=["0.0.0.0/0", "::/0"])),
     "external database": ("external", _egress(database=[{"cidr": "10.1.2.0/24", "ports": [5433]}])),
@@ -214,6 +225,8 @@ REACHED: dict[str, set[tuple[str, int]]] = {
     "storage at an address": {*BESIDE, ("private 10", 9000)},
     "storage at an IPv6 address": {*BESIDE, ("unique local", 9000)},
     "storage of the cluster": {*BESIDE, ("minio", 9000)},
+    "models by a gateway": {*BESIDE, ("somebody elsewhere", 2379)},
+    "models by a gateway that is said": {*BESIDE, ("git", 22)},
     "storage of either": {*BESIDE, ("minio", 9000)},
     "storage beside": {*BESIDE, ("somebody beside", 9000), ("certificate solver", 9000)},
     "storage said": {*BESIDE, ("private 172", 443), ("minio", 9000)},

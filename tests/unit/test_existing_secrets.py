@@ -379,9 +379,12 @@ class TestPreview:
         return tmp_path
 
     def _preview(
-        self, named: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, **config: str
+        self,
+        named: Mapping[str, Any] | Settings,
+        monkeypatch: pytest.MonkeyPatch,
+        **config: str,
     ) -> Recording:
-        settings = _settings(named)
+        settings = named if isinstance(named, Settings) else _settings(named)
         pulumi.runtime.set_all_config({f"kubernetes:{key}": text for key, text in config.items()})
         made = Recording()
 
@@ -417,6 +420,33 @@ class TestPreview:
             "    pulumi config set --path 'ado:secrets.googleApiKey.key' KEY\n"
             "    kubectl -n ado-system edit secret models"
         )
+
+    def test_the_key_of_a_model_gateway(
+        self, kubectl: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gateway = {"url": "http://models:4000", "keySecret": "of-gpu"}
+        gpu = {"image": {"tag": "1.0"}, "modelGateway": gateway}
+        settings = settings_of("dev", {"ado:workerPools": {"gpu": gpu}})
+        setting = "ado:workerPools.gpu.modelGateway.keySecret"
+        answers = {
+            "": (
+                f"Secret of-gpu is not there, which {setting} names; whoever reads it waits for "
+                "it\n    kubectl -n ado-system create secret generic of-gpu --from-file=key=FILE"
+            ),
+            json.dumps(_secret("of-gpu", token=CANARY)): (
+                f"Secret of-gpu has no key key, which {setting} names (it has: token); add it\n"
+                "    kubectl -n ado-system edit secret of-gpu"
+            ),
+            json.dumps(_secret("of-gpu", key=f"{CANARY}\n")): (
+                f"Secret of-gpu, key key, which {setting} names, ends with a line break, as `echo` "
+                "makes one; set it without\n    kubectl -n ado-system edit secret of-gpu"
+            ),
+        }
+        for answer, told in answers.items():
+            (kubectl / "ANSWER").write_text(answer)
+            assert self._preview(settings, monkeypatch).warnings == [told]
+        (kubectl / "ANSWER").write_text(json.dumps(_secret("of-gpu", key=CANARY)))
+        assert self._preview(settings, monkeypatch).warnings == []
 
     @pytest.mark.parametrize(
         ("value", "told"),
@@ -515,6 +545,6 @@ def test_nothing_is_wrong_with_what_is_there() -> None:
     wanted: dict[str, dict[str, Any]] = {}
     found: dict[str, dict[str, bytes]] = {}
     for setting, reference in named.references:
-        wanted.setdefault(reference.secret, {})[setting] = reference
+        wanted.setdefault(reference.secret, {})[f"ado:secrets.{setting}"] = reference
         found.setdefault(reference.secret, {})[str(reference.key)] = b"abc"
     assert list(problems(wanted, found, "kubectl")) == []

@@ -109,6 +109,12 @@ def test_the_program_says_them() -> None:
     assert len(record_stack("prod").warnings) == len(OF_PRODUCTION)
 
 
+def _gateway(url: str) -> dict[str, Any]:
+    gateway = {"url": url, "keySecret": "gateway"}
+    return {"ado:workerPools": {"default": {"modelGateway": gateway}}}
+
+
+STORAGE_NEAR = {"ado:objectStorage": {"endpoint": "http://10.1.2.3:9000"}}
 OPEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ado:networkPolicies.ingressAddresses[0]": (
         {"ado:edge": {"controller": "cloud"}},
@@ -121,6 +127,22 @@ OPEN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ado:networkPolicies.egress.redis[0].cidr": (
         {"ado:redis": {"mode": "external"}},
         {"egress": {"redis": [{"cidr": "10.1.0.0/16"}]}},
+    ),
+    "ado:networkPolicies.egress.objectStorage[0].cidr": (
+        _gateway("http://models.elsewhere:4000"),
+        {"egress": {"objectStorage": [{"cidr": "10.1.0.0/16"}]}},
+    ),
+    "ado:networkPolicies.egress.modelGateway[0].cidr": (
+        {**STORAGE_NEAR, **_gateway("https://models.example.com")},
+        {"egress": {"modelGateway": [{"cidr": "93.184.215.0/24"}]}},
+    ),
+    "ado:networkPolicies.egress.tracing[0].cidr": (
+        {
+            **STORAGE_NEAR,
+            **_gateway("http://models.elsewhere:4000"),
+            "ado:config": {"observability": {"tracing": {"endpoint": "https://t.example.com"}}},
+        },
+        {"egress": {"tracing": [{"cidr": "93.184.215.0/24"}]}},
     ),
 }
 """What is to be set → a stack that does not say it, and the section that does."""
@@ -138,3 +160,15 @@ def test_what_policies_leave_open_is_told_until_the_stack_says_where_it_is(key: 
     assert gap.endswith(f"\n    pulumi config set --path '{key}' CIDR")
     assert told(said) == []
     assert told({"enabled": False}) == []
+
+
+def test_a_key_of_a_provider_is_missed_where_some_pool_has_no_gateway() -> None:
+    pools = _gateway("http://models.elsewhere:4000")
+
+    def told(pools: dict[str, Any]) -> list[str]:
+        found = gaps(settings_with("dev", pools), StackSecrets())
+        return [gap for gap in found if "key of a model provider" in gap]
+
+    assert told(pools) == []
+    pools["ado:workerPools"]["gpu"] = {"image": {"tag": "1.0"}}
+    assert len(told(pools)) == 1

@@ -25,7 +25,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ado_infra.ops.errors import OpsError
-from ado_infra.ops.namespace import Model, Namespace, Say, wait_until
+from ado_infra.ops.namespace import Model, Namespace, Say, settled, wait_until
 from ado_infra.ops.postgres.pair import NAME, Member, look, pod_name, read_record
 
 URLS: Final = "ado-secrets"
@@ -169,16 +169,16 @@ def _late(namespace: Namespace) -> list[str]:
     ]
 
 
-def accepted(text: str) -> str:
-    """The password in what somebody has piped in or typed.
+def accepted(text: str, what: str = "password") -> str:
+    """The password, or what it is else, in what somebody has piped in or typed.
 
     Raises OpsError, without what that was, unless it is one line of printable ASCII characters.
     """
     password = text.removesuffix("\n")
     if not password:
-        raise OpsError("Standard input is empty; it should be the password.")
+        raise OpsError(f"Standard input is empty; it should be the {what}.")
     if not (password.isascii() and password.isprintable()):
-        raise OpsError("The password must be one line of printable ASCII characters.")
+        raise OpsError(f"The {what} must be one line of printable ASCII characters.")
     return password
 
 
@@ -242,14 +242,4 @@ def _made() -> str:
 def _unsettled(namespace: Namespace) -> list[Model]:
     found = namespace.deployments()
     names = set(readers(found))
-    return [d for d in found if d.metadata.name in names and not _settled(d)]
-
-
-def _settled(deployment: Model) -> bool:
-    status, wanted = deployment.status, deployment.spec.replicas
-    return (
-        (status.observed_generation or 0) >= deployment.metadata.generation
-        and (status.updated_replicas or 0) == wanted
-        and (status.replicas or 0) == wanted
-        and (status.available_replicas or 0) == wanted
-    )
+    return [d for d in found if d.metadata.name in names and not settled(d)]

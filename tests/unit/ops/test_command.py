@@ -168,6 +168,7 @@ def test_a_shell_completes_commands_and_the_stacks_that_have_a_file(tmp_path: Pa
         "resume",
         "review",
         "role",
+        "rotate-model-key",
     }
     assert completed("ado-ops redis fail", tmp_path) == {"failover"}
     assert completed("ado-ops postgres status --stack ", tmp_path) == {"dev", "prod"}

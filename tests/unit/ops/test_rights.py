@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 from urllib3 import HTTPResponse
 
-from ado_infra.ops import cli, rights
+from ado_infra.ops import cli, model_key, rights
 from ado_infra.ops.errors import OpsError
 from ado_infra.ops.namespace import Namespace
 from ado_infra.ops.nodes.node import Node
@@ -26,7 +26,7 @@ from ado_infra.ops.platform import drift, pausing
 from ado_infra.ops.postgres import commands, pair, writers
 from ado_infra.ops.rights import Right
 from ado_infra.ops.target import Target
-from tests.support.operated import BACKUP, Platform
+from tests.support.operated import BACKUP, Platform, WorkerPools
 from tests.support.operated_pair import PRIMARY, STANDBY
 
 POD = SimpleNamespace(metadata=SimpleNamespace(name="x", uid="0", resource_version="1"))
@@ -51,6 +51,7 @@ METHODS: dict[str, tuple[Callable[[Namespace], object], set[str]]] = {
     "stateful_set": (lambda n: n.stateful_set("x"), {"get statefulsets"}),
     "deployments": (lambda n: n.deployments(), {"list deployments"}),
     "restart": (lambda n: n.restart("x", "y"), {"patch deployments"}),
+    "annotate_pods": (lambda n: n.annotate_pods("x", "y", "z"), {"patch deployments"}),
     "annotate_deployment": (
         lambda n: n.annotate_deployment("x", "y", "z"),
         {"patch deployments"},
@@ -179,8 +180,9 @@ COMMANDS: dict[str, tuple[tuple[pair.Member, pair.Member], Callable[[Platform], 
     "start-writers": ((PRIMARY, STANDBY), _stopped),
     "pause": ((PRIMARY, STANDBY), lambda _: None),
     "resume": ((PRIMARY, STANDBY), _paused),
+    "rotate-model-key gpu --stdin": ((PRIMARY, STANDBY), lambda _: None),
 }
-OF_THE_PLATFORM = {"pause", "resume"}
+OF_THE_PLATFORM = {"pause", "resume", "rotate-model-key gpu --stdin"}
 
 
 @pytest.mark.parametrize("typed", COMMANDS)
@@ -188,7 +190,7 @@ def test_a_command_asks_for_exactly_what_it_uses(
     typed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     members, made = COMMANDS[typed]
-    platform = Platform(*members)
+    platform = WorkerPools(*members) if "model" in typed else Platform(*members)
     made(platform)
     noting, asked = Noting(platform), set[str]()
 
@@ -209,9 +211,10 @@ def test_a_command_asks_for_exactly_what_it_uses(
     monkeypatch.setattr(Target, "kubectl", "kubectl")
     monkeypatch.setattr(commands, "alone", alone)
     monkeypatch.setattr(pausing, "alone", alone)
+    monkeypatch.setattr(model_key, "alone", alone)
     monkeypatch.setattr(platform, "lacking", lacking, raising=False)
     room = [] if typed in OF_THE_PLATFORM else ["postgres"]
-    done = CliRunner().invoke(cli.app, [*room, *typed.split(), "--stack", "dev"])
+    done = CliRunner().invoke(cli.app, [*room, *typed.split(), "--stack", "dev"], input="k")
     assert done.exit_code in {0, 3}, done.exception
     assert noting.used == asked
 

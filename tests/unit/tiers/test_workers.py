@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 import pytest
@@ -22,9 +22,10 @@ from tests.support.manifests import (
     ports,
     service_ports,
 )
-from tests.support.recording import Recording, record, record_stack
+from tests.support.recording import SECRETS, Recording, record, record_stack
 
 WORKER = "ado-worker"
+WITHOUT_MODELS = {key: value for key, value in SECRETS.items() if "ApiKey" not in key}
 CPU = {
     "type": "Resource",
     "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
@@ -252,6 +253,63 @@ class TestDrain:
     ) -> None:
         with pytest.raises(ValueError, match=message):
             _settings(drain=drain)
+
+
+class TestModelGateway:
+    """A pool that asks models by way of a gateway has no provider's key."""
+
+    GATEWAY: ClassVar[dict[str, Any]] = {
+        "url": "http://litellm.models:4000",
+        "keySecret": "gateway-of-default",
+    }
+
+    def test_it_has_the_gateways_address_and_one_key_of_its_own(self) -> None:
+        recording = _pool(modelGateway=self.GATEWAY)
+        (volume,) = (v for v in pod(recording, WORKER)["volumes"] if v["name"] == "model-gateway")
+        (source,) = volume["projected"]["sources"]
+        item = {"key": "key", "path": "key"}
+        assert source["secret"] == {"name": "gateway-of-default", "items": [item]}
+        told = environment(recording, WORKER)
+        assert {name: told[name] for name in told if "_URL" in name and "REDIS" not in name} == {
+            "ANTHROPIC_BASE_URL": "http://litellm.models:4000",
+            "CONTROLLER_URL": "http://orchestrator:1",
+            "GOOGLE_GEMINI_BASE_URL": "http://litellm.models:4000",
+            "MODEL_GATEWAY_URL": "http://litellm.models:4000",
+        }
+        assert told["MODEL_GATEWAY_KEY_FILE"] == "/etc/ado/model-gateway/key"
+
+    def test_its_pods_name_no_secret_with_a_providers_key(self) -> None:
+        recording = _pool(modelGateway=self.GATEWAY)
+        assert "agent-credentials" not in str(pod(recording, WORKER))
+
+    def test_another_pool_keeps_what_it_had(self) -> None:
+        gpu = {"image": {"tag": "2.0"}, "modelGateway": self.GATEWAY}
+        stack = record_stack("dev", changes={"ado:workerPools": {"gpu": gpu}})
+        assert "ado-agent-credentials" in str(pod(stack, WORKER))
+        assert "ado-agent-credentials" not in str(pod(stack, "ado-worker-gpu"))
+
+    def test_it_reaches_the_gateway_and_no_public_address(self) -> None:
+        changes = {
+            "ado:workerPools": {"default": {"modelGateway": self.GATEWAY}},
+            "ado:networkPolicies": {"egress": {"objectStorage": [{"cidr": "10.20.0.0/24"}]}},
+        }
+        stack = record_stack("dev", changes=changes, secrets=WITHOUT_MODELS)
+        egress = stack.get("NetworkPolicy", f"{WORKER}-netpol")["spec"]["egress"]
+        of_models = [rule for rule in egress if {"port": 4000, "protocol": "TCP"} in rule["ports"]]
+        assert any("models" in str(rule["to"]) for rule in of_models)
+        to_all = [r for r in egress if "0.0.0.0/0" in str(r.get("to"))]
+        assert not [rule for rule in to_all if {"port": 443, "protocol": "TCP"} in rule["ports"]]
+
+    def test_production_demands_no_providers_key_where_every_pool_has_one(self) -> None:
+        pools = {"ado:workerPools": {"default": {"modelGateway": self.GATEWAY}}}
+        record_stack("prod", changes=pools, secrets=WITHOUT_MODELS)
+        with pytest.raises(pulumi.RunError, match="anthropicApiKey"):
+            record_stack("prod", secrets=WITHOUT_MODELS)
+
+    def test_a_providers_key_that_nobody_reads_is_told(self) -> None:
+        pools = {"ado:workerPools": {"default": {"modelGateway": self.GATEWAY}}}
+        with pytest.raises(pulumi.RunError, match="every pool of ado:workerPools has a modelGat"):
+            record_stack("prod", changes=pools, secrets=SECRETS)
 
 
 class TestSeveralPools:
